@@ -1,0 +1,36 @@
+# Two commands do everything on a fresh Debian 12 with Python 3.11: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo test test-here check sync bench clean
+
+setup: $(VENV)/complete
+
+$(VENV)/complete: pyproject.toml scripts/install
+	PYTHON=$(PYTHON) VENV=$(VENV) scripts/install
+	touch $@
+
+demo: setup
+	$(BIN)/python examples/demo.py
+
+# As this user, and where that is root also as an ordinary user made for it; then at level `landlock`.
+test: setup
+	VENV=$(VENV) scripts/test
+
+# One run of the suite, as whoever calls, at whatever SANDBOX_ISOLATION says.
+test-here: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	VENV=$(VENV) scripts/check
+
+# Write sandbox.sync anew from the asynchronous sources.
+sync: setup
+	$(BIN)/python tools/generate_sync.py
+
+bench: setup
+	VENV=$(VENV) scripts/bench
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output dist

@@ -1,0 +1,112 @@
+"""Which limit or event an execution failed from, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+import signal
+
+from sandbox.engine.worker_events import Gone, Raised
+from sandbox.protocol.messages import CauseInfo, SessionOptions
+
+TIMEOUT, MEMORY, PROCESSES, DISK = "timeout", "memory", "processes", "disk"
+OUTPUT, CRASHED, DENIED = "output", "crashed", "denied"
+
+_DENIED_ERRNOS = {errno.EPERM, errno.EACCES, errno.EROFS}
+_NETWORK_ERRNOS = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EAFNOSUPPORT}
+_NETWORK_TYPES = {"gaierror", "URLError", "ConnectionError", "ConnectError", "ConnectTimeout", "MaxRetryError"}
+
+
+def timeout(seconds: float) -> CauseInfo:
+    return CauseInfo(
+        TIMEOUT,
+        f"it did not end in {seconds:g} s",
+        limit=seconds,
+        remedy="raise timeout=, or split the work into several executions",
+    )
+
+
+def memory(options: SessionOptions, seen: int | None = None) -> CauseInfo:
+    return CauseInfo(
+        MEMORY,
+        f"it needed more than {options.memory} MB of memory",
+        limit=options.memory,
+        seen=None if seen is None else round(seen / 1e6, 1),
+        remedy="raise memory=, or work on smaller pieces",
+    )
+
+
+def processes(options: SessionOptions) -> CauseInfo:
+    return CauseInfo(
+        PROCESSES,
+        f"it tried to have more than {options.processes} processes and threads at once",
+        limit=options.processes,
+        remedy="raise processes=, or start fewer",
+    )
+
+
+def disk(options: SessionOptions, seen: int | None = None) -> CauseInfo:
+    return CauseInfo(
+        DISK,
+        f"its files need more than {options.disk} MB",
+        limit=options.disk,
+        seen=None if seen is None else round(seen / 1e6, 1),
+        remedy="raise disk=, or remove files from the workspace",
+    )
+
+
+def output(options: SessionOptions, streams: tuple[str, ...]) -> CauseInfo:
+    return CauseInfo(
+        OUTPUT,
+        f"it printed more than {options.output:g} MB to {' and '.join(streams)}; what came after that is dropped",
+        limit=options.output,
+        remedy="print less, write to a file, or raise output=",
+    )
+
+
+def crashed(gone: Gone) -> CauseInfo:
+    if gone.why:
+        text = f"the worker was ended: {gone.why}"
+    elif gone.code < 0:
+        text = f"the worker died from {_signal_name(-gone.code)}"
+    else:
+        text = f"the worker ended by itself with exit code {gone.code}"
+    return CauseInfo(
+        CRASHED, text, remedy="look for native code that crashes, os._exit, or closing of foreign descriptors"
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def of_exception(raised: Raised, options: SessionOptions) -> CauseInfo | None:
+    """Classify what user code raised. The worker's word for it, so it explains and never decides anything."""
+    if raised.type.endswith("MemoryError"):
+        return memory(options)
+    if raised.errno == errno.EAGAIN and raised.type in {"BlockingIOError", "OSError"}:
+        return processes(options)
+    if raised.type == "RuntimeError" and "can't start new thread" in raised.message:
+        return processes(options)
+    if raised.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
+        return disk(options)
+    return _denied(raised, options)
+
+
+def _denied(raised: Raised, options: SessionOptions) -> CauseInfo | None:
+    network = raised.errno in _NETWORK_ERRNOS or raised.type in _NETWORK_TYPES
+    if network and options.network == "none":
+        return CauseInfo(
+            DENIED,
+            "it tried to reach a network, and this sandbox has none",
+            remedy='give it one by name: network="host"',
+        )
+    if raised.errno in _DENIED_ERRNOS and raised.type in {"PermissionError", "OSError"}:
+        return CauseInfo(
+            DENIED,
+            f"the sandbox does not permit it: {raised.message[:200]}",
+            remedy="write below /workspace or /tmp; show other files with files=",
+        )
+    return None

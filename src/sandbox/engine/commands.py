@@ -1,0 +1,245 @@
+"""Programs that run beside a session's cells, in the same namespaces and under the same limits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from sandbox.engine import causes
+from sandbox.engine.launcher import Cell, Launcher
+from sandbox.engine.output import TextStream
+from sandbox.engine.pipes import Pipe
+from sandbox.engine.worker_events import NotStarted, Refused, decoder
+from sandbox.engine.zygote import Forked, settle
+from sandbox.errors import SandboxError, SandboxStartError, UsageError
+from sandbox.inside.wire import frames
+from sandbox.protocol.messages import (
+    CauseInfo,
+    CommandFinished,
+    CommandStarted,
+    Event,
+    Output,
+    SessionOptions,
+    StartCommand,
+)
+
+_GRACE_SECONDS = 2.0
+_LINGER_SECONDS = 0.2
+_MOST_REPORT = 4096
+
+
+class Command:
+    """One program. `number` is the engine's name for it."""
+
+    def __init__(
+        self, number: int, request: StartCommand, options: SessionOptions, emit: Callable[[Event], None]
+    ) -> None:
+        self.number = number
+        self._request = request
+        self._options = options
+        self._emit = emit
+        self._limit = int(options.output * 1e6)
+        self._streams = {"stdout": TextStream(self._limit), "stderr": TextStream(self._limit)}
+        self._open = 2
+        self._all_read: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stdin = -1
+        self._process: Forked | None = None
+        self._cell: Cell | None = None
+        self._limit_hit: CauseInfo | None = None
+
+    async def run(self, cell: Cell, launcher: Launcher) -> CommandFinished:
+        """Start the program, pass its output on, return its exit code. Being cancelled kills it."""
+        self._cell = cell
+        begin = time.perf_counter()
+        pipes = await self._start(cell, launcher)
+        self._emit(CommandStarted(self.number))
+        timer = None
+        if self._request.timeout is not None:
+            timer = asyncio.get_running_loop().call_later(self._request.timeout, self._on_timeout)
+        try:
+            code = await self._ended()
+            # What the program left running may hold the pipes open: take what is there, then let go.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER_SECONDS):
+                    await asyncio.shield(self._all_read)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            for pipe in pipes:
+                pipe.drain()
+                pipe.close()
+            self._close_stdin()
+            self._forget()
+        files, _ = await cell.workspace.changed()
+        return CommandFinished(code, time.perf_counter() - begin, self._cause(), self._cut(), files)
+
+    async def _ended(self) -> int:
+        assert self._process is not None
+        try:
+            return await asyncio.shield(self._process.ended)
+        except asyncio.CancelledError:
+            await self.signal(signal.SIGKILL)
+            await asyncio.wait([self._process.ended])
+            raise
+
+    # --- starting ---
+
+    async def _start(self, cell: Cell, launcher: Launcher) -> list[Pipe]:
+        control, theirs = socket.socketpair()
+        out, out_end = os.pipe2(os.O_CLOEXEC)
+        err, err_end = os.pipe2(os.O_CLOEXEC)
+        stdin_end, self._stdin = self._stdin_pipe()
+        joins = cell.group.open() if cell.group is not None else []
+        named: dict[str, int | list[int]] = {
+            "control": theirs.fileno(), "stdin": stdin_end, "stdout": out_end, "stderr": err_end, "cgroups": joins,
+            "mounts": [], "worker": cell.worker.pidfd,
+        }  # fmt: skip
+        plan = {**cell.plan, "data_bytes": self._options.memory << 20, "mounts": []}
+        try:
+            self._process = await cell.zygote.fork_command(plan, named, self._program(cell, launcher))
+        except OSError as error:
+            self._close_all(control, out, err)
+            raise SandboxStartError(f"the command could not be started: {error}") from error
+        except BaseException:
+            self._close_all(control, out, err)
+            raise
+        finally:
+            theirs.close()
+            for fd in (out_end, err_end, stdin_end, *joins):
+                os.close(fd)
+        await self._started(control, out, err)
+        return [Pipe(out, self._writer("stdout")), Pipe(err, self._writer("stderr"))]
+
+    def _program(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
+        here = cell.workspace.inside(cell.zygote.spec.level)
+        cwd = os.path.normpath(os.path.join(here, self._request.cwd or "."))
+        env = {**launcher.variables(cell, self._options), **self._request.env}
+        return {"argv": list(self._request.argv), "cwd": cwd, "env": env}
+
+    def _stdin_pipe(self) -> tuple[int, int]:
+        if not self._request.stdin:
+            return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1
+        theirs, ours = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(ours, False)
+        return theirs, ours
+
+    async def _started(self, control: socket.socket, out: int, err: int) -> None:
+        """The control socket closes at the exec; what comes before that is why there was none."""
+        control.setblocking(False)
+        with control:
+            report = await asyncio.get_running_loop().sock_recv(control, _MOST_REPORT)
+        if not report:
+            return
+        os.close(out)
+        os.close(err)
+        self._close_stdin()
+        assert self._process is not None
+        await asyncio.wait([self._process.ended])
+        self._forget()
+        raise _not_started(report, self._request)
+
+    def _close_all(self, control: socket.socket, out: int, err: int) -> None:
+        control.close()
+        os.close(out)
+        os.close(err)
+        self._close_stdin()
+
+    def _forget(self) -> None:
+        if self._process is not None:
+            os.close(self._process.pidfd)
+
+    # --- while it runs ---
+
+    def _writer(self, name: str) -> Callable[[bytes], None]:
+        def on_data(data: bytes) -> None:
+            stream = self._streams[name]
+            text = stream.take(data) if data else stream.rest()
+            if text:
+                self._emit(Output(name, text))
+            if not data:
+                self._open -= 1
+                if self._open == 0 and not self._all_read.done():
+                    self._all_read.set_result(None)
+
+        return on_data
+
+    async def write(self, data: bytes, *, close: bool) -> None:
+        """Write to its standard input, waiting while it does not read. Raises UsageError if that is closed."""
+        if self._stdin < 0:
+            raise UsageError(f"the standard input of command {self.number} is closed: start it with stdin=True")
+        loop = asyncio.get_running_loop()
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._stdin, view) :]
+            except BlockingIOError:
+                ready: asyncio.Future[None] = loop.create_future()
+                loop.add_writer(self._stdin, settle, ready)
+                try:
+                    await ready
+                finally:
+                    loop.remove_writer(self._stdin)
+            except BrokenPipeError as error:
+                self._close_stdin()
+                raise SandboxError(f"command {self.number} does not read its standard input any more") from error
+        if close:
+            self._close_stdin()
+
+    async def signal(self, number: int) -> None:
+        """Signal its process group."""
+        assert self._cell is not None
+        assert self._process is not None
+        await self._cell.zygote.signal_group(self._process.number, number)
+
+    def _on_timeout(self) -> None:
+        self.stop_for(causes.timeout(self._request.timeout or 0.0))
+
+    def stop_for(self, cause: CauseInfo) -> None:
+        """A limit was hit: terminate, and kill after the grace."""
+        if self._limit_hit is None:
+            self._limit_hit = cause
+            self._ending = asyncio.get_running_loop().create_task(self._terminate_then_kill())
+
+    async def _terminate_then_kill(self) -> None:
+        await self.signal(signal.SIGTERM)
+        assert self._process is not None
+        await asyncio.wait([self._process.ended], timeout=_GRACE_SECONDS)
+        await self.signal(signal.SIGKILL)
+
+    def _close_stdin(self) -> None:
+        if self._stdin >= 0:
+            os.close(self._stdin)
+            self._stdin = -1
+
+    # --- the end ---
+
+    def _cut(self) -> tuple[str, ...]:
+        return tuple(name for name, stream in self._streams.items() if stream.dropped)
+
+    def _cause(self) -> CauseInfo | None:
+        if self._limit_hit is not None:
+            return self._limit_hit
+        cut = self._cut()
+        return causes.output(self._options, cut) if cut else None
+
+
+def _not_started(report: bytes, request: StartCommand) -> SandboxError:
+    buffer = frames.FrameBuffer(_MOST_REPORT)
+    try:
+        event = decoder.decode(next(iter(buffer.feed(report))))
+    except (msgspec.MsgspecError, frames.BadFrame, StopIteration):
+        return SandboxStartError(f"{request.argv[0]!r} could not be started")
+    if isinstance(event, NotStarted):
+        return UsageError(
+            f"{request.argv[0]!r} could not be started in {request.cwd or 'the workspace'}: {event.message}"
+        )
+    if isinstance(event, Refused):
+        return SandboxStartError(f"{event.restriction} could not be put in force: {event.message}")
+    return SandboxStartError(f"{request.argv[0]!r} could not be started")

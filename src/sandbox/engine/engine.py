@@ -1,0 +1,326 @@
+"""The engine: takes requests, one message each, and answers with events. Runs in one event loop.
+
+The only dispatch is `_HANDLERS` at the end: a new operation is a message, a method here and a method of the SDK.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+
+from sandbox.engine import files, isolation
+from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.commands import Command
+from sandbox.engine.launcher import Cell, Launcher
+from sandbox.engine.metrics import Meter
+from sandbox.engine.pool import Pool
+from sandbox.engine.session import Session
+from sandbox.engine.watch import LimitWatch
+from sandbox.engine.workspaces import Workspace
+from sandbox.errors import SandboxClosedError, SandboxError, UsageError
+from sandbox.protocol import messages as m
+
+Emit = Callable[[m.Event], None]
+
+
+class Engine:
+    """Owns the sessions of one process. Use it through `sandbox.engine.thread.EngineThread`."""
+
+    def __init__(self) -> None:
+        isolation.require_linux()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._launcher = Launcher(self._spawn)
+        self._pool = Pool(self._launcher, self._spawn)
+        self._sessions: dict[str, Session] = {}
+        self._meters: dict[str, Meter] = {}
+        self._commands = itertools.count(1)
+        self._watch = LimitWatch(self._sessions)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way, including what nobody waits for."""
+        return bool(self._tasks) or self._launcher.warming
+
+    # --- requests ---
+
+    def start(self, request: bytes, sink: Callable[[bytes | None], None]) -> asyncio.Task[None]:
+        """Begin to answer: `sink` gets each encoded event, then None. Cancelling the task cancels the request."""
+        return self._spawn(self._answer(request, sink))
+
+    async def _answer(self, data: bytes, sink: Callable[[bytes | None], None]) -> None:
+        def emit(event: m.Event) -> None:
+            sink(m.encode(event))
+
+        try:
+            request = m.decode_request(data)
+            emit(await _HANDLERS[type(request)](self, request, emit))
+        except SandboxError as error:
+            emit(m.Failed(error.code, error.message, error.details))
+        except msgspec.MsgspecError as error:
+            emit(m.Failed(UsageError.code, f"not a valid request: {error}"))
+        finally:
+            sink(None)
+
+    def _session(self, name: str) -> Session:
+        session = self._sessions.get(name)
+        if session is None:
+            raise SandboxClosedError(f"there is no open session {name!r}")
+        return session
+
+    # --- sessions ---
+
+    async def _open_session(self, request: m.OpenSession, emit: Emit) -> m.SessionOpened:
+        name = request.session or secrets.token_hex(8)
+        session = self._sessions.get(name)
+        if session is None:
+            directory = self._launcher.run.artifacts / name
+            session = Session(name, request.options, ArtifactStore(directory, request.options.disk << 20))
+            directory.mkdir(mode=0o700)
+            self._sessions[name] = session
+        elif session.state == "closed":
+            session.reopen(request.options)
+        try:
+            async with session.turn:
+                cell = await self._cell(session)
+        except BaseException:
+            if session.cell is None and not session.executions:
+                del self._sessions[name]
+                session.artifacts.remove()
+            raise
+        return m.SessionOpened(
+            session=name,
+            isolation=cell.zygote.spec.level,
+            network=session.options.network,
+            enforced=cell.worker.enforced,
+            artifacts_dir=str(session.artifacts.directory),
+            workspace_dir=str(cell.workspace.path),
+        )
+
+    async def _cell(self, session: Session) -> Cell:
+        """Return the session's worker, a fresh one if it has none. The caller holds the session's turn."""
+        if session.cell is not None and session.cell.worker.gone is None:
+            return session.cell
+        if session.cell is not None:
+            session.lose()
+            await self._end(session)
+        session.step("launch")
+        try:
+            zygote = await self._launcher.zygote(session.options)
+            if session.workspace is None:
+                cell = await self._pool.get(session.options, zygote)
+            else:
+                cell = await self._launcher.launch(session.options, zygote, session.workspace)
+            await self._launcher.attach(cell, session.options)
+        except BaseException:
+            session.step("fail")
+            raise
+        session.step("ready")
+        session.cell, session.workspace = cell, cell.workspace
+        self._watch.start()
+        return cell
+
+    async def _end(self, session: Session) -> None:
+        """End the session's worker, if it has one."""
+        cell, session.cell = session.cell, None
+        if cell is not None:
+            await self._launcher.end(cell)
+
+    async def _close_session(self, request: m.CloseSession, emit: Emit) -> m.Done:
+        session = self._session(request.session)
+        if session.state != "closed":
+            session.step("close")
+            await self._end(session)
+        return m.Done()
+
+    async def _delete_session(self, request: m.DeleteSession, emit: Emit) -> m.Done:
+        session = self._session(request.session)
+        await self._close_session(m.CloseSession(request.session), emit)
+        del self._sessions[session.id]
+        self._meters.pop(session.id, None)
+        if session.workspace is not None:
+            await asyncio.to_thread(session.workspace.remove)
+        await asyncio.to_thread(session.artifacts.remove)
+        return m.Done()
+
+    # --- executions ---
+
+    async def _run(self, request: m.Run, emit: Emit) -> m.ExecutionFinished:
+        session = self._session(request.session)
+        async with session.turn:
+            cell = await self._cell(session)
+            return await session.run(request, cell, emit)
+
+    async def _interrupt(self, request: m.Interrupt, emit: Emit) -> m.Done:
+        session = self._session(request.session)
+        if session.running is not None:
+            session.running.interrupt()
+        return m.Done()
+
+    async def _complete(self, request: m.Complete, emit: Emit) -> m.Completions:
+        session = self._session(request.session)
+        if session.turn.locked():
+            return m.Completions((), request.cursor)  # it runs code: there is nobody to ask now
+        async with session.turn:
+            return await session.complete(request.code, request.cursor, await self._cell(session))
+
+    async def _clear_cache(self, request: m.ClearCache, emit: Emit) -> m.Done:
+        session = self._session(request.session)
+        async with session.turn:
+            await session.clear_cache()
+        return m.Done()
+
+    # --- commands ---
+
+    async def _start_command(self, request: m.StartCommand, emit: Emit) -> m.CommandFinished:
+        session = self._session(request.session)
+        if not request.argv:
+            raise UsageError("a command needs at least the program's name")
+        cell = session.cell
+        if cell is None or cell.worker.gone is not None:
+            async with session.turn:
+                cell = await self._cell(session)
+        command = Command(next(self._commands), request, session.options, emit)
+        session.commands[command.number] = command
+        try:
+            return await command.run(cell, self._launcher)
+        finally:
+            del session.commands[command.number]
+
+    def _command(self, session: str, number: int) -> Command:
+        command: Command | None = self._session(session).commands.get(number)
+        if command is None:
+            raise UsageError(f"command {number} is not running")
+        return command
+
+    async def _write_stdin(self, request: m.WriteStdin, emit: Emit) -> m.Done:
+        await self._command(request.session, request.command).write(request.data, close=request.close)
+        return m.Done()
+
+    async def _signal_command(self, request: m.SignalCommand, emit: Emit) -> m.Done:
+        if not 0 < request.signal < 65:
+            raise UsageError(f"{request.signal} is not a signal")
+        await self._command(request.session, request.command).signal(request.signal)
+        return m.Done()
+
+    # --- files ---
+
+    def _workspace(self, name: str) -> Workspace:
+        session = self._session(name)
+        if session.workspace is None:
+            raise SandboxClosedError(f"session {name!r} was never started")
+        return session.workspace
+
+    async def _read_file(self, request: m.ReadFile, emit: Emit) -> m.Done:
+        await asyncio.to_thread(files.read, self._workspace(request.session), request, emit)
+        return m.Done()
+
+    async def _write_file(self, request: m.WriteFile, emit: Emit) -> m.Done:
+        workspace = self._workspace(request.session)
+        await self._check_disk(request, workspace)
+        await asyncio.to_thread(files.write, workspace, request)
+        return m.Done()
+
+    async def _check_disk(self, request: m.WriteFile, workspace: Workspace) -> None:
+        limit = self._session(request.session).options.disk << 20
+        if len(request.data) > 1 << 16 and (await workspace.look()).bytes + len(request.data) > limit:
+            raise UsageError(f"writing {len(request.data)} bytes to {request.path!r} exceeds disk={limit >> 20} MB")
+
+    async def _list_files(self, request: m.ListFiles, emit: Emit) -> m.FilesListed:
+        return m.FilesListed(await asyncio.to_thread(files.listing, self._workspace(request.session), request))
+
+    async def _stat_file(self, request: m.StatFile, emit: Emit) -> m.FilesListed:
+        return m.FilesListed((files.describe(self._workspace(request.session), request),))
+
+    async def _remove_file(self, request: m.RemoveFile, emit: Emit) -> m.Done:
+        await asyncio.to_thread(files.remove, self._workspace(request.session), request)
+        return m.Done()
+
+    async def _rename_file(self, request: m.RenameFile, emit: Emit) -> m.Done:
+        files.rename(self._workspace(request.session), request)
+        return m.Done()
+
+    async def _make_directory(self, request: m.MakeDirectory, emit: Emit) -> m.Done:
+        files.make_directory(self._workspace(request.session), request)
+        return m.Done()
+
+    async def _watch_files(self, request: m.WatchFiles, emit: Emit) -> m.Done:
+        from sandbox.engine.inotify import watch  # noqa: PLC0415 - few sessions watch
+
+        await watch(self._workspace(request.session), request, emit)
+        return m.Done()
+
+    # --- what is known ---
+
+    async def _list_artifacts(self, request: m.ListArtifacts, emit: Emit) -> m.ArtifactsListed:
+        return m.ArtifactsListed(tuple(self._session(request.session).artifacts.all))
+
+    async def _get_metrics(self, request: m.GetMetrics, emit: Emit) -> m.MetricsMeasured:
+        session = self._session(request.session)
+        meter = self._meters.setdefault(session.id, Meter())
+        return m.MetricsMeasured(await meter.measure(session))
+
+    async def _get_stats(self, request: m.GetStats, emit: Emit) -> m.StatsCounted:
+        return self._session(request.session).stats()
+
+    async def _get_history(self, request: m.GetHistory, emit: Emit) -> m.HistoryListed:
+        if request.limit < 0:
+            raise UsageError(f"limit={request.limit} is negative")
+        records = list(self._session(request.session).history)
+        return m.HistoryListed(tuple(reversed(records))[: request.limit])
+
+    # --- the end ---
+
+    async def close(self) -> None:
+        """End everything: requests, workers, zygotes, directories."""
+        self._watch.stop()
+        current = asyncio.current_task()
+        for session in self._sessions.values():
+            if session.cell is not None:
+                session.cell.worker.kill("the engine is closing")
+        others = [task for task in self._tasks if task is not current]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        for session in self._sessions.values():
+            await self._end(session)
+            if session.workspace is not None:
+                session.workspace.close()
+        await self._pool.close()
+        await self._launcher.close()
+
+
+_HANDLERS: dict[type, Callable[[Engine, Any, Emit], Coroutine[Any, Any, m.LastEvent]]] = {
+    m.OpenSession: Engine._open_session,
+    m.CloseSession: Engine._close_session,
+    m.DeleteSession: Engine._delete_session,
+    m.Run: Engine._run,
+    m.Interrupt: Engine._interrupt,
+    m.Complete: Engine._complete,
+    m.ClearCache: Engine._clear_cache,
+    m.StartCommand: Engine._start_command,
+    m.WriteStdin: Engine._write_stdin,
+    m.SignalCommand: Engine._signal_command,
+    m.ReadFile: Engine._read_file,
+    m.WriteFile: Engine._write_file,
+    m.ListFiles: Engine._list_files,
+    m.StatFile: Engine._stat_file,
+    m.RemoveFile: Engine._remove_file,
+    m.RenameFile: Engine._rename_file,
+    m.MakeDirectory: Engine._make_directory,
+    m.WatchFiles: Engine._watch_files,
+    m.ListArtifacts: Engine._list_artifacts,
+    m.GetMetrics: Engine._get_metrics,
+    m.GetStats: Engine._get_stats,
+    m.GetHistory: Engine._get_history,
+}

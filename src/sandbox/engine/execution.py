@@ -1,0 +1,279 @@
+"""One execution: a turn of the worker, with its time limit, its results, and a cause for every way it can end."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.engine import causes
+from sandbox.engine.artifacts import DIRECTORY, ArtifactStore
+from sandbox.engine.cgroups import Counters
+from sandbox.engine.launcher import Cell
+from sandbox.engine.scan import printable
+from sandbox.engine.worker import Incoming
+from sandbox.engine.worker_events import Ended, Figure, Gone, Shown
+from sandbox.protocol.messages import (
+    ArtifactInfo,
+    CauseInfo,
+    CodeError,
+    Event,
+    ExecutionFinished,
+    FileChanges,
+    Output,
+    ResultShown,
+    Run,
+    SessionOptions,
+    StateInfo,
+    UsageInfo,
+)
+
+GRACE_SECONDS = 2.0
+_MOST_RESULT_BYTES = 64 * 1024 * 1024
+_MOST_RESULTS = 1000
+_FIGURES = ("image/png", "image/svg+xml", "image/jpeg", "text/html")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an execution ended, and what only the session wants to know."""
+
+    finished: ExecutionFinished
+    worker_lost: bool
+    compiled: int
+
+
+class Execution:
+    """Runs once. Its time limit interrupts first, which keeps the state, and kills after a grace."""
+
+    def __init__(
+        self,
+        number: int,
+        request: Run,
+        options: SessionOptions,
+        cell: Cell,
+        artifacts: ArtifactStore,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.number = number
+        self._request = request
+        self._options = options
+        self._cell = cell
+        self._store = artifacts
+        self._emit = emit
+        self._timeout = options.timeout if request.timeout == -1 else request.timeout
+        self._timed_out = False
+        self._interrupted = False
+        self._limit: CauseInfo | None = None
+        self._artifacts: list[ArtifactInfo] = []
+        self._warnings: list[str] = []
+        self._results = 0
+        self._result_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- from outside ---
+
+    def interrupt(self) -> None:
+        """Interrupt it; no kill follows."""
+        self._interrupted = True
+        self._cell.worker.interrupt()
+
+    def stop_for(self, cause: CauseInfo, *, at_once: bool = False) -> None:
+        """A limit that the engine watches was hit: interrupt, and kill after the grace, or `at_once`."""
+        if self._limit is not None:
+            return
+        self._limit = cause
+        if at_once:
+            self._cell.worker.kill(cause.message)
+        else:
+            self._interrupt_then_kill()
+
+    # --- running ---
+
+    async def run(self) -> Outcome:
+        cell = self._cell
+        before = cell.counted or Counters.read(cell.group)
+        started_at = time.time()
+        begin = time.perf_counter()
+        limit = int(self._options.output * 1e6)
+        request = self._request
+        await cell.worker.request(
+            {"do": "run", "code": request.code, "number": self.number, "key": request.cache_key}, limit
+        )
+        if self._timeout is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._timeout, self._on_timeout)
+        try:
+            end = await self._events()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+        seconds = time.perf_counter() - begin
+        truncated = cell.worker.finish()
+        files = await self._collect()
+        after = cell.counted = Counters.read(cell.group)
+        finished = self._finished(end, truncated, files, before, after, started_at, seconds)
+        return Outcome(finished, isinstance(end, Gone), end.compiled if isinstance(end, Ended) else 0)
+
+    async def _events(self) -> Ended | Gone:
+        """Pass events on until the last one. Being cancelled interrupts the code and waits for its end."""
+        while True:
+            try:
+                event = await self._cell.worker.next()
+            except asyncio.CancelledError:
+                self._interrupted = True
+                self._interrupt_then_kill()
+                continue
+            if isinstance(event, (Ended, Gone)):
+                return event
+            self._pass_on(event)
+
+    def _pass_on(self, event: Incoming) -> None:
+        match event:
+            case Output():
+                self._emit(event)
+            case Shown():
+                self._show(event, figure=False)
+            case Figure():
+                self._show(event, figure=True)
+            case _:
+                self._cell.worker.kill(f"it broke the protocol: {type(event).__name__} during an execution")
+
+    def _show(self, event: Shown | Figure, *, figure: bool) -> None:
+        data = {mime: _content(mime, value) for mime, value in event.data.items()}
+        self._results += 1
+        self._result_bytes += sum(len(value) for value in data.values() if isinstance(value, (str, bytes)))
+        if self._results > _MOST_RESULTS or self._result_bytes > _MOST_RESULT_BYTES:
+            if "results" not in "".join(self._warnings):
+                self._warnings.append(
+                    f"more than {_MOST_RESULTS} results or {_MOST_RESULT_BYTES >> 20} MB: the rest is dropped"
+                )
+            return
+        if figure:
+            self._keep_figure(data)
+        self._emit(ResultShown(data, main=isinstance(event, Shown) and event.main, chart=event.chart))
+
+    def _keep_figure(self, data: dict[str, Any]) -> None:
+        for mime in _FIGURES:
+            content = data.get(mime)
+            if content:
+                raw = content if isinstance(content, bytes) else content.encode()
+                self._artifacts.append(self._store.add_figure(self.number, mime, raw))
+                return
+
+    def _on_timeout(self) -> None:
+        self._timed_out = True
+        self._interrupt_then_kill()
+
+    def _interrupt_then_kill(self) -> None:
+        worker = self._cell.worker
+        worker.interrupt()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(
+            GRACE_SECONDS, worker.kill, "it did not stop when interrupted"
+        )
+
+    # --- the end ---
+
+    async def _collect(self) -> FileChanges:
+        files, scan = await self._cell.workspace.changed()
+        if not scan.complete:
+            self._warnings.append("the workspace has too many files or levels to look at all of them")
+        if files.created or files.modified:
+            names = {printable(path): path for path in scan.files}
+            wanted = [names[path] for path in (*files.created, *files.modified) if path.startswith(DIRECTORY)]
+            if wanted:
+                workspace = self._cell.workspace.fd
+                found, warnings = await asyncio.to_thread(self._store.collect, self.number, workspace, wanted)
+                self._artifacts += found
+                self._warnings += warnings
+        return files
+
+    def _finished(
+        self,
+        end: Ended | Gone,
+        truncated: tuple[str, ...],
+        files: FileChanges,
+        before: Counters,
+        after: Counters,
+        started_at: float,
+        seconds: float,
+    ) -> ExecutionFinished:
+        cause = self._cause(end, truncated, before, after)
+        error = _error(end, cause)
+        return ExecutionFinished(
+            number=self.number,
+            status=self._status(end),
+            execution_time=seconds,
+            started_at=started_at,
+            cache_hit=isinstance(end, Ended) and end.cache_hit,
+            isolation=self._cell.zygote.spec.level,
+            network=self._options.network,
+            enforced=self._cell.worker.enforced,
+            error=error,
+            cause=cause,
+            state=StateInfo("lost") if isinstance(end, Gone) else StateInfo("kept"),
+            artifacts=tuple(self._artifacts),
+            files=files,
+            truncated=truncated,
+            usage=UsageInfo(max(0.0, after.cpu_seconds - before.cpu_seconds), after.peak_memory),
+            warnings=tuple(self._warnings),
+        )
+
+    def _status(self, end: Ended | Gone) -> str:
+        if self._timed_out:
+            return "timeout"
+        if isinstance(end, Gone):
+            return "killed" if self._limit else "crashed"
+        if self._limit:
+            return "limit"
+        if end.interrupted and self._interrupted:
+            return "interrupted"
+        return "error" if end.error else "ok"
+
+    def _cause(
+        self, end: Ended | Gone, truncated: tuple[str, ...], before: Counters, after: Counters
+    ) -> CauseInfo | None:
+        if self._timed_out:
+            return causes.timeout(self._timeout or 0.0)
+        if self._limit is not None:
+            return self._limit
+        if isinstance(end, Gone) or end.error is not None:
+            return self._cause_of_failure(end, before, after)
+        return causes.output(self._options, truncated) if truncated else None
+
+    def _cause_of_failure(self, end: Ended | Gone, before: Counters, after: Counters) -> CauseInfo | None:
+        """What the kernel counted first, then how the worker ended or what the code raised."""
+        if after.out_of_memory > before.out_of_memory:
+            return causes.memory(self._options, after.peak_memory)
+        if after.processes_refused > before.processes_refused:
+            return causes.processes(self._options)
+        if isinstance(end, Gone):
+            return causes.crashed(end)
+        return None if end.error is None or end.interrupted else causes.of_exception(end.error, self._options)
+
+
+def _error(end: Ended | Gone, cause: CauseInfo | None) -> CodeError | None:
+    if isinstance(end, Gone):
+        text = cause.message if cause else "the worker is gone"
+        return CodeError("WorkerLost", text, "", exit_code=1)
+    if end.error is None:
+        return None
+    return CodeError(end.error.type, end.error.message, end.error.traceback, end.error.exit_code)
+
+
+def _content(mime: str, value: object) -> Any:
+    """Images and documents come as base64 and become bytes; text and JSON stay what they are."""
+    binary = (
+        mime.startswith(("image/", "audio/", "video/", "application/pdf", "application/octet")) and "svg" not in mime
+    )
+    if not binary or not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

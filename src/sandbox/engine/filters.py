@@ -1,0 +1,115 @@
+"""Compile the refusals of `inside/contain/policy.py` into seccomp filters, with libseccomp, on the host.
+
+A worker gets the result as bytes: it needs neither libseccomp nor the time that compiling takes. Compiled filters
+are kept in the cache directory, since finding and loading libseccomp costs 40 ms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+from sandbox import __version__
+from sandbox.engine.paths import cache_dir, private
+from sandbox.errors import SandboxStartError
+from sandbox.inside.contain.policy import ZYGOTE, Refusal, refusals
+
+_ENOSYS = 38
+_OPTIMIZE = 8  # SCMP_FLTATR_CTL_OPTIMIZE; 2 is a binary tree instead of a list
+_LAST_NUMBER = 1024
+
+
+def compiled(level: str, stage: str, without: frozenset[str], landlock_abi: int) -> bytes:
+    """Return the filter of a stage as BPF instructions, 8 bytes each; empty if nothing is refused.
+
+    Raises SandboxStartError if libseccomp is missing.
+    """
+    if "seccomp" in without:
+        return b""
+    rows = refusals(level, stage, without, landlock_abi)
+    kept = private(cache_dir() / "filters") / f"{_digest(stage, rows)}.bpf"
+    try:
+        return kept.read_bytes()
+    except FileNotFoundError:
+        program = _compile(stage, rows)
+        _keep(kept, program)
+        return program
+
+
+def _digest(stage: str, rows: list[Refusal]) -> str:
+    text = repr((__version__, os.uname().machine, os.uname().release, stage, rows))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _keep(path: Path, program: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(program)
+    os.replace(file.name, path)
+
+
+def _compile(stage: str, rows: list[Refusal]) -> bytes:
+    pyseccomp = _pyseccomp()
+    # The zygote's filter allows what it knows and nothing else; the worker's adds refusals on top of it.
+    default = pyseccomp.ERRNO(_ENOSYS) if stage == ZYGOTE else pyseccomp.ALLOW
+    filter_ = pyseccomp.SyscallFilter(default)
+    filter_.set_attr(_OPTIMIZE, 2)
+    refused = {call for row in rows if not row.when for call in row.calls}
+    if stage == ZYGOTE:
+        _allow_known(pyseccomp, filter_, refused)
+    for row in rows:
+        for call in row.calls:
+            if stage == ZYGOTE and row.error == _ENOSYS:
+                continue  # the default already, which libseccomp refuses to hear twice
+            if _known(pyseccomp, call) and not (row.when and call in refused):
+                _refuse(pyseccomp, filter_, row, call)
+    with tempfile.TemporaryFile() as file:
+        return _export(filter_, file)
+
+
+def _pyseccomp() -> Any:
+    try:
+        import pyseccomp  # noqa: PLC0415 - see the module's docstring
+
+        return pyseccomp
+    except (ImportError, RuntimeError, OSError) as error:
+        raise SandboxStartError(
+            "libseccomp is not installed, so no system call filter can be made: install it "
+            "(Debian, Ubuntu: apt-get install libseccomp2; Fedora: dnf install libseccomp)",
+            {"missing": "libseccomp"},
+        ) from error
+
+
+def _known(pyseccomp: Any, call: str) -> bool:
+    """Whether this architecture has the call (negative numbers stand for calls of other architectures)."""
+    try:
+        return bool(pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, call) >= 0)
+    except (ValueError, OSError):
+        return False
+
+
+def _allow_known(pyseccomp: Any, filter_: Any, refused: set[str]) -> None:
+    for number in range(_LAST_NUMBER):
+        try:
+            name = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, number)
+        except (ValueError, OSError):
+            continue
+        text = name.decode() if isinstance(name, bytes) else name
+        if text not in refused:
+            filter_.add_rule(pyseccomp.ALLOW, text)
+
+
+def _refuse(pyseccomp: Any, filter_: Any, row: Refusal, call: str) -> None:
+    action = pyseccomp.ERRNO(row.error)
+    if not row.when:
+        filter_.add_rule(action, call)
+    for when in row.when:
+        filter_.add_rule(action, call, pyseccomp.Arg(when.argument, pyseccomp.MASKED_EQ, when.mask, when.value))
+
+
+def _export(filter_: Any, file: IO[bytes]) -> bytes:
+    filter_.export_bpf(file)
+    file.seek(0)
+    return file.read()

@@ -1,0 +1,262 @@
+"""Gets workers: resolves the interpreter, starts zygotes, makes workspaces and control groups, forks, parks a few."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.engine import cgroups, interpreters, isolation, view
+from sandbox.engine.ids import Ids, own_ids
+from sandbox.engine.mounts import Resolved, resolve_mounts
+from sandbox.engine.paths import RunDirectory, data_dir
+from sandbox.engine.worker import Worker
+from sandbox.engine.worker_events import Gone, Ready, Refused
+from sandbox.engine.workspaces import Workspace
+from sandbox.engine.zygote import IsolationUnavailable, Zygote, ZygoteSpec
+from sandbox.errors import SandboxStartError
+from sandbox.inside import tidy
+from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, NONE
+from sandbox.protocol.messages import EnvironmentSpec, SessionOptions
+
+_READY_SECONDS = 20.0
+_HOSTNAME = "sandbox"
+_TMP_SHARE = 2
+_UNLIMITED = 1 << 60
+_REMOVE_SECONDS = 10.0
+
+
+@dataclass
+class Cell:
+    """A worker with everything that is its own: what a session holds while it has one."""
+
+    worker: Worker
+    zygote: Zygote
+    workspace: Workspace
+    group: cgroups.Group | None
+    mounts: tuple[Resolved, ...] = ()
+    plan: dict[str, Any] = field(default_factory=dict)
+    counted: cgroups.Counters | None = None
+    started_at: float = field(default_factory=time.monotonic)
+
+
+class Launcher:
+    """One for each engine."""
+
+    def __init__(self, spawn_task: Callable[[Coroutine[Any, Any, None]], object]) -> None:
+        self.run = RunDirectory(data_dir())
+        self.ids = Ids(own_ids())
+        self.groups = cgroups.find(self.run.name)
+        self.landlock_abi = isolation.landlock_abi()
+        self._spawn_task = spawn_task
+        self._zygotes: dict[ZygoteSpec, asyncio.Task[Zygote]] = {}
+        self._interpreters: dict[EnvironmentSpec, asyncio.Task[interpreters.Interpreter]] = {}
+        self._names = itertools.count(1)
+        if self.groups is not None:
+            for path in self.groups.paths():
+                self.run.note_cgroup(path)
+
+    # --- zygotes ---
+
+    @property
+    def warming(self) -> bool:
+        """Whether a zygote has imports left to do."""
+        return any(
+            _usable(task) and not (task.done() and task.result().warm_left == 0) for task in self._zygotes.values()
+        )
+
+    async def interpreter(self, spec: EnvironmentSpec) -> interpreters.Interpreter:
+        """Resolve an environment once. A failed attempt is not remembered."""
+        task = self._interpreters.get(spec)
+        if task is None or (task.done() and task.exception() is not None):
+            task = self._interpreters[spec] = asyncio.create_task(asyncio.to_thread(interpreters.resolve, spec))
+        return await asyncio.shield(task)
+
+    async def zygote(self, options: SessionOptions) -> Zygote:
+        """Return the zygote for these options, at the strongest level that works. Raises SandboxStartError."""
+        interpreter = await self.interpreter(options.environment)
+        refused = []
+        for level in isolation.levels(options.isolation):
+            spec = ZygoteSpec(interpreter, level, frozenset(options.without), self.landlock_abi)
+            try:
+                return await self._zygote(spec)
+            except IsolationUnavailable as error:
+                refused.append(error)
+        raise isolation.unavailable(refused)
+
+    async def _zygote(self, spec: ZygoteSpec) -> Zygote:
+        task = self._zygotes.get(spec)
+        if task is None or not _usable(task):
+            task = self._zygotes[spec] = asyncio.create_task(self._start(spec))
+        return await asyncio.shield(task)
+
+    async def _start(self, spec: ZygoteSpec) -> Zygote:
+        if spec.level in {NAMESPACES, LANDLOCK} and not self.landlock_abi and "landlock" not in spec.without:
+            details = {"restriction": "landlock", "level": spec.level}
+            raise IsolationUnavailable("the kernel has no Landlock", details)
+        zygote = Zygote(spec, self.run, self.ids)
+        zygote.spawn({"cgroups": self.groups.paths() if self.groups else [], "trees": [str(self.run.path)]})
+        await zygote.started()
+        return zygote
+
+    # --- workers ---
+
+    async def launch(self, options: SessionOptions, zygote: Zygote, workspace: Workspace) -> Cell:
+        """Fork a worker for `workspace` and wait until it is confined. Raises SandboxStartError."""
+        level = zygote.spec.level
+        mounts = resolve_mounts(options, level)
+        group = self._group(options)
+        if level != NAMESPACES:
+            workspace.make_tmp()
+        plan = self._plan(options, zygote, workspace, mounts)
+        try:
+            trees = await zygote.clone([mount.wanted for mount in mounts]) if mounts and level == NAMESPACES else []
+            try:
+                worker = await self._fork(zygote, plan, group, trees)
+            finally:
+                for tree in trees:
+                    os.close(tree)
+            await self._ready(worker, level)
+        except BaseException:
+            if group is not None:
+                self._spawn_task(_remove_group(group))
+            raise
+        return Cell(worker, zygote, workspace, group, mounts, plan)
+
+    def _group(self, options: SessionOptions) -> cgroups.Group | None:
+        if self.groups is None or "cgroup" in options.without:
+            return None
+        group = self.groups.make(f"w{next(self._names)}")
+        group.limit(options.memory << 20, options.cpus, options.processes)
+        return group
+
+    def _plan(
+        self, options: SessionOptions, zygote: Zygote, workspace: Workspace, mounts: tuple[Resolved, ...]
+    ) -> dict[str, Any]:
+        level = zygote.spec.level
+        namespaces = level == NAMESPACES
+        on_host = self.ids.on_host(workspace.uid)
+        return {
+            "workspace": f"/.workspaces/{workspace.name}" if namespaces else str(workspace.path),
+            "uid": workspace.uid if namespaces else on_host or 0,
+            "network": options.network,
+            "mounts": [mount.inside for mount in mounts],
+            "tmp_bytes": (options.memory << 20) // _TMP_SHARE,
+            "data_bytes": _UNLIMITED,
+            "file_bytes": options.disk << 20,
+            "processes": options.processes,
+            "hostname": _HOSTNAME,
+            "pin_cpus": math.ceil(options.cpus) if self.groups is None and level != NONE else 0,
+        }
+
+    async def _fork(
+        self, zygote: Zygote, plan: dict[str, Any], group: cgroups.Group | None, trees: list[int]
+    ) -> Worker:
+        control, theirs = socket.socketpair()
+        out, out_end = os.pipe2(os.O_CLOEXEC)
+        err, err_end = os.pipe2(os.O_CLOEXEC)
+        ack = os.eventfd(0, os.EFD_CLOEXEC)
+        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        joins = group.open() if group is not None else []
+        named: dict[str, int | list[int]] = {
+            "control": theirs.fileno(), "stdin": null, "stdout": out_end, "stderr": err_end, "ack": ack,
+            "cgroups": joins, "mounts": trees,
+        }  # fmt: skip
+        try:
+            forked = await zygote.fork_worker(plan, named)
+        except BaseException:
+            control.close()
+            for fd in (out, err, ack):
+                os.close(fd)
+            raise
+        finally:
+            theirs.close()
+            for fd in (out_end, err_end, null, *joins):
+                os.close(fd)
+        return Worker(forked, control, out, err, ack)
+
+    async def _ready(self, worker: Worker, level: str) -> None:
+        """Wait for the first event. Raises SandboxStartError, after closing the worker, for any other than Ready."""
+        event: object = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_READY_SECONDS):
+                event = await worker.next()
+        if isinstance(event, Ready):
+            worker.enforced = event.enforced
+            return
+        await worker.close()
+        if isinstance(event, Refused):
+            details = {"restriction": event.restriction, "errno": event.errno, "level": level}
+            text = (
+                f"{event.restriction} could not be put in force: {event.message}; {isolation.remedy(event.restriction)}"
+            )
+            raise IsolationUnavailable(text, details)
+        why = f"it ended with {event.code}" if isinstance(event, Gone) else "it did not answer"
+        raise SandboxStartError(f"a worker could not be started: {why}; the log says:\n{self.run.log_tail()}")
+
+    async def attach(self, cell: Cell, options: SessionOptions) -> None:
+        """Give a worker to a session: environment variables and limits."""
+        level, workspace = cell.zygote.spec.level, cell.workspace
+        if cell.group is not None:
+            cell.group.limit(options.memory << 20, options.cpus, options.processes)
+        await cell.worker.tell(
+            {
+                "do": "attach",
+                "env": self.variables(cell, options),
+                # A little less than the group's limit, so that one large allocation meets this one first.
+                "data_bytes": (options.memory << 20) * 15 // 16,
+                "file_bytes": options.disk << 20,
+                "processes": options.processes,
+                "tmp": workspace.tmp_inside(level),
+            }
+        )
+
+    def variables(self, cell: Cell, options: SessionOptions) -> dict[str, str]:
+        """The environment of everything that runs in a sandbox."""
+        level, workspace = cell.zygote.spec.level, cell.workspace
+        base = view.variables(cell.zygote.spec.interpreter, workspace.inside(level), workspace.tmp_inside(level))
+        return {**base, **options.env}
+
+    async def end(self, cell: Cell) -> None:
+        """End a worker and remove its control group. The workspace stays."""
+        await cell.worker.close()
+        if cell.group is not None:
+            await _remove_group(cell.group)
+
+    async def close(self) -> None:
+        """End every zygote, then remove the engine's directories."""
+        for task in self._zygotes.values():
+            if task.done() and task.exception() is None:
+                await task.result().close()
+        if self.groups is not None:
+            await _remove_paths(self.groups.paths())
+        self.run.close()
+
+
+def _usable(task: asyncio.Task[Zygote]) -> bool:
+    """A zygote that is starting or alive. Failures are tried again: the operator may have mended them."""
+    if not task.done():
+        return True
+    if task.cancelled() or task.exception() is not None:
+        return False
+    lost = task.result().lost
+    return lost is not None and not lost.done()
+
+
+async def _remove_group(group: cgroups.Group) -> None:
+    await _remove_paths(group.paths())
+
+
+async def _remove_paths(paths: list[str]) -> None:
+    """Remove control groups. A killed process leaves its group a moment after it is gone from its parent."""
+    pause = 0.001
+    while tidy.remove_cgroups(paths) and pause < _REMOVE_SECONDS:
+        await asyncio.sleep(pause)
+        pause *= 2

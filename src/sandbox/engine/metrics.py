@@ -1,0 +1,97 @@
+"""What a sandbox uses right now."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from sandbox.engine.launcher import Cell
+from sandbox.engine.session import Session
+
+_MB = 1e6
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Meter:
+    """Measures one session; remembers the last look, because a rate needs two."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+        self._cpu = 0.0
+        self._cell: Cell | None = None
+
+    async def measure(self, session: Session) -> dict[str, float]:
+        """Return the figures by name: MB, percent of one cpu, seconds, counts."""
+        cell = session.cell
+        now = time.monotonic()
+        cpu, memory, processes = used(cell)
+        if cell is not self._cell:
+            self._cell, self._cpu, self._at = cell, 0.0, session_start(cell, now)
+        seconds = max(now - self._at, 1e-6)
+        rate = 100.0 * (cpu - self._cpu) / seconds
+        self._cpu, self._at = cpu, now
+        disk = (await session.workspace.look()).bytes if session.workspace else 0
+        return {
+            "cpu_usage": max(0.0, rate),
+            "cpu_seconds": cpu,
+            "memory_usage": memory / _MB,
+            "memory_limit": float(session.options.memory),
+            "disk_usage": disk / _MB,
+            "disk_limit": float(session.options.disk),
+            "processes": float(processes),
+            "processes_limit": float(session.options.processes),
+            "uptime": time.time() - session.started_at,
+            "executions": float(session.executions),
+        }
+
+
+def session_start(cell: Cell | None, now: float) -> float:
+    """When counting begins for a new worker: it was started before it was first looked at."""
+    return now if cell is None else cell.started_at
+
+
+def used(cell: Cell | None) -> tuple[float, int, int]:
+    """Cpu seconds, bytes of memory and processes of a worker with everything that it started."""
+    if cell is None:
+        return 0.0, 0, 0
+    if cell.group is not None:
+        return cell.group.cpu_seconds(), cell.group.memory(), cell.group.processes()
+    return _of_tree(host_pid(cell.worker.pidfd))
+
+
+def host_pid(pidfd: int) -> int:
+    """The pid on the host of the process behind a pidfd; 0 when it has ended."""
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("Pid:"):
+                return max(0, int(line.split()[1]))
+    return 0
+
+
+def _of_tree(root: int) -> tuple[float, int, int]:
+    """Without a control group: add up the process and all its descendants. Shared memory counts once for each."""
+    cpu, memory, count = 0.0, 0, 0
+    waiting = [root] if root else []
+    while waiting:
+        pid = waiting.pop()
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                fields = file.read().rpartition(")")[2].split()
+            with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+                size = file.read().split()
+            waiting += _children(pid)
+        except (OSError, IndexError):
+            continue  # it ended
+        cpu += sum(int(value) for value in fields[11:15]) / _TICK
+        memory += max(0, int(size[1]) - int(size[2])) * _PAGE
+        count += int(fields[17])
+    return cpu, memory, count
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+            found += [int(child) for child in file.read().split()]
+    return found

@@ -1,0 +1,67 @@
+"""Host directories that a sandbox shows by name: resolved once, on the host, before anything inside can run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.errors import UsageError
+from sandbox.inside.contain.policy import NAMESPACES
+from sandbox.protocol.messages import MountSpec, SessionOptions
+
+_OURS = ("/proc", "/dev", "/tmp", "/usr", "/etc", "/lib", "/lib64", "/bin", "/sbin", "/run", "/workspace", "/.")  # noqa: S108
+_RESOLV_CONF = MountSpec("/etc/resolv.conf", "/etc/resolv.conf")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A mount whose source was found: by path, device and inode, so that the keeper clones that one or none."""
+
+    target: str
+    path: str
+    writable: bool
+    directory: bool
+    device: int
+    inode: int
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What the keeper is asked to clone."""
+        return {"path": self.path, "writable": self.writable, "device": self.device, "inode": self.inode}
+
+    @property
+    def inside(self) -> dict[str, Any]:
+        """What the worker is told."""
+        return {"target": self.target, "writable": self.writable, "directory": self.directory}
+
+
+def resolve_mounts(options: SessionOptions, level: str) -> tuple[Resolved, ...]:
+    """Find the sources of `options.files`. Raises UsageError."""
+    mounts = [_resolve(spec, level) for spec in sorted(options.files, key=lambda spec: spec.target)]
+    if options.network == "host" and level == NAMESPACES and os.path.exists(_RESOLV_CONF.path):
+        mounts.append(_found(_RESOLV_CONF))
+    return tuple(mounts)
+
+
+def _resolve(spec: MountSpec, level: str) -> Resolved:
+    if any(spec.target == ours or spec.target.startswith(f"{ours}/") for ours in _OURS):
+        raise UsageError(
+            f"files has the target {spec.target!r}, which the sandbox itself uses: choose one such as '/data'"
+        )
+    mount = _found(spec)
+    if level != NAMESPACES and mount.path != mount.target:
+        raise UsageError(
+            f"files shows {mount.path!r} as {mount.target!r}: without a mount namespace (level {level!r}) a path stays "
+            f"what it is on the host; write files={{{mount.path!r}: {mount.path!r}}}"
+        )
+    return mount
+
+
+def _found(spec: MountSpec) -> Resolved:
+    path = os.path.realpath(os.path.expanduser(spec.path))
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise UsageError(f"files names {spec.path!r}, which cannot be shown: {error.strerror}") from error
+    return Resolved(spec.target, path, spec.writable, os.path.isdir(path), status.st_dev, status.st_ino)

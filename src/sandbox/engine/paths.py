@@ -1,0 +1,126 @@
+"""Where the engine keeps things, and the sweep of what dead engines left.
+
+<data>/run/<engine>/lock         held as long as the engine lives
+/cgroups      the control groups it made, one path a line
+/workspaces/  shown to zygotes; one directory for each session
+/artifacts/   one directory for each session
+/log          what keeper, zygote and workers print outside of executions
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from pathlib import Path
+
+import platformdirs
+
+from sandbox.inside import tidy
+
+_NAME = "enhanced-sandbox"
+_UNBORN_SECONDS = 3600.0
+
+
+def data_dir() -> Path:
+    """The directory for everything that is kept: $SANDBOX_HOME, or the user's data directory.
+
+    For root it is not below root's home, which the unprivileged uids of its workers may not pass through.
+    """
+    home = os.environ.get("SANDBOX_HOME")
+    if home:
+        return Path(home)
+    return Path("/var/lib", _NAME) if os.geteuid() == 0 else Path(platformdirs.user_data_dir(_NAME))
+
+
+def cache_dir() -> Path:
+    """The directory for what can be made again: built environments, compiled filters."""
+    home = os.environ.get("SANDBOX_HOME")
+    return Path(home) / "cache" if home else Path(platformdirs.user_cache_dir(_NAME))
+
+
+def private(path: Path) -> Path:
+    """Make a directory that only this user may enter, and return it."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def _passable(path: Path) -> Path:
+    """Make a directory that workers with a uid of their own may pass through, but not list. Only root has such."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    return path
+
+
+class RunDirectory:
+    """One engine's directory, marked as alive by a lock that ends with the process."""
+
+    def __init__(self, data: Path) -> None:
+        runs = _passable(_passable(data) / "run")
+        sweep(runs)
+        self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.path, self._lock = _make_locked(runs, self.name)
+        self.workspaces = _passable(self.path / "workspaces")
+        self.artifacts = private(self.path / "artifacts")
+        self.log = os.open(self.path / "log", os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def note_cgroup(self, path: str) -> None:
+        """Write down a control group, so that a later engine can remove it."""
+        with (self.path / "cgroups").open("a", encoding="utf-8") as file:
+            file.write(f"{path}\n")
+
+    def log_tail(self, most: int = 2000) -> str:
+        """The end of the log, for error messages."""
+        size = os.fstat(self.log).st_size
+        return os.pread(self.log, most, max(0, size - most)).decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Remove the directory and give up the lock."""
+        os.close(self.log)
+        tidy.remove_tree(str(self.path))
+        os.close(self._lock)
+
+
+def _make_locked(runs: Path, name: str) -> tuple[Path, int]:
+    """Make a directory that is locked from the moment a sweep can see it under its name."""
+    unborn = _passable(runs / f".{name}")
+    fd = _locked(unborn / "lock", os.O_CREAT)
+    return unborn.rename(runs / name), fd
+
+
+def _locked(path: Path, flags: int = 0) -> int:
+    fd = os.open(path, flags | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def sweep(runs: Path) -> list[str]:
+    """Remove what engines that died have left: their directories and control groups. Returns their names."""
+    swept = []
+    for entry in runs.iterdir():
+        try:
+            lock = _locked(entry / "lock")
+        except BlockingIOError:
+            continue  # alive
+        except OSError:
+            if time.time() - entry.stat().st_mtime < _UNBORN_SECONDS:
+                continue  # being made or removed by another engine right now
+            lock = -1
+        try:
+            _remove_run(entry)
+            swept.append(entry.name)
+        finally:
+            if lock >= 0:
+                os.close(lock)
+    return swept
+
+
+def _remove_run(entry: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        tidy.remove_cgroups((entry / "cgroups").read_text(encoding="utf-8").splitlines())
+    tidy.remove_tree(str(entry))

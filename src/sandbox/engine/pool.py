@@ -1,0 +1,99 @@
+"""Parked workers: confined and waiting, so that a new session gets one without waiting for a fork."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from sandbox.engine.launcher import Cell, Launcher
+from sandbox.engine.workspaces import Workspace
+from sandbox.engine.zygote import Zygote, ZygoteSpec
+from sandbox.errors import SandboxError
+from sandbox.protocol.messages import SessionOptions
+
+SIZE = 2
+_DEFAULTS = SessionOptions()
+
+
+class Pool:
+    """Keeps `size` workers parked for each zygote that has served a session, once its imports are warm."""
+
+    def __init__(
+        self, launcher: Launcher, spawn_task: Callable[[Coroutine[Any, Any, None]], object], size: int = SIZE
+    ) -> None:
+        self.size = size
+        self._launcher = launcher
+        self._spawn_task = spawn_task
+        self._parked: dict[ZygoteSpec, deque[Cell]] = {}
+        self._filling: set[ZygoteSpec] = set()
+        self._names = itertools.count(1)
+        self._closed = False
+
+    def fits(self, options: SessionOptions) -> bool:
+        """Whether a parked worker can serve: what cannot be changed after the fork must be the default."""
+        same_tmp = options.memory == _DEFAULTS.memory or self._launcher.groups is not None
+        return not options.files and options.network == _DEFAULTS.network and same_tmp
+
+    async def get(self, options: SessionOptions, zygote: Zygote) -> Cell:
+        """Return a parked worker with a workspace of its own, or launch one."""
+        self._watch(zygote)
+        parked = self._parked.setdefault(zygote.spec, deque())
+        if self.fits(options):
+            while parked:
+                cell = parked.popleft()
+                self._refill(zygote)
+                if cell.worker.gone is None and cell.zygote is zygote:
+                    return cell
+                self._discard(cell)
+        cell = await self._launch(options, zygote)
+        self._refill(zygote)
+        return cell
+
+    async def _launch(self, options: SessionOptions, zygote: Zygote) -> Cell:
+        workspace = Workspace(self._launcher.run, f"p{next(self._names)}", self._launcher.ids)
+        try:
+            return await self._launcher.launch(options, zygote, workspace)
+        except BaseException:
+            workspace.remove()
+            raise
+
+    def _watch(self, zygote: Zygote) -> None:
+        zygote.on_warm = self._refill
+
+    def _refill(self, zygote: Zygote) -> None:
+        """Fill up in the background. Workers forked before the last import would lack it, so wait for that."""
+        spec = zygote.spec
+        if self._closed or self.size == 0 or zygote.warm_left or spec in self._filling or spec not in self._parked:
+            return
+        self._filling.add(spec)
+        self._spawn_task(self._fill(zygote))
+
+    async def _fill(self, zygote: Zygote) -> None:
+        spec = zygote.spec
+        options = SessionOptions(isolation=spec.level, without=tuple(sorted(spec.without)))
+        try:
+            while len(self._parked[spec]) < self.size and not self._closed:
+                self._parked[spec].append(await self._launch(options, zygote))
+        except SandboxError:
+            return  # the next session meets the same error, and can report it
+        finally:
+            self._filling.discard(spec)
+
+    def _discard(self, cell: Cell) -> None:
+        async def discard() -> None:
+            await self._launcher.end(cell)
+            await asyncio.to_thread(cell.workspace.remove)
+
+        self._spawn_task(discard())
+
+    async def close(self) -> None:
+        """End every parked worker."""
+        self._closed = True
+        for parked in self._parked.values():
+            while parked:
+                cell = parked.popleft()
+                await self._launcher.end(cell)
+                cell.workspace.remove()

@@ -1,0 +1,170 @@
+"""One session: its worker, its executions one at a time, and what is known of its past."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.execution import Execution, Outcome
+from sandbox.engine.launcher import Cell
+from sandbox.engine.worker import Incoming
+from sandbox.engine.worker_events import Cleared, Completed, Gone
+from sandbox.engine.workspaces import Workspace
+from sandbox.errors import SandboxClosedError
+from sandbox.protocol.messages import (
+    CauseInfo,
+    Completions,
+    Event,
+    ExecutionFinished,
+    HistoryRecord,
+    Run,
+    SessionOptions,
+    StatsCounted,
+)
+
+_MOST_HISTORY = 10_000
+_ANSWER_SECONDS = 10.0
+
+# (state, what happens) -> state. Anything else is a mistake of ours, or a peer that lies.
+STEPS = {
+    ("idle", "launch"): "starting",
+    ("starting", "ready"): "ready",
+    ("starting", "fail"): "idle",
+    ("ready", "run"): "running",
+    ("running", "finish"): "ready",
+    ("running", "lose"): "idle",
+    ("ready", "lose"): "idle",
+    ("idle", "close"): "closed",
+    ("ready", "close"): "closed",
+    ("running", "close"): "closed",
+    ("starting", "close"): "closed",
+    ("closed", "open"): "idle",
+}
+
+
+class Session:
+    """`cell` is there while a worker is. Methods run in the engine's loop; executions queue up for `turn`."""
+
+    def __init__(self, name: str, options: SessionOptions, artifacts: ArtifactStore) -> None:
+        self.id = name
+        self.options = options
+        self.artifacts = artifacts
+        self.cell: Cell | None = None
+        self.workspace: Workspace | None = None
+        self.turn = asyncio.Lock()
+        self.state = "idle"
+        self.history: deque[HistoryRecord] = deque(maxlen=_MOST_HISTORY)
+        self.started_at = time.time()
+        self.executions = 0
+        self.commands: dict[int, Any] = {}
+        self.running: Execution | None = None
+        self.disk_before = 0
+        self.files_before = 0
+        self._time = 0.0
+        self._hits = 0
+        self._compiled = 0
+
+    def step(self, what: str) -> None:
+        """Change state. Raises SandboxClosedError when the session is closed."""
+        state = STEPS.get((self.state, what))
+        if state is None:
+            if self.state == "closed":
+                raise SandboxClosedError(f"session {self.id} is closed: start it again, or open another")
+            raise AssertionError(f"session {self.id} cannot {what} while it is {self.state}")
+        self.state = state
+
+    def reopen(self, options: SessionOptions) -> None:
+        """Start again after `close`, with these options."""
+        self.step("open")
+        self.options = options
+
+    def lose(self) -> None:
+        """Its worker is gone, in the middle of nothing: between executions."""
+        if self.state == "ready":
+            self.step("lose")
+
+    def stop_for(self, cause: CauseInfo, *, at_once: bool = False) -> None:
+        """A limit was hit: stop what runs."""
+        if self.running is not None:
+            self.running.stop_for(cause, at_once=at_once)
+        for command in list(self.commands.values()):
+            command.stop_for(cause)
+
+    async def clear_cache(self) -> None:
+        """Forget compiled code, in the worker too."""
+        self._compiled = 0
+        if self.cell is not None:
+            await self._ask(self.cell, {"do": "clear_cache"}, Cleared)
+
+    async def run(self, request: Run, cell: Cell, emit: Callable[[Event], None]) -> ExecutionFinished:
+        """Run code in `cell`, whose turn the caller holds; emit what it prints and shows; return how it ended."""
+        self.executions += 1
+        self.step("run")
+        before = cell.workspace.last
+        self.disk_before, self.files_before = before.bytes, len(before.files)
+        execution = self.running = Execution(self.executions, request, self.options, cell, self.artifacts, emit)
+        try:
+            outcome = await execution.run()
+        finally:
+            self.running = None
+        self.step("lose" if outcome.worker_lost else "finish")
+        self._remember(request.code, outcome)
+        return outcome.finished
+
+    def _remember(self, code: str, outcome: Outcome) -> None:
+        done = outcome.finished
+        self._time += done.execution_time
+        self._hits += done.cache_hit
+        self._compiled = outcome.compiled
+        self.history.append(
+            HistoryRecord(
+                number=done.number,
+                code=code,
+                status=done.status,
+                started_at=done.started_at,
+                execution_time=done.execution_time,
+                cache_hit=done.cache_hit,
+                error_type=done.error.type if done.error else None,
+                error=done.error.message if done.error else None,
+                cause=done.cause.kind if done.cause else None,
+                artifacts=tuple(artifact.id for artifact in done.artifacts),
+            )
+        )
+
+    def stats(self) -> StatsCounted:
+        total = len(self.history)
+        return StatsCounted(
+            total_executions=total,
+            average_execution_time=self._time / total if total else 0.0,
+            cache_hits=self._hits,
+            cache_misses=total - self._hits,
+            cached_compilations=self._compiled,
+            artifacts_count=len(self.artifacts.all),
+        )
+
+    async def complete(self, code: str, cursor: int, cell: Cell) -> Completions:
+        """Ask the worker what could stand at `cursor`. Nothing is found while a worker goes away."""
+        event = await self._ask(cell, {"do": "complete", "code": code, "cursor": cursor}, Completed)
+        return Completions(event.matches, event.start) if isinstance(event, Completed) else Completions((), cursor)
+
+    @staticmethod
+    async def _ask(cell: Cell, message: dict[str, Any], answer: type) -> Incoming:
+        """Send a request that prints nothing; return its answer, or Gone."""
+        worker = cell.worker
+        late: list[Incoming] = []
+        await worker.request(message)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                while not isinstance(event := await worker.next(), (answer, Gone)):
+                    late.append(event)
+                return event
+        except TimeoutError:
+            worker.kill("it did not answer")
+            return Gone(-9, "it did not answer")
+        finally:
+            worker.finish()
+            worker.put_back(late)

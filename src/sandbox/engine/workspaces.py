@@ -1,0 +1,74 @@
+"""A session's writable directory, on the host's side."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from sandbox.engine.ids import Ids
+from sandbox.engine.paths import RunDirectory
+from sandbox.engine.scan import EMPTY, Scan, changes, scan
+from sandbox.inside import tidy
+from sandbox.inside.contain.policy import NAMESPACES, WORKSPACE
+from sandbox.protocol.messages import FileChanges
+
+# A look at fewer files than this is shorter than the way to another thread and back is worth.
+_MANY = 200
+
+
+class Workspace:
+    """Owned by one session, or by a parked worker until it gets one."""
+
+    def __init__(self, run: RunDirectory, name: str, ids: Ids) -> None:
+        self.name = name
+        self.path = run.workspaces / name
+        self.uid = ids.take()
+        self._ids = ids
+        self.path.mkdir(mode=0o700)
+        self.tmp = self.path.with_name(f"{name}.tmp")
+        owner = ids.on_host(self.uid)
+        self.owner = None if owner is None else (owner, owner)
+        self.last = EMPTY
+        if self.owner:
+            os.chown(self.path, *self.owner)
+        self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def inside(self, level: str) -> str:
+        """Where the worker sees it."""
+        return WORKSPACE if level == NAMESPACES else str(self.path)
+
+    def tmp_inside(self, level: str) -> str:
+        """The worker's directory for temporary files."""
+        return "/tmp" if level == NAMESPACES else str(self.tmp)  # noqa: S108 - inside the sandbox
+
+    def make_tmp(self) -> None:
+        """Make the directory that stands in for /tmp where there is no mount namespace."""
+        self.tmp.mkdir(mode=0o700, exist_ok=True)
+        if self.owner:
+            os.chown(self.tmp, *self.owner)
+
+    async def look(self) -> Scan:
+        """See what is there now, without making it the point of comparison."""
+        if len(self.last.files) < _MANY:
+            return scan(self.fd)
+        return await asyncio.to_thread(scan, self.fd)
+
+    async def changed(self) -> tuple[FileChanges, Scan]:
+        """Return what changed since the last call."""
+        now = await self.look()
+        result = changes(self.last, now)
+        self.last = now
+        return result, now
+
+    def remove(self) -> None:
+        """Remove the directory with all that is in it. No process may use it any more."""
+        self.close()
+        tidy.remove_tree(str(self.path))
+        tidy.remove_tree(str(self.tmp))
+        self._ids.give_back(self.uid)
+
+    def close(self) -> None:
+        """Close the descriptor; the directory stays."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1

@@ -1,0 +1,377 @@
+"""The engine's handle on a zygote and its keeper: starts them, asks for forks, hears what ended."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.engine import view
+from sandbox.engine.filters import compiled
+from sandbox.engine.ids import Ids
+from sandbox.engine.interpreters import Interpreter
+from sandbox.engine.paths import RunDirectory
+from sandbox.errors import SandboxConnectionError, SandboxStartError
+from sandbox.inside.contain.policy import NONE, WORKER, ZYGOTE
+
+_MAX_MESSAGE = 128 * 1024
+_MAX_DESCRIPTORS = 16
+_START_SECONDS = 30.0
+_AT_ONCE = 8
+# Names the package in the zygote's memory; the package's own name would import the host's code there.
+_BOOT = (
+    "import sys,types;m=types.ModuleType('sandbox_inside');m.__path__=[sys.argv[1]];sys.modules[m.__name__]=m;"
+    "from sandbox_inside.zygote.keeper import main;main(int(sys.argv[2]))"
+)
+
+
+@dataclass(frozen=True)
+class ZygoteSpec:
+    """What tells one zygote from another: sessions with the same spec share one."""
+
+    interpreter: Interpreter
+    level: str
+    without: frozenset[str]
+    landlock_abi: int
+
+
+class IsolationUnavailable(SandboxStartError):
+    """A restriction could not be put in force; `details` has its name as `restriction` and the errno."""
+
+
+@dataclass
+class Forked:
+    """A new process: `pidfd` to signal it, `ended` to await its exit code (negative for a signal)."""
+
+    number: int
+    pidfd: int
+    ended: asyncio.Future[int]
+
+
+@dataclass
+class _Waiting:
+    """A fork that was asked for and has not been answered."""
+
+    answer: asyncio.Future[Forked]
+    ended: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Zygote:
+    """One zygote with its keeper. Everything runs in the engine's event loop."""
+
+    def __init__(self, spec: ZygoteSpec, run: RunDirectory, ids: Ids) -> None:
+        self.spec = spec
+        self.warmed: list[str] = []
+        self.warm_errors: dict[str, str] = {}
+        self.warm_left = len(spec.interpreter.warm) + 1
+        self.on_warm: Callable[[Zygote], None] = lambda _zygote: None
+        self.lost: asyncio.Future[str] | None = None
+        self._run = run
+        self._ids = ids
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, _Waiting] = {}
+        self._running: dict[int, asyncio.Future[int]] = {}
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._send_turn = asyncio.Lock()
+        self._clone_turn = asyncio.Lock()
+        self._cloned: asyncio.Future[tuple[dict[str, Any], list[int]]] | None = None
+
+    # --- life ---
+
+    def spawn(self, remove: dict[str, list[str]]) -> None:
+        """Start the keeper's process; `remove` is what it removes when this process dies. Does not wait."""
+        self._keeper, keeper_end = _seqpacket()
+        self._zygote, zygote_end = _seqpacket()
+        with keeper_end, zygote_end:
+            self._process = subprocess.Popen(
+                [
+                    self.spec.interpreter.executable,
+                    "-s",
+                    "-S",
+                    "-P",
+                    "-B",
+                    "-c",
+                    _BOOT,
+                    view.INSIDE,
+                    str(keeper_end.fileno()),
+                ],
+                pass_fds=[keeper_end.fileno()],
+                env={"PYTHONHASHSEED": "0"},
+                stdin=subprocess.DEVNULL,
+                stdout=self._run.log,
+                stderr=self._run.log,
+                cwd="/",
+                start_new_session=True,
+            )
+            message = json.dumps({**self._boot(), "remove": remove}).encode()
+            fds = array.array("i", [zygote_end.fileno(), self._run.log])
+            self._keeper.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+
+    def _boot(self) -> dict[str, Any]:
+        spec = self.spec
+        interpreter = spec.interpreter
+        scratch = "/tmp"  # noqa: S108 - the zygote's own, in its view
+        if spec.level != "namespaces":
+            scratch = str(self._run.path / "zygote")
+            os.makedirs(scratch, mode=0o711, exist_ok=True)
+        return {
+            "level": spec.level,
+            "own_ids": self._ids.range,
+            "view": view.view(interpreter, str(self._run.workspaces)),
+            "paths": interpreter.site_dirs,
+            "prefix": interpreter.prefix,
+            "warm": ("asyncio", *interpreter.warm),
+            "variables": view.variables(interpreter, scratch, scratch),
+            "without": sorted(spec.without),
+            "zygote_filter": self._filter(ZYGOTE),
+            "worker_filter": self._filter(WORKER),
+            "readable": view.readable(interpreter),
+        }
+
+    def _filter(self, stage: str) -> str:
+        spec = self.spec
+        if spec.level == NONE:
+            return ""
+        return base64.b64encode(compiled(spec.level, stage, spec.without, spec.landlock_abi)).decode()
+
+    async def started(self) -> None:
+        """Wait until the zygote serves. Raises IsolationUnavailable or SandboxStartError."""
+        loop = asyncio.get_running_loop()
+        self.lost = loop.create_future()
+        first: asyncio.Future[dict[str, Any] | None] = loop.create_future()
+
+        def on_first() -> None:
+            loop.remove_reader(self._keeper)
+            message, _ = _receive(self._keeper)
+            first.set_result(message)
+
+        loop.add_reader(self._keeper, on_first)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                message = await first
+        except TimeoutError:
+            message = None
+            loop.remove_reader(self._keeper)
+        if message is None or "failed" in message:
+            self._process.kill()
+            await self._close_sockets()
+            raise self._start_error(message)
+        loop.add_reader(self._keeper, self._on_keeper)
+        loop.add_reader(self._zygote, self._on_zygote)
+
+    def _start_error(self, message: dict[str, Any] | None) -> SandboxStartError:
+        if message is None:
+            return SandboxStartError(
+                f"the sandbox's keeper process ended at its start; its log says:\n{self._run.log_tail()}"
+            )
+        failed = message["failed"]
+        details = {"restriction": failed["step"], "errno": failed["errno"], "level": self.spec.level}
+        return IsolationUnavailable(f"{failed['step']} is not available here: {failed['message']}", details)
+
+    async def close(self) -> None:
+        """End the zygote with all its workers, and wait for the keeper to have cleaned up."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._keeper)
+        loop.remove_reader(self._zygote)
+        await self._close_sockets()
+        self._fail_all("the engine was closed")
+
+    async def _close_sockets(self) -> None:
+        """Close both and wait for the keeper's end, without a thread: at the interpreter's exit there are none left."""
+        self._keeper.close()
+        self._zygote.close()
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        pidfd = os.pidfd_open(self._process.pid)
+        loop.add_reader(pidfd, settle, ended)
+        try:
+            await ended
+        finally:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+        self._process.wait()
+
+    # --- forks ---
+
+    async def fork_worker(self, plan: dict[str, Any], fds: dict[str, int | list[int]]) -> Forked:
+        """Fork a worker. The caller keeps its own copies of the descriptors. Raises SandboxConnectionError, OSError."""
+        return await self._fork({"do": "fork_worker", "plan": plan}, fds)
+
+    async def fork_command(
+        self, plan: dict[str, Any], fds: dict[str, int | list[int]], command: dict[str, Any]
+    ) -> Forked:
+        """Fork a command that joins the namespaces of the worker behind `fds["worker"]`, its pidfd."""
+        return await self._fork({"do": "fork_command", "plan": plan, "command": command}, fds)
+
+    async def signal_group(self, number: int, signal_number: int) -> None:
+        await self._send({"do": "signal_group", "id": number, "signal": signal_number}, [])
+
+    async def _fork(self, message: dict[str, Any], named: dict[str, int | list[int]]) -> Forked:
+        names, fds = _positions(named)
+        async with self._turn:
+            number = next(self._numbers)
+            waiting = self._waiting[number] = _Waiting(asyncio.get_running_loop().create_future())
+            try:
+                await self._send({**message, "id": number, "fds": names}, fds)
+                return await waiting.answer
+            finally:
+                self._waiting.pop(number, None)
+
+    async def _send(self, message: dict[str, Any], fds: list[int]) -> None:
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        data = [json.dumps(message).encode()]
+        async with self._send_turn:
+            while True:
+                try:
+                    self._zygote.sendmsg(data, ancillary)
+                    return
+                except BlockingIOError:
+                    await _writable(self._zygote)
+                except OSError as error:
+                    raise SandboxConnectionError(f"the zygote is gone: {error}") from error
+
+    def _on_zygote(self) -> None:
+        """Take every message that is there."""
+        while True:
+            try:
+                message, fds = _receive(self._zygote)
+            except BlockingIOError:
+                return
+            if message is None:
+                self._on_lost("it closed its socket")
+                return
+            self._on_message(message, fds)
+
+    def _on_message(self, message: dict[str, Any], fds: list[int]) -> None:
+        if "forked" in message:
+            self._on_forked(message["forked"], fds[0])
+        elif "ended" in message:
+            ended = self._running.pop(message["ended"], None)
+            if ended is not None and not ended.done():
+                ended.set_result(message["code"])
+        elif "fork_failed" in message:
+            waiting = self._waiting.get(message["fork_failed"])
+            if waiting is not None and not waiting.answer.done():
+                waiting.answer.set_exception(OSError(message["errno"], message["message"]))
+        elif "warmed" in message:
+            self._on_warmed(message)
+
+    def _on_forked(self, number: int, pidfd: int) -> None:
+        waiting = self._waiting.get(number)
+        if waiting is None or waiting.answer.done():
+            os.close(pidfd)  # the caller was cancelled; closing the control socket ends the worker
+            return
+        self._running[number] = waiting.ended
+        waiting.answer.set_result(Forked(number, pidfd, waiting.ended))
+
+    def _on_warmed(self, message: dict[str, Any]) -> None:
+        self.warm_left = message["left"]
+        if message["error"]:
+            self.warm_errors[message["warmed"]] = message["error"]
+        else:
+            self.warmed.append(message["warmed"])
+        self.on_warm(self)
+
+    # --- mounts ---
+
+    async def clone(self, wanted: list[dict[str, Any]]) -> list[int]:
+        """Have the keeper clone host paths; return detached mounts. Raises SandboxStartError."""
+        async with self._clone_turn:
+            self._cloned = asyncio.get_running_loop().create_future()
+            self._keeper.sendmsg([json.dumps({"clone": wanted}).encode()])
+            message, trees = await self._cloned
+        if "refused" in message:
+            raise SandboxStartError(
+                f"a directory cannot be mounted: {message['refused']['message']}", message["refused"]
+            )
+        return trees
+
+    def _on_keeper(self) -> None:
+        message, fds = _receive(self._keeper)
+        if message is None or "zygote_ended" in message:
+            self._on_lost("it ended" if message is None else f"its exit code is {message['zygote_ended']}")
+        elif self._cloned is not None and not self._cloned.done():
+            self._cloned.set_result((message, fds))
+
+    # --- losing it ---
+
+    def _on_lost(self, why: str) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._zygote)
+        loop.remove_reader(self._keeper)
+        text = f"the zygote is gone: {why}"
+        if self.lost is not None and not self.lost.done():
+            self.lost.set_result(text)
+        self._fail_all(text)
+
+    def _fail_all(self, text: str) -> None:
+        for waiting in self._waiting.values():
+            if not waiting.answer.done():
+                waiting.answer.set_exception(SandboxConnectionError(text))
+        if self._cloned is not None and not self._cloned.done():
+            self._cloned.set_exception(SandboxConnectionError(text))
+        for ended in self._running.values():
+            if not ended.done():
+                ended.set_result(-9)
+        self._running.clear()
+
+
+def _seqpacket() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def _positions(named: dict[str, int | list[int]]) -> tuple[dict[str, int | list[int]], list[int]]:
+    """Turn names with descriptors into names with positions, and the list that the positions are in."""
+    fds: list[int] = []
+    names: dict[str, int | list[int]] = {}
+    for name, value in named.items():
+        if isinstance(value, list):
+            names[name] = list(range(len(fds), len(fds) + len(value)))
+            fds.extend(value)
+        else:
+            names[name] = len(fds)
+            fds.append(value)
+    return names, fds
+
+
+def _receive(sock: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    """Receive one message, or None when the other side is gone. Raises BlockingIOError when there is nothing."""
+    try:
+        data, ancillary, _, _ = sock.recvmsg(
+            _MAX_MESSAGE, socket.CMSG_SPACE(_MAX_DESCRIPTORS * 4), socket.MSG_CMSG_CLOEXEC
+        )
+    except ConnectionError:
+        return None, []
+    fds: list[int] = []
+    for level, kind, payload in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.extend(array.array("i", payload[: len(payload) // 4 * 4]))
+    if not data:
+        return None, fds
+    return json.loads(data), fds
+
+
+def settle(future: asyncio.Future[None]) -> None:
+    """Finish a future that may have been cancelled: for callbacks of the loop."""
+    if not future.done():
+        future.set_result(None)
+
+
+async def _writable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_writer(sock, settle, ready)
+    with contextlib.ExitStack() as stack:
+        stack.callback(loop.remove_writer, sock)
+        await ready

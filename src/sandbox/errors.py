@@ -1,0 +1,170 @@
+"""Every exception that this package raises on purpose.
+
+    SandboxError                        code             the session afterwards
+    |-- UsageError (ValueError)         usage            unchanged: nothing was sent
+    |-- SandboxStartError               start            there is none: no isolation, environment or interpreter
+    |-- SandboxConnectionError          connection       unknown: the engine or server cannot be reached
+    |   `-- SandboxClosedError          closed           closed by its user, or deleted
+    |-- SandboxExecutionError           execution        usable: the code raised
+    |   |-- SandboxInterruptedError     interrupted      usable
+    |   |-- SandboxLimitError           limit            usable; `execution.state` says what became of the variables
+    |   `-- SandboxCrashedError         crashed          usable; `execution.state` says what became of the variables
+    |-- SandboxTimeoutError             timeout          usable; `execution.state` says what became of the variables
+    |-- SandboxCommandError             command          usable: a command ended with a non-zero code and check=True
+    |-- SandboxFileError (OSError)      file             usable
+    |   |-- SandboxFileNotFoundError    file_not_found   usable
+    |   `-- SandboxFileExistsError      file_exists      usable
+    `-- ProtocolError                   protocol         closed: the other side broke the protocol
+
+The codes are the wire form and never change; messages do. A message says what happened, to what, the value seen
+against the limit, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from sandbox.results import CommandData, ExecutionData
+
+
+class SandboxError(Exception):
+    """Base of all. `details` holds plain values about the failure, such as the limit that was hit."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = dict(details or {})
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(SandboxError, ValueError):
+    """The caller asked for something that cannot be; nothing was sent."""
+
+    code = "usage"
+
+
+class SandboxStartError(SandboxError):
+    """No sandbox could be started: the message names what is missing and what mends it."""
+
+    code = "start"
+
+
+class SandboxConnectionError(SandboxError):
+    """The engine or server could not be reached, or went away."""
+
+    code = "connection"
+
+
+class SandboxClosedError(SandboxConnectionError):
+    """The sandbox was stopped or its session was deleted."""
+
+    code = "closed"
+
+
+class ProtocolError(SandboxError):
+    """The other side sent something that the protocol does not allow."""
+
+    code = "protocol"
+
+
+class _WithExecution(SandboxError):
+    """Carries the whole execution so far. Only the SDK sets it; on the wire the events are the execution."""
+
+    execution: ExecutionData
+
+    @property
+    def error_type(self) -> str:
+        """The name of the exception class that the code raised, such as "ZeroDivisionError"."""
+        return str(self.details.get("error_type", type(self).__name__))
+
+    @property
+    def traceback(self) -> str:
+        """The traceback as Python prints it; empty when the worker could not send one."""
+        return str(self.details.get("traceback", ""))
+
+
+class SandboxExecutionError(_WithExecution):
+    """The code failed. `error_type`, `traceback` and `execution` say how."""
+
+    code = "execution"
+
+
+class SandboxInterruptedError(SandboxExecutionError):
+    """`interrupt()` or a cancelled call stopped the code."""
+
+    code = "interrupted"
+
+
+class SandboxLimitError(SandboxExecutionError):
+    """A limit ended the code: `execution.cause` is one of memory, processes, disk, output."""
+
+    code = "limit"
+
+
+class SandboxCrashedError(SandboxExecutionError):
+    """The worker died: a crash in native code, os._exit, a signal, or a violation of the protocol."""
+
+    code = "crashed"
+
+
+class SandboxTimeoutError(_WithExecution):
+    """The code or command did not end in `timeout` seconds."""
+
+    code = "timeout"
+
+    @property
+    def timeout(self) -> float:
+        return float(self.details.get("timeout", 0.0))
+
+
+class SandboxCommandError(SandboxError):
+    """A command ended with a code other than 0, and `check=True` asked for this error."""
+
+    code = "command"
+    execution: CommandData
+
+
+class SandboxFileError(SandboxError, OSError):
+    """A file operation failed. `errno` is set as for any OSError."""
+
+    code = "file"
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, details)
+        self.errno = self.details.get("errno")
+        self.filename = self.details.get("path")
+
+
+class SandboxFileNotFoundError(SandboxFileError, FileNotFoundError):
+    """There is no such file or directory."""
+
+    code = "file_not_found"
+
+
+class SandboxFileExistsError(SandboxFileError, FileExistsError):
+    """There is such a file already."""
+
+    code = "file_exists"
+
+
+def _all(base: type[SandboxError]) -> list[type[SandboxError]]:
+    return [base, *(cls for child in base.__subclasses__() for cls in _all(child))]
+
+
+BY_CODE: dict[str, type[SandboxError]] = {
+    cls.code: cls for cls in _all(SandboxError) if not cls.__name__.startswith("_") and "code" in vars(cls)
+}
+
+
+def from_wire(code: str, message: str, details: Mapping[str, Any]) -> SandboxError:
+    """Rebuild an error sent by a peer. An unknown code never names a class to import."""
+    cls = BY_CODE.get(code)
+    if cls is None:
+        return SandboxError(message, {**details, "unknown_code": code})
+    return cls(message, details)

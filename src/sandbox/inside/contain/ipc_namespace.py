@@ -1,0 +1,18 @@
+"""An ipc namespace of its own: System V objects and POSIX message queues."""
+
+from .. import kernel
+from .plan import Descriptors, Plan
+from .policy import NAMESPACES, Restriction
+
+RESTRICTION = Restriction(
+    "ipc_namespace",
+    because="System V objects lie in no directory: every process of the same user can open them",
+    breaks="sharing such objects with the host",
+    proof="tests/security/test_namespaces.py::test_a_worker_cannot_see_shared_memory_of_the_host",
+    levels=(NAMESPACES,),
+)
+
+
+def apply(plan: Plan, fds: Descriptors) -> bool:
+    kernel.unshare(kernel.CLONE_NEWIPC)
+    return True

@@ -1,0 +1,21 @@
+"""A host name of its own."""
+
+import socket
+
+from .. import kernel
+from .plan import Descriptors, Plan
+from .policy import NAMESPACES, Restriction
+
+RESTRICTION = Restriction(
+    "uts_namespace",
+    because="the host's name says where the code runs",
+    breaks="programs that look for the host's name",
+    proof="tests/security/test_namespaces.py::test_a_worker_does_not_learn_the_host_name",
+    levels=(NAMESPACES,),
+)
+
+
+def apply(plan: Plan, fds: Descriptors) -> bool:
+    kernel.unshare(kernel.CLONE_NEWUTS)
+    socket.sethostname(plan.hostname)
+    return True

@@ -1,0 +1,69 @@
+"""From source text to code objects: compiled once for each key, with the last expression apart."""
+
+import __future__
+
+import ast
+import linecache
+from types import CodeType
+from typing import NamedTuple
+
+_FUTURES = sum(getattr(__future__, name).compiler_flag for name in set(__future__.all_feature_names))
+_MOST = 512
+
+
+class Cell(NamedTuple):
+    """Compiled code: the statements, and the last expression if its value is to be shown."""
+
+    body: "CodeType | None"
+    value: "CodeType | None"
+
+
+class Cells:
+    """Compiles cells and remembers them. A `from __future__ import` holds for the cells after it too."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, tuple[str, Cell]] = {}
+        self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+    def __len__(self) -> int:
+        return len(self._compiled)
+
+    def clear(self) -> None:
+        self._compiled.clear()
+
+    def get(self, code: str, filename: str, key: "str | None") -> "tuple[Cell, bool]":
+        """Return the compiled cell and whether it was there already. Raises SyntaxError and what compile raises.
+
+        The same key with other code replaces what it named; without a key the code itself serves.
+        """
+        key = key or code
+        known = self._compiled.get(key)
+        if known is not None and known[0] == code:
+            return known[1], True
+        remember_source(filename, code)
+        cell = self._compile(code, filename)
+        if len(self._compiled) >= _MOST:
+            self._compiled.pop(next(iter(self._compiled)))
+        self._compiled[key] = (code, cell)
+        return cell, False
+
+    def _compile(self, code: str, filename: str) -> Cell:
+        tree = compile(code, filename, "exec", self._flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+        last = tree.body[-1] if tree.body else None
+        value = None
+        if isinstance(last, ast.Expr) and not code.rstrip().endswith(";"):
+            tree.body.pop()
+            value = ast.Expression(last.value)
+        body = self._code(tree, filename, "exec") if tree.body else None
+        return Cell(body, self._code(value, filename, "eval") if value else None)
+
+    def _code(self, tree: "ast.Module | ast.Expression", filename: str, mode: str) -> CodeType:
+        code: CodeType = compile(tree, filename, mode, self._flags, dont_inherit=True)
+        self._flags |= code.co_flags & _FUTURES
+        return code
+
+
+def remember_source(filename: str, code: str) -> None:
+    """Let tracebacks and inspect.getsource find the lines. Entries without a time are never checked on disk."""
+    lines = [line + "\n" for line in code.split("\n")]
+    linecache.cache[filename] = (len(code), None, lines, filename)

@@ -1,0 +1,71 @@
+"""The worker's end of the control socket: requests in, events out, and marks that keep outputs in order.
+
+The engine reads stdout and stderr from pipes and events from this socket. Before it looks at an event it takes
+what is in the pipes, so output written before an event stays before it. `mark` waits until the engine has done
+so, and therefore output written after the mark stays after it.
+"""
+
+import json
+import os
+import socket
+import threading
+from typing import Any
+
+from ..wire import frames
+
+_CHUNK = 256 * 1024
+_ACK_BYTES = 8
+
+
+class Channel:
+    """Sends frames from any thread, receives in the main one. Silent in processes that user code forked."""
+
+    def __init__(self, control: int, ack: int) -> None:
+        self._socket = socket.socket(fileno=control)
+        self._ack = ack
+        self._owner = os.getpid()
+        self._buffer = frames.FrameBuffer()
+        self._waiting: list[bytes] = []
+        self._lock = threading.Lock()
+        self._marks = 0
+        self._acked = 0
+
+    @property
+    def mine(self) -> bool:
+        """False in a process that user code has forked: it shares the socket and must leave it alone."""
+        return os.getpid() == self._owner
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, message: dict[str, Any]) -> None:
+        if self.mine:
+            data = frames.encode(message)
+            with self._lock:
+                self._socket.sendall(data)
+
+    def mark(self, message: "dict[str, Any] | None" = None) -> None:
+        """Send `message` and wait until the engine has read everything that was written before it."""
+        if not self.mine:
+            return
+        data = frames.encode({**(message or {"event": "mark"}), "ack": True})
+        with self._lock:
+            self._marks += 1
+            self._socket.sendall(data)
+            # Counted, because an interrupt can end this wait and leave an acknowledgement behind.
+            while self._acked < self._marks:
+                self._acked += int.from_bytes(os.read(self._ack, _ACK_BYTES), "little")
+
+    def receive(self) -> "dict[str, Any] | None":
+        """Return the next request, or None when the engine has closed the socket."""
+        while not self._waiting:
+            data = self._socket.recv(_CHUNK)
+            if not data:
+                return None
+            self._waiting.extend(self._buffer.feed(data))
+        request: dict[str, Any] = json.loads(self._waiting.pop(0))
+        return request
+
+    @property
+    def has_request(self) -> bool:
+        return bool(self._waiting)

@@ -1,0 +1,74 @@
+"""The worker's life: receive a request, run it, send its events, until the engine closes the socket."""
+
+import builtins
+import os
+import select
+import signal
+import sys
+import types
+from typing import Any
+
+from .channel import Channel
+from .complete import complete
+from .display import Display
+from .run import Runner
+from .setup import attach, prepare
+from .streams import Streams
+
+
+class Worker:
+    """One session's process. Holds the namespace, which is the dict of a module named __main__."""
+
+    def __init__(self, control: int, ack: int) -> None:
+        self._channel = Channel(control, ack)
+        self._streams = Streams(self._channel)
+        self._display = Display(self._channel, self._streams)
+        main = types.ModuleType("__main__")
+        main.__builtins__ = builtins  # type: ignore[attr-defined]
+        self._runner = Runner(main, self._display, self._streams)
+
+    def serve(self, enforced: "list[str]") -> None:
+        """Announce what is in force, then answer requests one at a time."""
+        sys.modules["__main__"] = self._runner.main
+        sys.stdout, sys.stderr = self._streams.out, self._streams.err
+        sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+        signal.signal(signal.SIGINT, self._runner.on_interrupt)
+        prepare(self._display)
+        self._channel.send({"event": "ready", "enforced": enforced, "pid": os.getpid()})
+        while (request := self._next()) is not None:
+            self._handle(request)
+
+    def _next(self) -> "dict[str, Any] | None":
+        """Wait for a request; meanwhile let the tasks that a cell left behind run on."""
+        while True:
+            try:
+                if not self._channel.has_request:
+                    self._runner.run_tasks_until(self._channel.fileno())
+                return self._channel.receive()
+            except KeyboardInterrupt:
+                continue  # an interrupt that came too late for its execution
+
+    def _handle(self, request: dict[str, Any]) -> None:
+        match request["do"]:
+            case "attach":
+                attach(request)
+            case "run":
+                self._run(request)
+            case "complete":
+                found = complete(self._runner.main.__dict__, request["code"], request["cursor"])
+                self._channel.send({"event": "completions", **found})
+            case "clear_cache":
+                self._runner.cells.clear()
+                self._channel.send({"event": "cleared"})
+
+    def _run(self, request: dict[str, Any]) -> None:
+        end = self._runner.run(request["code"], request["number"], request["key"])
+        if not self._channel.mine:
+            # User code forked and this is the copy: it must not go on as a second worker.
+            self._streams.settle()
+            os._exit(end["error"]["exit_code"] if end["error"] else 0)
+        self._channel.send(end)
+
+
+def readable(fd: int) -> bool:
+    return bool(select.select([fd], [], [], 0)[0])

@@ -1,0 +1,124 @@
+"""Runs one cell: statements, top-level await, the last expression's value, interrupts."""
+
+import types
+from typing import TYPE_CHECKING, Any
+
+from .cells import Cell, Cells
+from .display import Display
+from .failures import describe
+from .streams import Streams
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine
+
+_CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
+
+
+class Runner:
+    """Runs cells in the dict of `main`. What they leave in asyncio's loop runs on in later ones and in between."""
+
+    def __init__(self, main: types.ModuleType, display: Display, streams: Streams) -> None:
+        self.main = main
+        self.cells = Cells()
+        self._display = display
+        self._streams = streams
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._interruptible = False
+
+    def run(self, code: str, number: int, key: "str | None") -> dict[str, Any]:
+        """Run a cell and return its last event. Only what user code raised is in it; our own errors propagate."""
+        self._display.begin(number)
+        error, hit = None, False
+        try:
+            cell, hit = self.cells.get(code, f"<cell {number}>", key)
+            self._interruptible = True
+            value = self._execute(cell)
+            self._display.end(value, shown=cell.value is not None)
+        except BaseException as raised:  # noqa: BLE001 - whatever user code raises is the cell's result
+            error = raised
+        finally:
+            self._interruptible = False
+        return self._end(error, hit)
+
+    def _end(self, error: "BaseException | None", hit: bool) -> dict[str, Any]:
+        description = None
+        if error is not None:
+            self._display.end(None, shown=False)
+            if not (isinstance(error, SystemExit) and error.code in {None, 0}):
+                description = describe(error)
+        self._streams.settle()
+        return {
+            "event": "end",
+            "error": description,
+            "interrupted": isinstance(error, KeyboardInterrupt),
+            "cache_hit": hit,
+            "compiled": len(self.cells),
+        }
+
+    def _execute(self, cell: Cell) -> object:
+        if cell.body is not None:
+            self._evaluate(cell.body)
+        return None if cell.value is None else self._evaluate(cell.value)
+
+    def _evaluate(self, code: types.CodeType) -> object:
+        result = eval(code, self.main.__dict__)  # noqa: S307 - running the user's code is what a worker is for
+        if code.co_flags & _CO_COROUTINE:
+            return self._await(result)
+        return result
+
+    def _await(self, coroutine: "Coroutine[Any, Any, object]") -> object:
+        import asyncio  # noqa: PLC0415 - 40 ms that a zygote's start and a session without await do without
+
+        loop = self._loop = self._loop or asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        self._task = loop.create_task(coroutine)
+        try:
+            return loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            if self._task.cancelling():
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            task, self._task = self._task, None
+            if not task.done():
+                task.cancel()
+                loop.run_until_complete(asyncio.wait([task]))
+
+    def on_interrupt(self, _number: int, _frame: "types.FrameType | None") -> None:
+        """SIGINT: raise in the running cell. While its task waits, cancel the task instead, which asyncio expects."""
+        if not self._interruptible:
+            return
+        if self._task is not None and self._loop is not None and self._between_tasks(self._loop):
+            self._task.cancel()
+            self._loop.call_soon_threadsafe(lambda: None)
+            return
+        raise KeyboardInterrupt
+
+    @staticmethod
+    def _between_tasks(loop: "asyncio.AbstractEventLoop") -> bool:
+        import asyncio  # noqa: PLC0415
+
+        return loop.is_running() and asyncio.current_task(loop) is None
+
+    def run_tasks_until(self, fd: int) -> None:
+        """Run the event loop until `fd` is readable, if a cell left a task behind; else return at once."""
+        loop = self._loop
+        if loop is None:
+            return
+        import asyncio  # noqa: PLC0415
+
+        if not asyncio.all_tasks(loop):
+            return
+        arrived = loop.create_future()
+
+        def arrive() -> None:
+            if not arrived.done():
+                arrived.set_result(None)
+
+        loop.add_reader(fd, arrive)
+        try:
+            loop.run_until_complete(arrived)
+        finally:
+            loop.remove_reader(fd)

@@ -1,0 +1,1 @@
+"""Framing between the engine, the zygote and the workers."""

@@ -1,0 +1,286 @@
+"""The zygote: forks workers that are already warm.
+
+One thread and no event loop, because fork copies only the calling thread and would leave the locks of the others
+held for ever. It holds no key and no environment, because every worker inherits its memory. It takes messages
+from the engine only; a worker cannot reach it.
+"""
+
+import base64
+import contextlib
+import gc
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from .. import kernel
+from ..contain import environment, pid_namespace, proc_view
+from ..contain.plan import Descriptors, Mount, Plan
+from ..contain.policy import NAMESPACES
+from ..contain.read_only_view import View
+from . import channel, warm
+from .become import become_command, become_worker
+from .fork import fork_into
+
+
+class Boot(NamedTuple):
+    """What the engine tells the keeper to start. `own_ids`: first and count of the ids for workers, if root."""
+
+    level: str
+    own_ids: "tuple[int, int] | None"
+    view: View
+    paths: tuple[str, ...]
+    prefix: str
+    warm: tuple[str, ...]
+    variables: dict[str, str]
+    without: frozenset[str]
+    zygote_filter: bytes
+    worker_filter: bytes
+    readable: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, message: dict[str, Any]) -> "Boot":
+        view = message["view"]
+        own_ids = message["own_ids"]
+        return cls(
+            level=message["level"],
+            own_ids=(own_ids[0], own_ids[1]) if own_ids else None,
+            view=View(tuple(view["shown"]), view["links"], view["files"], tuple(view["directories"]), view["staging"]),
+            paths=tuple(message["paths"]),
+            prefix=message["prefix"],
+            warm=tuple(message["warm"]),
+            variables=message["variables"],
+            without=frozenset(message["without"]),
+            zygote_filter=base64.b64decode(message["zygote_filter"]),
+            worker_filter=base64.b64decode(message["worker_filter"]),
+            readable=tuple(message["readable"]),
+        )
+
+
+class Zygote:
+    """Serves fork requests until the engine's socket closes."""
+
+    def __init__(self, boot: Boot, engine: socket.socket) -> None:
+        self._boot = boot
+        self._engine = engine
+        self._to_warm = list(boot.warm)
+        self._running: dict[int, int] = {}  # pid -> the engine's number for it
+        self._masked = _existing(proc_view.MASKED) if boot.level == NAMESPACES else ()
+        self._own_pid_namespace = pid_namespace.own() if boot.level == NAMESPACES else -1
+
+    def serve(self) -> NoReturn:
+        environment.replace(self._boot.variables)
+        # The site module did not run (-S): it would run code of the environment's .pth files here.
+        sys.path[:] = [path for path in sys.path if os.path.isabs(path)] + list(self._boot.paths)
+        sys.prefix = sys.exec_prefix = self._boot.prefix
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        if self._boot.zygote_filter:
+            if self._boot.level != NAMESPACES:
+                kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+            kernel.seccomp_load(self._boot.zygote_filter)
+        wake = _wake_on_child_exit()
+        _freeze()
+        poll = select.poll()
+        poll.register(self._engine, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        while True:
+            # Warm one module at a time, and only while nobody waits for a worker.
+            ready = {fd for fd, _ in poll.poll(0 if self._to_warm else None)}
+            if wake in ready:
+                _drain(wake)
+                self._reap()
+            if self._engine.fileno() in ready:
+                self._handle()
+            elif self._to_warm:
+                self._warm_next()
+
+    def _handle(self) -> None:
+        received = channel.receive(self._engine)
+        if received is None:
+            self._end()
+        message, fds = received
+        match message["do"]:
+            case "fork_worker":
+                self._fork_worker(message, fds)
+            case "fork_command":
+                self._fork_command(message, fds)
+            case "signal_group":
+                self._signal_group(message["id"], message["signal"])
+
+    def _fork_worker(self, message: dict[str, Any], fds: "list[int]") -> None:
+        plan, named = self._plan(message, fds)
+        self._next_pid_namespace()
+        self._fork(message["id"], fds, lambda: become_worker(plan, named))
+
+    def _fork_command(self, message: dict[str, Any], fds: "list[int]") -> None:
+        plan, named = self._plan(message, fds)
+        if self._own_pid_namespace >= 0:
+            try:
+                pid_namespace.join_fork(named.worker)
+            except OSError as error:
+                self._answer_failed(message["id"], fds, error)
+                return
+        self._fork(message["id"], fds, lambda: become_command(plan, named, message["command"]))
+
+    def _fork(self, number: int, fds: list[int], run: Callable[[], object]) -> None:
+        engine, own = self._engine, self._own_pid_namespace
+
+        def become() -> None:
+            engine.close()
+            if own >= 0:
+                os.close(own)
+            run()
+
+        try:
+            pid = fork_into(become)
+        except OSError as error:
+            self._answer_failed(number, fds, error)
+            return
+        self._running[pid] = number
+        _close(fds)
+        pidfd = os.pidfd_open(pid)
+        channel.send(self._engine, {"forked": number}, (pidfd,))
+        os.close(pidfd)
+
+    def _answer_failed(self, number: int, fds: "list[int]", error: OSError) -> None:
+        _close(fds)
+        channel.send(self._engine, {"fork_failed": number, "errno": error.errno, "message": str(error)})
+
+    def _next_pid_namespace(self) -> None:
+        if self._own_pid_namespace < 0:
+            return
+        if "pid_namespace" in self._boot.without:
+            pid_namespace.same_fork(self._own_pid_namespace)
+        else:
+            pid_namespace.next_fork(self._own_pid_namespace)
+
+    def _signal_group(self, number: int, signal_number: int) -> None:
+        """Signal the process group that a command leads. Its pid cannot be another's: it was not reaped yet."""
+        for pid, known in self._running.items():
+            if known == number:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal_number)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            number = self._running.pop(pid, None)
+            if number is not None:
+                channel.send(self._engine, {"ended": number, "code": os.waitstatus_to_exitcode(status)})
+            if self._own_pid_namespace < 0:
+                self._kill_orphans()
+
+    def _kill_orphans(self) -> None:
+        """Without a pid namespace: what a worker leaves behind comes to the zygote, its subreaper, and ends here."""
+        while True:
+            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+                orphans = {int(pid) for pid in file.read().split()} - set(self._running)
+            for pid in orphans:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
+            if not orphans:
+                return
+
+    def _end(self) -> NoReturn:
+        """The engine is gone. Process 1 takes its namespace along; without one the workers are killed by hand."""
+        if self._own_pid_namespace < 0:
+            for pid in list(self._running):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
+            self._running.clear()
+            self._kill_orphans()
+        os._exit(0)
+
+    def _warm_next(self) -> None:
+        report = warm.warm(self._to_warm.pop(0))
+        _freeze()
+        channel.send(self._engine, {**report, "left": len(self._to_warm)})
+
+    def _plan(self, message: dict[str, Any], fds: "list[int]") -> "tuple[Plan, Descriptors]":
+        wanted = message["plan"]
+        plan = Plan(
+            level=self._boot.level,
+            without=self._boot.without,
+            workspace=wanted["workspace"],
+            uid=wanted["uid"],
+            network=wanted["network"],
+            mounts=tuple(Mount(m["target"], m["writable"], m["directory"]) for m in wanted["mounts"]),
+            tmp_bytes=wanted["tmp_bytes"],
+            data_bytes=wanted["data_bytes"],
+            file_bytes=wanted["file_bytes"],
+            processes=wanted["processes"],
+            hostname=wanted["hostname"],
+            seccomp=self._boot.worker_filter,
+            masked=self._masked,
+            readable=self._boot.readable,
+            pin_cpus=wanted["pin_cpus"],
+            below_tmp=tuple(path for path in self._boot.view.shown if path.startswith("/tmp/")),
+        )
+        return plan, _named(message["fds"], fds)
+
+
+def _named(names: dict[str, Any], fds: "list[int]") -> Descriptors:
+    """Give each received descriptor its name: `names` maps it to a position, or to a list of positions."""
+
+    def one(name: str) -> int:
+        return fds[names[name]] if name in names else -1
+
+    def many(name: str) -> tuple[int, ...]:
+        return tuple(fds[position] for position in names.get(name, []))
+
+    return Descriptors(
+        control=one("control"),
+        stdin=one("stdin"),
+        stdout=one("stdout"),
+        stderr=one("stderr"),
+        ack=one("ack"),
+        cgroups=many("cgroups"),
+        mounts=many("mounts"),
+        worker=one("worker"),
+    )
+
+
+def _close(fds: "list[int]") -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _existing(names: "tuple[str, ...]") -> "tuple[str, ...]":
+    """The names that this kernel's /proc has; those of directories end in a slash."""
+    return tuple(f"{n}/" if os.path.isdir(f"/proc/{n}") else n for n in names if os.path.lexists(f"/proc/{n}"))
+
+
+def _wake_on_child_exit() -> int:
+    """Return a descriptor that becomes readable when a child has ended."""
+    ready, write = os.pipe()
+    os.set_blocking(ready, False)
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    return ready
+
+
+def _drain(fd: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        while os.read(fd, 4096):
+            pass
+
+
+def _freeze() -> None:
+    """Keep the garbage collector of every worker away from what is shared, so that its pages stay shared."""
+    gc.collect()
+    gc.freeze()

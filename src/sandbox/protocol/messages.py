@@ -1,0 +1,491 @@
+"""The only schema. A request is one message; its answer is a stream of events that ends with exactly one last event.
+
+Requests refuse unknown fields: a mistyped option must not be ignored. Sizes are in bytes and times in seconds
+unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+MAX_CHUNK = 1024 * 1024
+"""The most bytes of a file in one message."""
+
+
+class MountSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """A host path to show at `target`."""
+
+    target: str
+    path: str
+    writable: bool = False
+
+
+class EnvironmentSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """The path of a virtual environment, or what to build one from; neither means the engine's own."""
+
+    path: str | None = None
+    python: str | None = None
+    packages: tuple[str, ...] = ()
+    warm: tuple[str, ...] | None = None
+    allow_source_builds: bool = False
+
+
+class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """The options of `sandbox.SandboxOptions`, in the form that travels."""
+
+    name: str | None = None
+    memory: int = 1024
+    cpus: float = 1.0
+    timeout: float | None = 30.0
+    env: dict[str, str] = {}
+    isolation: str = "auto"
+    environment: EnvironmentSpec = EnvironmentSpec()
+    network: str = "none"
+    files: tuple[MountSpec, ...] = ()
+    processes: int = 128
+    disk: int = 1024
+    output: float = 10
+    without: tuple[str, ...] = ()
+
+
+# --- requests -------------------------------------------------------------------------------------------------------
+
+
+class Request(Struct, frozen=True, tag_field="do", forbid_unknown_fields=True):
+    """Base of all requests."""
+
+
+class OpenSession(Request, frozen=True, tag="open_session"):
+    """Open a session, new or known by its id. Answered by `SessionOpened`."""
+
+    options: SessionOptions
+    session: str | None = None
+
+
+class CloseSession(Request, frozen=True, tag="close_session"):
+    """End the session's worker and keep the session."""
+
+    session: str
+
+
+class DeleteSession(Request, frozen=True, tag="delete_session"):
+    """Delete the session: worker, workspace, artifacts, history."""
+
+    session: str
+
+
+class Run(Request, frozen=True, tag="run"):
+    """Run code. Answered by `Output` and `ResultShown` events and `ExecutionFinished`.
+
+    `timeout` -1 takes the session's, None is none.
+    """
+
+    session: str
+    code: str
+    timeout: float | None = -1.0
+    cache_key: str | None = None
+
+
+class Interrupt(Request, frozen=True, tag="interrupt"):
+    """Interrupt the execution that is running, if there is one: the code sees KeyboardInterrupt."""
+
+    session: str
+
+
+class Complete(Request, frozen=True, tag="complete"):
+    """Ask what could stand at `cursor` in `code`."""
+
+    session: str
+    code: str
+    cursor: int
+
+
+class StartCommand(Request, frozen=True, tag="start_command"):
+    """Run a program. Answered by `CommandStarted`, `Output` events and `CommandFinished`."""
+
+    session: str
+    argv: tuple[str, ...]
+    cwd: str | None = None
+    env: dict[str, str] = {}
+    timeout: float | None = None
+    stdin: bool = False
+
+
+class WriteStdin(Request, frozen=True, tag="write_stdin"):
+    """Write to a command's standard input; `close` ends it."""
+
+    session: str
+    command: int
+    data: bytes = b""
+    close: bool = False
+
+
+class SignalCommand(Request, frozen=True, tag="signal_command"):
+    """Send a signal to a command's process group."""
+
+    session: str
+    command: int
+    signal: int
+
+
+class ReadFile(Request, frozen=True, tag="read_file"):
+    """Read a file. Answered by `Data` events and `Done`. `length` None is to the end."""
+
+    session: str
+    path: str
+    offset: int = 0
+    length: int | None = None
+
+
+class WriteFile(Request, frozen=True, tag="write_file"):
+    """Write a file, or append to it; missing directories are made."""
+
+    session: str
+    path: str
+    data: bytes
+    append: bool = False
+
+
+class ListFiles(Request, frozen=True, tag="list_files"):
+    """List a directory, everything below it if `recursive`. Answered by `FilesListed`."""
+
+    session: str
+    path: str = "."
+    recursive: bool = False
+
+
+class StatFile(Request, frozen=True, tag="stat_file"):
+    """Describe one file. Answered by `FilesListed` with one entry."""
+
+    session: str
+    path: str
+
+
+class RemoveFile(Request, frozen=True, tag="remove_file"):
+    """Remove a file, or a directory with all below it if `recursive`."""
+
+    session: str
+    path: str
+    recursive: bool = False
+
+
+class RenameFile(Request, frozen=True, tag="rename_file"):
+    """Rename a file or directory, replacing a file at the target."""
+
+    session: str
+    path: str
+    target: str
+
+
+class MakeDirectory(Request, frozen=True, tag="make_directory"):
+    """Make a directory and those above it; not an error if it is there."""
+
+    session: str
+    path: str
+
+
+class WatchFiles(Request, frozen=True, tag="watch_files"):
+    """Report changes below a directory as `FilesChanged` events until the request is cancelled."""
+
+    session: str
+    path: str = "."
+    recursive: bool = True
+
+
+class ListArtifacts(Request, frozen=True, tag="list_artifacts"):
+    """List the session's artifacts, oldest first. Answered by `ArtifactsListed`."""
+
+    session: str
+
+
+class GetMetrics(Request, frozen=True, tag="get_metrics"):
+    """Measure the sandbox now. Answered by `MetricsMeasured`."""
+
+    session: str
+
+
+class GetStats(Request, frozen=True, tag="get_stats"):
+    """Count the session's executions. Answered by `StatsCounted`."""
+
+    session: str
+
+
+class GetHistory(Request, frozen=True, tag="get_history"):
+    """List the last executions, newest first. Answered by `HistoryListed`."""
+
+    session: str
+    limit: int = 100
+
+
+class ClearCache(Request, frozen=True, tag="clear_cache"):
+    """Forget compiled code."""
+
+    session: str
+
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+class Event(Struct, frozen=True, tag_field="event"):
+    """Base of all events. `last` tells whether one ends the answer."""
+
+    last: ClassVar[bool] = False
+
+
+class LastEvent(Event, frozen=True):
+    """Base of the events that end an answer."""
+
+    last: ClassVar[bool] = True
+
+
+class Output(Event, frozen=True, tag="output"):
+    """Text that was printed. `late`: by something that an earlier execution left running."""
+
+    stream: str
+    text: str
+    late: bool = False
+
+
+class ResultShown(Event, frozen=True, tag="result"):
+    """A value that was displayed: its representations by MIME type, images as bytes, and a chart's data.
+
+    `main`: the value of the last expression.
+    """
+
+    data: dict[str, Any]
+    main: bool = False
+    chart: dict[str, Any] | None = None
+
+
+class CodeError(Struct, frozen=True):
+    """What user code raised: text, never a class."""
+
+    type: str
+    message: str
+    traceback: str
+    exit_code: int = 1
+
+
+class CauseInfo(Struct, frozen=True):
+    """Which limit or event ended an execution or cut its output."""
+
+    kind: str
+    message: str
+    limit: float | None = None
+    seen: float | None = None
+    remedy: str = ""
+
+
+class StateInfo(Struct, frozen=True):
+    """What became of the session's variables."""
+
+    kind: str = "kept"
+    lost_names: tuple[str, ...] = ()
+    restored_to: int | None = None
+
+
+class FileChanges(Struct, frozen=True):
+    """Paths relative to the workspace, sorted."""
+
+    created: tuple[str, ...] = ()
+    modified: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+
+
+class UsageInfo(Struct, frozen=True):
+    """What an execution took. `peak_memory` in bytes."""
+
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+
+
+class ArtifactInfo(Struct, frozen=True):
+    """A file or figure that an execution produced. `path` is on the engine's machine."""
+
+    id: str
+    name: str
+    path: str
+    mime: str
+    size: int
+    sha256: str
+    created_at: float
+    execution: int
+
+
+class ExecutionFinished(LastEvent, frozen=True, tag="execution_finished"):
+    """Everything about an execution but its output and results, which came before as events."""
+
+    number: int
+    status: str
+    execution_time: float
+    started_at: float
+    cache_hit: bool
+    isolation: str
+    network: str
+    enforced: tuple[str, ...]
+    error: CodeError | None = None
+    cause: CauseInfo | None = None
+    state: StateInfo = StateInfo()
+    artifacts: tuple[ArtifactInfo, ...] = ()
+    files: FileChanges = FileChanges()
+    truncated: tuple[str, ...] = ()
+    usage: UsageInfo = UsageInfo()
+    warnings: tuple[str, ...] = ()
+
+
+class CommandStarted(Event, frozen=True, tag="command_started"):
+    """A command runs; `command` names it in later requests."""
+
+    command: int
+
+
+class CommandFinished(LastEvent, frozen=True, tag="command_finished"):
+    """A command ended. `exit_code` is negative for a signal, as in Python's subprocess."""
+
+    exit_code: int
+    execution_time: float
+    cause: CauseInfo | None = None
+    truncated: tuple[str, ...] = ()
+    files: FileChanges = FileChanges()
+
+
+class SessionOpened(LastEvent, frozen=True, tag="session_opened"):
+    """A session is ready. `enforced` names the restrictions in force."""
+
+    session: str
+    isolation: str
+    network: str
+    enforced: tuple[str, ...]
+    artifacts_dir: str
+    workspace_dir: str
+
+
+class Completions(LastEvent, frozen=True, tag="completions"):
+    """`matches` would replace the text from `start` to the cursor."""
+
+    matches: tuple[str, ...]
+    start: int
+
+
+class Data(Event, frozen=True, tag="data"):
+    """A piece of a file, at most `MAX_CHUNK` bytes."""
+
+    data: bytes
+
+
+class FileEntry(Struct, frozen=True):
+    """One file. `kind` is file, directory, link or other; `path` is relative to the workspace."""
+
+    path: str
+    kind: str
+    size: int
+    mode: int
+    modified_at: float
+    target: str | None = None
+
+
+class FilesListed(LastEvent, frozen=True, tag="files_listed"):
+    """The entries of a directory, sorted by path."""
+
+    entries: tuple[FileEntry, ...]
+
+
+class FilesChanged(Event, frozen=True, tag="files_changed"):
+    """Something below a watched directory changed. `kind` is created, modified, deleted or overflow."""
+
+    path: str
+    kind: str
+
+
+class Watching(Event, frozen=True, tag="watching"):
+    """The watch is in place: changes from now on are reported."""
+
+
+class ArtifactsListed(LastEvent, frozen=True, tag="artifacts_listed"):
+    """The session's artifacts."""
+
+    artifacts: tuple[ArtifactInfo, ...]
+
+
+class MetricsMeasured(LastEvent, frozen=True, tag="metrics"):
+    """Figures by name; see `sandbox.sdk.metrics`."""
+
+    values: dict[str, float]
+
+
+class StatsCounted(LastEvent, frozen=True, tag="stats"):
+    """What the session has run so far."""
+
+    total_executions: int
+    average_execution_time: float
+    cache_hits: int
+    cache_misses: int
+    cached_compilations: int
+    artifacts_count: int
+
+
+class HistoryRecord(Struct, frozen=True):
+    """One execution of the past."""
+
+    number: int
+    code: str
+    status: str
+    started_at: float
+    execution_time: float
+    cache_hit: bool
+    error_type: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    artifacts: tuple[str, ...] = ()
+
+
+class HistoryListed(LastEvent, frozen=True, tag="history"):
+    """Past executions, newest first."""
+
+    records: tuple[HistoryRecord, ...]
+
+
+class Done(LastEvent, frozen=True, tag="done"):
+    """The request was carried out and there is nothing to say."""
+
+
+class Failed(LastEvent, frozen=True, tag="failed"):
+    """The request was not carried out. `code` is one of `sandbox.errors`."""
+
+    code: str
+    message: str
+    details: dict[str, Any] = {}
+
+
+AnyRequest = (
+    OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
+    | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
+    | ListArtifacts | GetMetrics | GetStats | GetHistory | ClearCache
+)  # fmt: skip
+AnyEvent = (
+    Output | ResultShown | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened | Completions | Data
+    | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted | HistoryListed | Done
+    | Failed
+)  # fmt: skip
+
+_encoder = msgspec.msgpack.Encoder()
+_requests: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)
+_events: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
+
+
+def encode(message: Request | Event) -> bytes:
+    """Return a message in the form that transports carry."""
+    return _encoder.encode(message)
+
+
+def decode_request(data: bytes) -> AnyRequest:
+    """Raises `msgspec.ValidationError` or `msgspec.DecodeError` for anything but a well-formed request."""
+    return _requests.decode(data)
+
+
+def decode_event(data: bytes) -> AnyEvent:
+    """Raises `msgspec.ValidationError` or `msgspec.DecodeError` for anything but a well-formed event."""
+    return _events.decode(data)

@@ -1,0 +1,321 @@
+"""What calls return: executions with their results, artifacts, causes and state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox.protocol import messages as m
+
+
+class Cause(str):
+    """Why an execution failed or was cut: timeout, memory, processes, disk, output, crashed or denied.
+
+    Compares as that text. `message` says what happened, `limit` and `seen` the figures, `remedy` what to change.
+    """
+
+    __slots__ = ("limit", "message", "remedy", "seen")
+    message: str
+    limit: float | None
+    seen: float | None
+    remedy: str
+
+    @classmethod
+    def of(cls, info: m.CauseInfo | None) -> Cause | None:
+        """Build one from the wire's form."""
+        if info is None:
+            return None
+        cause = cls(info.kind)
+        cause.message, cause.limit, cause.seen, cause.remedy = info.message, info.limit, info.seen, info.remedy
+        return cause
+
+
+class State(str):
+    """What became of the session's variables: kept, restored or lost. Compares as that text.
+
+    `lost_names` names variables that are not there any more; `restored_to` the execution that was gone back to.
+    """
+
+    __slots__ = ("lost_names", "restored_to")
+    lost_names: tuple[str, ...]
+    restored_to: int | None
+
+    @classmethod
+    def of(cls, info: m.StateInfo) -> State:
+        """Build one from the wire's form."""
+        state = cls(info.kind)
+        state.lost_names, state.restored_to = info.lost_names, info.restored_to
+        return state
+
+
+@dataclass(frozen=True)
+class CodeException:
+    """What the code raised, as text: the class itself never leaves the sandbox."""
+
+    error_type: str
+    message: str
+    traceback: str
+    exit_code: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.error_type}: {self.message}" if self.message else self.error_type
+
+
+@dataclass(frozen=True)
+class Result:
+    """A displayed value: its representations by MIME type, text as str, images as bytes, JSON as objects.
+
+    `chart` has a figure's data: its type, title, axes and series.
+    """
+
+    data: dict[str, Any]
+    main: bool = False
+    chart: dict[str, Any] | None = None
+
+    def __getitem__(self, mime: str) -> Any:
+        return self.data[mime]
+
+    def __contains__(self, mime: str) -> bool:
+        return mime in self.data
+
+    @property
+    def text(self) -> str | None:
+        """Its plain text."""
+        return self.data.get("text/plain")
+
+    @property
+    def html(self) -> str | None:
+        """Its HTML."""
+        return self.data.get("text/html")
+
+    @property
+    def png(self) -> bytes | None:
+        """Its PNG image."""
+        return self.data.get("image/png")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return self.data
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file or figure that an execution produced. Usable as a path; the bytes are read only on `read`."""
+
+    id: str
+    name: str
+    path: Path
+    mime: str
+    size: int
+    sha256: str
+    created_at: datetime
+    execution: int
+
+    @classmethod
+    def of(cls, info: m.ArtifactInfo) -> Artifact:
+        """Build one from the wire's form."""
+        created = datetime.fromtimestamp(info.created_at, UTC)
+        return cls(info.id, info.name, Path(info.path), info.mime, info.size, info.sha256, created, info.execution)
+
+    def read(self) -> bytes:
+        """Return its bytes. Raises FileNotFoundError if the session was deleted."""
+        return self.path.read_bytes()
+
+    async def aread(self) -> bytes:
+        """Return its bytes without blocking the event loop."""
+        import asyncio  # noqa: PLC0415 - importing this package must not cost asyncio
+
+        return await asyncio.to_thread(self.read)
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return its description as plain values."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "path": str(self.path),
+            "mime": self.mime,
+            "size": self.size,
+            "sha256": self.sha256,
+            "created_at": self.created_at.isoformat(),
+            "execution": self.execution,
+        }
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that an execution created, modified or deleted: paths relative to the workspace, sorted."""
+
+    created: tuple[str, ...] = ()
+    modified: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, info: m.FileChanges) -> Files:
+        """Build one from the wire's form."""
+        return cls(info.created, info.modified, info.deleted)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.created, *self.modified, *self.deleted))
+
+    def __bool__(self) -> bool:
+        return bool(self.created or self.modified or self.deleted)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What an execution took: seconds of cpu time, and the most memory in bytes at any moment so far."""
+
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """One file of a workspace. `kind` is file, directory, link or other; `path` is relative to the workspace."""
+
+    path: str
+    kind: str
+    size: int
+    mode: int
+    modified_at: datetime
+    target: str | None = None
+
+    @classmethod
+    def of(cls, entry: m.FileEntry) -> FileInfo:
+        """Build one from the wire's form."""
+        modified = datetime.fromtimestamp(entry.modified_at, UTC)
+        return cls(entry.path, entry.kind, entry.size, entry.mode, modified, entry.target)
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return os.path.basename(self.path)
+
+    @property
+    def is_dir(self) -> bool:
+        """Whether it is a directory."""
+        return self.kind == "directory"
+
+
+@dataclass
+class OutputData:
+    """Text in the order in which it was printed, on both streams."""
+
+    outputs: list[m.Output] = field(default_factory=list, repr=False)
+
+    @property
+    def stdout(self) -> str:
+        """What was printed to standard output."""
+        return "".join(output.text for output in self.outputs if output.stream == "stdout")
+
+    @property
+    def stderr(self) -> str:
+        """What was printed to standard error."""
+        return "".join(output.text for output in self.outputs if output.stream == "stderr")
+
+    @property
+    def late_output(self) -> str:
+        """What something that earlier executions left running printed before this one began."""
+        return "".join(output.text for output in self.outputs if output.late)
+
+    @property
+    def combined(self) -> str:
+        """Both streams, in order."""
+        return "".join(output.text for output in self.outputs)
+
+
+@dataclass
+class ExecutionData(OutputData):
+    """Everything about one execution. See `sandbox.Execution`."""
+
+    code: str = ""
+    number: int = 0
+    status: str = "running"
+    results: list[Result] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+    exception: CodeException | None = None
+    execution_time: float = 0.0
+    started_at: datetime | None = None
+    cache_hit: bool = False
+    cause: Cause | None = None
+    state: State = field(default_factory=lambda: State.of(m.StateInfo()))
+    files: Files = field(default_factory=Files)
+    truncated: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    isolation: str = ""
+    network: str = ""
+    enforced: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the code ran to its end without raising."""
+        return self.status == "ok"
+
+    @property
+    def text(self) -> str | None:
+        """The plain text of the last expression's value."""
+        return next((result.text for result in reversed(self.results) if result.main), None)
+
+    @property
+    def exit_code(self) -> int:
+        """What Python's own exit code would be: 0, 1 after an exception, or what `sys.exit` was given."""
+        return 0 if self.exception is None else self.exception.exit_code
+
+    def add(self, event: m.AnyEvent) -> None:
+        """Take the next event of the answer."""
+        match event:
+            case m.Output():
+                self.outputs.append(event)
+            case m.ResultShown():
+                self.results.append(Result(event.data, event.main, event.chart))
+            case m.ExecutionFinished():
+                self._finish(event)
+
+    def _finish(self, end: m.ExecutionFinished) -> None:
+        self.number, self.status, self.cache_hit = end.number, end.status, end.cache_hit
+        self.execution_time = end.execution_time
+        self.started_at = datetime.fromtimestamp(end.started_at, UTC)
+        self.isolation, self.network, self.enforced = end.isolation, end.network, end.enforced
+        self.cause, self.state, self.files = Cause.of(end.cause), State.of(end.state), Files.of(end.files)
+        self.truncated, self.warnings = end.truncated, end.warnings
+        self.usage = Usage(end.usage.cpu_seconds, end.usage.peak_memory)
+        self.artifacts = [Artifact.of(info) for info in end.artifacts]
+        if end.error is not None:
+            self.exception = CodeException(end.error.type, end.error.message, end.error.traceback, end.error.exit_code)
+
+
+@dataclass
+class CommandData(OutputData):
+    """Everything about one command. See `sandbox.CommandExecution`."""
+
+    argv: tuple[str, ...] = ()
+    exit_code: int | None = None
+    execution_time: float = 0.0
+    cause: Cause | None = None
+    truncated: tuple[str, ...] = ()
+    files: Files = field(default_factory=Files)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with code 0."""
+        return self.exit_code == 0
+
+    def add(self, event: m.AnyEvent) -> None:
+        """Take the next event of the answer."""
+        match event:
+            case m.Output():
+                self.outputs.append(event)
+            case m.CommandFinished():
+                self.exit_code, self.execution_time = event.exit_code, event.execution_time
+                self.cause, self.truncated = Cause.of(event.cause), event.truncated
+                self.files = Files.of(event.files)

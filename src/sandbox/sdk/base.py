@@ -1,0 +1,205 @@
+"""What every sandbox can do, wherever it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Self
+
+from sandbox.errors import (
+    SandboxClosedError,
+    SandboxCrashedError,
+    SandboxExecutionError,
+    SandboxInterruptedError,
+    SandboxLimitError,
+    SandboxTimeoutError,
+    UsageError,
+)
+from sandbox.options import SandboxOptions
+from sandbox.protocol import messages as m
+from sandbox.sdk.command import Command
+from sandbox.sdk.connection import Connection
+from sandbox.sdk.convert import session_options
+from sandbox.sdk.execution import Execution
+from sandbox.sdk.files import Files
+from sandbox.sdk.metrics import Metrics
+from sandbox.sdk.transport import Transport, notify
+
+_SESSION_TIMEOUT = -1.0
+_BY_STATUS: dict[str, type[SandboxExecutionError]] = {
+    "interrupted": SandboxInterruptedError,
+    "limit": SandboxLimitError,
+    "killed": SandboxLimitError,
+    "crashed": SandboxCrashedError,
+}
+
+
+class Sandbox:
+    """Options plus one session. Use it with `async with`, or await it, or call `start` and `stop`."""
+
+    def __init__(self, transport: Transport, session_id: str | None = None, **options: Any) -> None:
+        self.options = _options(options)
+        self._connection = Connection(transport)
+        self._wanted_session = session_id
+        self._opened: m.SessionOpened | None = None
+        self.files = Files(self._connection)
+        self.command = Command(self._connection)
+        self.metrics = Metrics(self._connection)
+
+    # --- life ---
+
+    async def start(self) -> Self:
+        """Open the session: a worker is confined and waiting when this returns. Raises SandboxStartError."""
+        if self._opened is None:
+            request = m.OpenSession(session_options(self.options), self._wanted_session)
+            self._opened = await self._connection.ask(request, m.SessionOpened)
+            self._connection.session = self._opened.session
+        return self
+
+    async def stop(self) -> None:
+        """End the worker and keep the session; `start` goes on with it. Does nothing when not started."""
+        if self._opened is not None:
+            self._wanted_session, self._opened = self._opened.session, None
+            await self._connection.ask(m.CloseSession(self._connection.session), m.Done)
+
+    async def delete(self) -> None:
+        """Delete the session: worker, workspace, artifacts and history."""
+        opened = self._started
+        self._opened = None
+        await self._connection.ask(m.DeleteSession(opened.session), m.Done)
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # async only
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self.start().__await__()
+
+    # end of async only
+
+    @property
+    def _started(self) -> m.SessionOpened:
+        if self._opened is None:
+            raise SandboxClosedError("the sandbox is not started: use it with `async with`, or call start() first")
+        return self._opened
+
+    @property
+    def name(self) -> str | None:
+        """The label from the options."""
+        return self.options.name
+
+    @property
+    def session_id(self) -> str:
+        """The session's identity."""
+        return self._started.session
+
+    @property
+    def isolation(self) -> str:
+        """The level of isolation in force."""
+        return self._started.isolation
+
+    @property
+    def enforced(self) -> tuple[str, ...]:
+        """The names of the restrictions in force."""
+        return self._started.enforced
+
+    # --- running code ---
+
+    async def run(
+        self,
+        code: str,
+        *,
+        timeout: float | None = _SESSION_TIMEOUT,
+        check: bool = True,
+        on_stdout: Callable[[str], Any] | None = None,
+        on_stderr: Callable[[str], Any] | None = None,
+        on_result: Callable[[Any], Any] | None = None,
+        cache_key: str | None = None,
+    ) -> Execution:
+        """Run code in the session and return its execution.
+
+        Args:
+            code: Source text; top-level await is fine, and the last expression's value becomes a result.
+            timeout: Seconds; the sandbox's option if left out, None for no limit.
+            check: Raise if the code fails. With False the failure is in the execution's `exception`.
+            on_stdout: Called with text while the code runs.
+            on_stderr: Called with text while the code runs.
+            on_result: Called with each `Result` while the code runs.
+            cache_key: A name for the compiled code; the code itself if left out.
+
+        Raises SandboxExecutionError if the code fails, SandboxTimeoutError if it takes too long, and
+        SandboxConnectionError if there is no engine. Being cancelled interrupts the code and keeps the variables.
+        """
+        execution = Execution(code=code)
+        async with aclosing(self._run(code, timeout, cache_key)) as events:
+            async for event in events:
+                execution.add(event)
+                if isinstance(event, m.Output):
+                    await notify(on_stdout if event.stream == "stdout" else on_stderr, event.text)
+                elif isinstance(event, m.ResultShown):
+                    await notify(on_result, execution.results[-1])
+        if check and execution.exception is not None:
+            raise _failure(execution)
+        return execution
+
+    async def stream(
+        self, code: str, *, timeout: float | None = _SESSION_TIMEOUT, cache_key: str | None = None
+    ) -> AsyncGenerator[m.Output | m.ResultShown | Execution]:
+        """Run code and yield what it prints and shows as it happens, then its `Execution`. Never raises for the code.
+
+        Ending the iteration early interrupts the code.
+        """
+        execution = Execution(code=code)
+        async with aclosing(self._run(code, timeout, cache_key)) as events:
+            async for event in events:
+                execution.add(event)
+                if isinstance(event, (m.Output, m.ResultShown)):
+                    yield event
+        yield execution
+
+    async def interrupt(self) -> None:
+        """Interrupt what runs: the code sees KeyboardInterrupt, and the variables stay."""
+        await self._connection.ask(m.Interrupt(self._started.session), m.Done)
+
+    async def complete(self, code: str, cursor: int | None = None) -> list[str]:
+        """Return what could stand at `cursor` in `code`, from the live session; nothing while it runs code."""
+        at = len(code) if cursor is None else cursor
+        answer = await self._connection.ask(m.Complete(self._started.session, code, at), m.Completions)
+        return list(answer.matches)
+
+    def _run(self, code: str, timeout: float | None, cache_key: str | None) -> AsyncGenerator[m.AnyEvent]:
+        return self._connection.stream(m.Run(self._started.session, code, timeout, cache_key))
+
+
+def _options(values: dict[str, Any]) -> SandboxOptions:
+    unknown = values.keys() - SandboxOptions.__dataclass_fields__
+    if unknown:
+        known = ", ".join(SandboxOptions.__dataclass_fields__)
+        raise UsageError(f"there is no option {', '.join(map(repr, sorted(unknown)))}; there are: {known}")
+    return SandboxOptions(**values)
+
+
+def _failure(execution: Execution) -> SandboxExecutionError | SandboxTimeoutError:
+    raised = execution.exception
+    assert raised is not None
+    details: dict[str, Any] = {"error_type": raised.error_type, "traceback": raised.traceback}
+    text = str(raised)
+    if execution.cause is not None:
+        text = f"{text} [{execution.cause}: {execution.cause.message}; {execution.cause.remedy}]"
+    error: SandboxExecutionError | SandboxTimeoutError
+    if execution.status == "timeout":
+        limit = execution.cause.limit if execution.cause is not None else 0.0
+        error = SandboxTimeoutError(
+            f"the code did not end in {limit:g} s; its variables are {execution.state}", details
+        )
+        error.details["timeout"] = limit
+    else:
+        error = _BY_STATUS.get(execution.status, SandboxExecutionError)(text, details)
+    error.execution = execution
+    return error

@@ -1,0 +1,126 @@
+"""Calls that wait in the calling thread, for the methods that are synchronous in every flavour of the SDK."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Generator, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from sandbox.errors import ProtocolError, from_wire
+from sandbox.protocol import messages as m
+from sandbox.results import Artifact
+
+if TYPE_CHECKING:
+    from sandbox.engine.thread import EngineThread
+
+Last = TypeVar("Last", bound=m.LastEvent)
+
+
+class BlockingTransport:
+    """The engine in this process, for callers without an event loop."""
+
+    def __init__(self, engine: EngineThread | None = None) -> None:
+        self._engine = engine
+
+    def send(self, request: bytes) -> Generator[bytes]:
+        """Carry a request; yield its events. Closing the iterator early cancels the request."""
+        arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        call = self._get().submit(request, arrived.put)
+        done = False
+        try:
+            while (data := arrived.get()) is not None:
+                yield data
+            done = True
+        finally:
+            if not done:
+                call.cancel()
+
+    def _get(self) -> EngineThread:
+        if self._engine is None:
+            from sandbox.engine.thread import default_engine  # noqa: PLC0415 - importing the SDK must not cost an engine
+
+            return default_engine()
+        return self._engine
+
+
+class Transport(Protocol):
+    """Carries one encoded request; yields its encoded events until the answer ends."""
+
+    def send(self, request: bytes) -> Generator[bytes]:
+        """Closing the iterator before its end cancels the request."""
+
+
+def notify(callback: Callable[[Any], Any] | None, value: object) -> None:
+    """Call a user's callback."""
+    if callback is not None:
+        callback(value)
+
+
+class Blocking:
+    """The few requests that are synchronous everywhere."""
+
+    def __init__(self, engine: EngineThread | None = None) -> None:
+        self.transport = BlockingTransport(engine)
+
+    def stream(self, request: m.Request) -> Iterator[m.AnyEvent]:
+        """Yield the events of an answer. Raises the SandboxError that the answer may be."""
+        for data in self.transport.send(m.encode(request)):
+            event = m.decode_event(data)
+            if isinstance(event, m.Failed):
+                raise from_wire(event.code, event.message, event.details)
+            yield event
+
+    def ask(self, request: m.Request, answer: type[Last]) -> Last:
+        """Send a request whose answer is one event, and wait for it."""
+        (*_, last) = self.stream(request)
+        if not isinstance(last, answer):
+            raise ProtocolError(f"{type(last).__name__} came where {answer.__name__} was expected")
+        return last
+
+    def artifacts(self, session: str) -> list[Artifact]:
+        """The session's artifacts, oldest first."""
+        return [Artifact.of(info) for info in self.ask(m.ListArtifacts(session), m.ArtifactsListed).artifacts]
+
+    def stats(self, session: str) -> dict[str, Any]:
+        """Counts and averages."""
+        stats = self.ask(m.GetStats(session), m.StatsCounted)
+        total = stats.total_executions
+        return {
+            "total_executions": total,
+            "average_execution_time": stats.average_execution_time,
+            "cache_hit_ratio": stats.cache_hits / total if total else 0.0,
+            "cache_hits": stats.cache_hits,
+            "cache_misses": stats.cache_misses,
+            "cached_compilations": stats.cached_compilations,
+            "session_id": session,
+            "artifacts_count": stats.artifacts_count,
+        }
+
+    def history(self, session: str, limit: int) -> list[dict[str, Any]]:
+        """The last executions, newest first."""
+        return [_record(record) for record in self.ask(m.GetHistory(session, limit), m.HistoryListed).records]
+
+    def clear_cache(self, session: str) -> None:
+        """Forget compiled code."""
+        self.ask(m.ClearCache(session), m.Done)
+
+    def delete(self, session: str) -> None:
+        """Delete the session."""
+        self.ask(m.DeleteSession(session), m.Done)
+
+
+def _record(record: m.HistoryRecord) -> dict[str, Any]:
+    return {
+        "number": record.number,
+        "code": record.code,
+        "success": record.status == "ok",
+        "status": record.status,
+        "timestamp": datetime.fromtimestamp(record.started_at, UTC).isoformat(),
+        "execution_time": record.execution_time,
+        "cache_hit": record.cache_hit,
+        "error": record.error,
+        "error_type": record.error_type,
+        "cause": record.cause,
+        "artifacts": list(record.artifacts),
+    }

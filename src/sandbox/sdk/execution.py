@@ -1,0 +1,39 @@
+"""Executions and commands as a user gets them."""
+
+from __future__ import annotations
+
+from sandbox.results import CommandData, ExecutionData
+
+
+class Execution(ExecutionData):
+    """One run of code: what it printed, showed, raised, wrote and took.
+
+    Attributes:
+        number: Its number in the session, from 1.
+        status: ok, error, interrupted, timeout, limit, killed or crashed.
+        stdout, stderr: What it printed; `await output()` has both in order.
+        results: Displayed values, each a MIME bundle. `text` is the last expression's.
+        artifacts: Figures, and files below `artifacts/`, by reference.
+        exception: What the code raised, or None.
+        execution_time: Seconds from sending the code to its end.
+        cache_hit: Whether the code was compiled before.
+        cause: Which limit it met, or None.
+        state: What became of the variables: kept, restored or lost.
+        files: Files of the workspace that it created, modified or deleted.
+        truncated: Streams of which the end was dropped.
+        usage: Cpu seconds and peak memory.
+        isolation, network, enforced: What confined it.
+        warnings: What could not be collected, and similar.
+    """
+
+    async def output(self) -> str:
+        """Return what was printed to both streams, in order."""
+        return self.combined
+
+
+class CommandExecution(CommandData):
+    """One run of a program. `exit_code` is negative for a signal, as in Python's subprocess; None while it runs."""
+
+    async def output(self) -> str:
+        """Return what was printed to both streams, in order."""
+        return self.combined

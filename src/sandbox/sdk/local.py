@@ -1,0 +1,85 @@
+"""Sandboxes on this machine."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from sandbox.results import Artifact
+from sandbox.sdk.blocking import Blocking
+from sandbox.sdk.python import PythonSandbox
+from sandbox.sdk.transport import InProcess
+
+if TYPE_CHECKING:
+    from sandbox.core.execution_context import PersistentExecutionContext
+    from sandbox.engine.thread import EngineThread
+
+_warned = False
+
+
+class LocalSandbox(PythonSandbox):
+    """An isolated, stateful Python session on this machine. Options: see `SandboxOptions`.
+
+    The methods without `async` may be called inside a running event loop: the engine has a thread of its own.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        session_id: str | None = None,
+        engine: EngineThread | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(InProcess(engine), session_id, name=name, **options)
+        self._blocking = Blocking(engine)
+        self._execution_context: PersistentExecutionContext | None = None
+
+    @classmethod
+    def create(cls, **options: Any) -> Self:
+        """Return a sandbox, for `async with` or `await`."""
+        return cls(**options)
+
+    async def start(self) -> Self:
+        """Open the session. Raises SandboxStartError, saying what is missing, if this machine has no isolation."""
+        if self._execution_context is not None:
+            self._wanted_session = self._execution_context.session_id
+        if self.options.isolation == "none":
+            _warn_once()
+        return await super().start()
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """Where the artifacts of this session are."""
+        return Path(self._started.artifacts_dir)
+
+    def list_artifacts(self) -> list[Artifact]:
+        """Return the session's artifacts, oldest first."""
+        return self._blocking.artifacts(self.session_id)
+
+    def get_performance_stats(self) -> dict[str, Any]:
+        """Return counts and averages of the session's executions; see PersistentExecutionContext."""
+        return self._blocking.stats(self.session_id)
+
+    def get_execution_history(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the last executions, newest first."""
+        return self._blocking.history(self.session_id, limit)
+
+    def clear_cache(self) -> None:
+        """Forget compiled code."""
+        self._blocking.clear_cache(self.session_id)
+
+    def cleanup_session(self) -> None:
+        """Delete the session: worker, workspace, artifacts and history."""
+        session_id, self._opened = self.session_id, None
+        self._blocking.delete(session_id)
+
+
+def _warn_once() -> None:
+    global _warned  # noqa: PLW0603 - once for each process
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            'isolation="none": code in this sandbox can do whatever this process may do', RuntimeWarning, stacklevel=4
+        )

@@ -1,0 +1,21 @@
+"""Python sandboxes, here or on a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandbox.sdk.base import Sandbox
+
+if TYPE_CHECKING:
+    from sandbox.sdk.local import LocalSandbox
+
+
+class PythonSandbox(Sandbox):
+    """A sandbox that runs Python."""
+
+    @classmethod
+    def create_local(cls, **options: Any) -> LocalSandbox:
+        """Return a sandbox on this machine, for `async with` or `await`. Options: see `SandboxOptions`."""
+        from sandbox.sdk.local import LocalSandbox  # noqa: PLC0415 - it is a subclass
+
+        return LocalSandbox(**options)

@@ -1,0 +1,78 @@
+"""How requests reach an engine. The boundary is one method that carries bytes; no live object crosses it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from sandbox.engine.thread import EngineThread
+
+
+class Transport(Protocol):
+    """Carries one encoded request; yields its encoded events until the answer ends."""
+
+    def send(self, request: bytes) -> AsyncGenerator[bytes]:
+        """Closing the iterator before its end cancels the request."""
+
+
+class InProcess:
+    """The engine in this process, in its own thread."""
+
+    def __init__(self, engine: EngineThread | None = None) -> None:
+        self._engine = engine
+
+    def _get(self) -> EngineThread:
+        if self._engine is None:
+            from sandbox.engine.thread import default_engine  # noqa: PLC0415 - importing the SDK must not cost an engine
+
+            return default_engine()
+        return self._engine
+
+    async def send(self, request: bytes) -> AsyncGenerator[bytes]:
+        """Carry a request to the engine's thread and its events back into the caller's loop."""
+        import asyncio  # noqa: PLC0415 - 40 ms that importing the package does without
+
+        loop = asyncio.get_running_loop()
+        arrived: deque[bytes | None] = deque()
+        waiting: asyncio.Future[None] | None = None
+
+        def wake() -> None:
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
+
+        def sink(data: bytes | None) -> None:
+            # In the engine's thread. One wake-up serves all events that come before the caller looks.
+            empty = not arrived
+            arrived.append(data)
+            if empty and not loop.is_closed():
+                loop.call_soon_threadsafe(wake)
+
+        call = self._get().submit(request, sink)
+        done = False
+        try:
+            while True:
+                waiting = loop.create_future()
+                if not arrived:
+                    await waiting
+                while arrived:
+                    data = arrived[0]
+                    if data is None:
+                        done = True
+                        return
+                    yield data
+                    arrived.popleft()
+        finally:
+            if not done:
+                call.cancel()
+
+
+async def notify(callback: Callable[[Any], Any] | None, value: object) -> None:
+    """Call a user's callback, which may be a coroutine function."""
+    if callback is not None:
+        outcome = callback(value)
+        if hasattr(outcome, "__await__"):
+            await outcome
