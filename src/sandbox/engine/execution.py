@@ -154,7 +154,7 @@ class Execution:
             return
         if figure:
             self._keep_figure(data)
-        self._emit(ResultShown(data, main=isinstance(event, Shown) and event.main, chart=event.chart))
+        self._emit(ResultShown(data, main=event.main, chart=event.chart))
 
     def _keep_figure(self, data: dict[str, Any]) -> None:
         for mime in _FIGURES:

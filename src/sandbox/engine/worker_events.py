@@ -53,9 +53,10 @@ class Shown(WorkerEvent, frozen=True, tag="result"):
 
 
 class Figure(WorkerEvent, frozen=True, tag="figure"):
-    """A figure that was captured without being asked for: it becomes a result and an artifact."""
+    """A figure, shown or captured: it becomes a result and an artifact."""
 
     data: Annotated[dict[_Name, Any], Meta(max_length=32)] = {}
+    main: bool = False
     chart: dict[str, Any] | None = None
 
 
