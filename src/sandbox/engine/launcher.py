@@ -117,7 +117,11 @@ class Launcher:
             workspace.make_tmp()
         plan = self._plan(options, zygote, workspace, mounts)
         try:
-            trees = await zygote.clone([mount.wanted for mount in mounts]) if mounts and level == NAMESPACES else []
+            trees = (
+                await zygote.clone([mount.wanted(self.ids.on_host(workspace.uid)) for mount in mounts])
+                if mounts and level == NAMESPACES
+                else []
+            )
             try:
                 worker = await self._fork(zygote, plan, group, trees)
             finally:
@@ -129,6 +133,12 @@ class Launcher:
                 self._spawn_task(_remove_group(group))
             raise
         return Cell(worker, zygote, workspace, group, mounts, plan)
+
+    async def _clone(self, mounts: tuple[Resolved, ...], zygote: Zygote, workspace: Workspace) -> list[int]:
+        if not mounts or zygote.spec.level != NAMESPACES:
+            return []
+        own_uid = self.ids.on_host(workspace.uid)
+        return await zygote.clone([mount.wanted(own_uid) for mount in mounts])
 
     def _group(self, options: SessionOptions) -> cgroups.Group | None:
         if self.groups is None or "cgroup" in options.without:

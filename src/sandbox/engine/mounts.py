@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.errors import UsageError
-from sandbox.inside.contain.policy import NAMESPACES
+from sandbox.inside.contain.policy import NAMESPACES, WORKSPACE
 from sandbox.protocol.messages import MountSpec, SessionOptions
 
-_OURS = ("/proc", "/dev", "/tmp", "/usr", "/etc", "/lib", "/lib64", "/bin", "/sbin", "/run", "/workspace", "/.")  # noqa: S108
+_OURS = ("/proc", "/dev", "/tmp", "/usr", "/etc", "/lib", "/lib64", "/bin", "/sbin", "/run", "/.workspaces", "/.empty")  # noqa: S108
 _RESOLV_CONF = MountSpec("/etc/resolv.conf", "/etc/resolv.conf")
 
 
@@ -24,11 +24,17 @@ class Resolved:
     directory: bool
     device: int
     inode: int
+    owner: tuple[int, int]
 
-    @property
-    def wanted(self) -> dict[str, Any]:
-        """What the keeper is asked to clone."""
-        return {"path": self.path, "writable": self.writable, "device": self.device, "inode": self.inode}
+    def wanted(self, own_uid: int | None) -> dict[str, Any]:
+        """What the keeper is asked to clone. With a uid of the worker's own, it is to stand for the files' owner."""
+        return {
+            "path": self.path,
+            "writable": self.writable,
+            "device": self.device,
+            "inode": self.inode,
+            "ids": None if own_uid is None else [*self.owner, own_uid],
+        }
 
     @property
     def inside(self) -> dict[str, Any]:
@@ -45,7 +51,7 @@ def resolve_mounts(options: SessionOptions, level: str) -> tuple[Resolved, ...]:
 
 
 def _resolve(spec: MountSpec, level: str) -> Resolved:
-    if any(spec.target == ours or spec.target.startswith(f"{ours}/") for ours in _OURS):
+    if spec.target == WORKSPACE or any(spec.target == ours or spec.target.startswith(f"{ours}/") for ours in _OURS):
         raise UsageError(
             f"files has the target {spec.target!r}, which the sandbox itself uses: choose one such as '/data'"
         )
@@ -64,4 +70,12 @@ def _found(spec: MountSpec) -> Resolved:
         status = os.stat(path)
     except OSError as error:
         raise UsageError(f"files names {spec.path!r}, which cannot be shown: {error.strerror}") from error
-    return Resolved(spec.target, path, spec.writable, os.path.isdir(path), status.st_dev, status.st_ino)
+    return Resolved(
+        target=spec.target,
+        path=path,
+        writable=spec.writable,
+        directory=os.path.isdir(path),
+        device=status.st_dev,
+        inode=status.st_ino,
+        owner=(status.st_uid, status.st_gid),
+    )

@@ -26,7 +26,7 @@ AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 AT_SYMLINK_NOFOLLOW = 0x100
-MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV = 1, 2, 4
+MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_IDMAP = 1, 2, 4, 0x100000
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP = 1, 4, 24
 PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 22, 36, 38, 47
@@ -128,6 +128,13 @@ def move_mount(tree: int, target: str) -> None:
 def mount_setattr(tree: int, attributes: int) -> None:
     """Set attributes on a detached mount and on every mount below it (a plain remount changes the top one only)."""
     arguments = struct.pack("=QQQQ", attributes, 0, 0, 0)
+    flags = ctypes.c_uint(AT_EMPTY_PATH | AT_RECURSIVE)
+    syscall("mount_setattr", tree, b"", flags, arguments, ctypes.c_size_t(len(arguments)))
+
+
+def mount_idmap(tree: int, user_namespace: int) -> None:
+    """Show a detached mount, and every mount below it, with the ids of its files mapped as `user_namespace` says."""
+    arguments = struct.pack("=QQQQ", MOUNT_ATTR_IDMAP, 0, 0, user_namespace)
     flags = ctypes.c_uint(AT_EMPTY_PATH | AT_RECURSIVE)
     syscall("mount_setattr", tree, b"", flags, arguments, ctypes.c_size_t(len(arguments)))
 

@@ -16,6 +16,7 @@ RESTRICTION = Restriction(
 
 STAGING = "/.workspaces"
 _EMPTY = "/run"
+_ROOT_OPTIONS = "mode=755,size=1m"
 
 
 def apply(plan: Plan, fds: Descriptors) -> bool:
@@ -23,34 +24,42 @@ def apply(plan: Plan, fds: Descriptors) -> bool:
     kernel.mount(plan.workspace, WORKSPACE, None, kernel.MS_BIND)
     # Nothing below the staging directory but the workspace just mounted may be reachable from here on.
     kernel.umount(STAGING)
-    if any(not mount.target.startswith(f"{WORKSPACE}/") for mount in plan.mounts):
-        _own_root(plan.mounts)
+    missing = [mount for mount in plan.mounts if not os.path.lexists(mount.target)]
+    if any(not mount.target.startswith(f"{WORKSPACE}/") for mount in missing):
+        _own_root()
+    for mount in missing:
+        _mount_point(mount)
+    if missing:
+        _read_only_root()
     for wanted, tree in zip(plan.mounts, fds.mounts, strict=True):
         kernel.move_mount(tree, wanted.target)
         os.close(tree)
     return True
 
 
-def _own_root(mounts: "tuple[Mount, ...]") -> None:
-    """Move into a copy of the root directory that has the mount points too.
+def _own_root() -> None:
+    """Move into a copy of the root directory, in which mount points can be made.
 
     The root is one file system for all workers of a zygote. A mount point made in it would show every session what
     the others have mounted.
     """
     new = _EMPTY
-    kernel.mount("tmpfs", new, "tmpfs", kernel.MS_NOSUID, "mode=755,size=1m")
+    kernel.mount("tmpfs", new, "tmpfs", kernel.MS_NOSUID, _ROOT_OPTIONS)
     for entry in os.scandir("/"):
         if entry.is_symlink():
             os.symlink(os.readlink(entry.path), new + entry.path)
         elif entry.is_dir():
             _carry(entry.path, new + entry.path)
-    for mount in mounts:
-        _mount_point(new + mount.target, mount)
     os.chdir(new)
     kernel.pivot_root(".", ".")
     kernel.umount(".")
     os.chdir("/")
-    kernel.mount(None, "/", None, kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID, "mode=755,size=1m")
+
+
+def _read_only_root() -> None:
+    """Make the root read-only again. For a root that was never copied, it changes nothing."""
+    flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID
+    kernel.mount(None, "/", None, flags)
 
 
 def _carry(path: str, target: str) -> None:
@@ -62,9 +71,9 @@ def _carry(path: str, target: str) -> None:
     os.close(tree)
 
 
-def _mount_point(path: str, mount: Mount) -> None:
+def _mount_point(mount: Mount) -> None:
     if mount.directory:
-        os.makedirs(path, exist_ok=True)
+        os.makedirs(mount.target, exist_ok=True)
         return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+    os.makedirs(os.path.dirname(mount.target), exist_ok=True)
+    os.close(os.open(mount.target, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))

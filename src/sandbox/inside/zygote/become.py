@@ -62,6 +62,8 @@ def _join(plan: Plan, worker: int) -> None:
         "uts_namespace": kernel.CLONE_NEWUTS,
         "network_namespace": kernel.CLONE_NEWNET,
     }
+    if plan.network == "host":
+        del wanted["network_namespace"]
     flags = sum(flag for name, flag in wanted.items() if name not in plan.without)
     try:
         kernel.setns(worker, flags)

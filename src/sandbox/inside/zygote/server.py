@@ -22,7 +22,7 @@ from ..contain import environment, pid_namespace, proc_view
 from ..contain.plan import Descriptors, Mount, Plan
 from ..contain.policy import NAMESPACES
 from ..contain.read_only_view import View
-from . import channel, warm
+from . import channel, orphans, warm
 from .become import become_command, become_worker
 from .fork import fork_into
 
@@ -178,31 +178,13 @@ class Zygote:
             if number is not None:
                 channel.send(self._engine, {"ended": number, "code": os.waitstatus_to_exitcode(status)})
             if self._own_pid_namespace < 0:
-                self._kill_orphans()
-
-    def _kill_orphans(self) -> None:
-        """Without a pid namespace: what a worker leaves behind comes to the zygote, its subreaper, and ends here."""
-        while True:
-            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-                orphans = {int(pid) for pid in file.read().split()} - set(self._running)
-            for pid in orphans:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, 0)
-            if not orphans:
-                return
+                # Without a pid namespace: what a worker leaves behind comes here, to its subreaper.
+                orphans.end_all(set(self._running))
 
     def _end(self) -> NoReturn:
         """The engine is gone. Process 1 takes its namespace along; without one the workers are killed by hand."""
         if self._own_pid_namespace < 0:
-            for pid in list(self._running):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, 0)
-            self._running.clear()
-            self._kill_orphans()
+            orphans.end_all(set())
         os._exit(0)
 
     def _warm_next(self) -> None:
