@@ -70,6 +70,9 @@ class Group(Protocol):
     def paths(self) -> list[str]:
         """Its directories, for removal."""
 
+    def close(self) -> None:
+        """Close what was kept open for reading. The group stays."""
+
 
 class Groups(Protocol):
     """Where groups are made."""
@@ -160,6 +163,8 @@ class _GroupsV1:
 class _GroupV1:
     def __init__(self, directories: dict[str, Path]) -> None:
         self._at = {controller: str(path) for controller, path in directories.items()}
+        self._files = _Files()
+        self.close = self._files.close
 
     def paths(self) -> list[str]:
         return sorted(set(self._at.values()))
@@ -178,24 +183,24 @@ class _GroupV1:
             _write(f"{at[_CPU]}/cpu.cfs_quota_us", int(cpus * _PERIOD))
 
     def memory(self) -> int:
-        return _number(f"{self._at[_MEMORY]}/memory.usage_in_bytes")
+        return self._files.number(f"{self._at[_MEMORY]}/memory.usage_in_bytes")
 
     def peak_memory(self) -> int:
-        return _number(f"{self._at[_MEMORY]}/memory.max_usage_in_bytes")
+        return self._files.number(f"{self._at[_MEMORY]}/memory.max_usage_in_bytes")
 
     def reset_peak(self) -> None:
         _write(f"{self._at[_MEMORY]}/memory.max_usage_in_bytes", 0)
 
     def cpu_seconds(self) -> float:
-        return _number(f"{self._at[_CPUACCT]}/cpuacct.usage") / 1e9 if _CPUACCT in self._at else 0.0
+        return self._files.number(f"{self._at[_CPUACCT]}/cpuacct.usage") / 1e9 if _CPUACCT in self._at else 0.0
 
     def processes(self) -> int:
-        return _number(f"{self._at[_PIDS]}/pids.current")
+        return self._files.number(f"{self._at[_PIDS]}/pids.current")
 
     def events(self) -> Events:
         return Events(
-            _field(f"{self._at[_MEMORY]}/memory.oom_control", "oom_kill"),
-            _field(f"{self._at[_PIDS]}/pids.events", "max"),
+            self._files.field(f"{self._at[_MEMORY]}/memory.oom_control", "oom_kill"),
+            self._files.field(f"{self._at[_PIDS]}/pids.events", "max"),
         )
 
 
@@ -257,6 +262,8 @@ class _GroupsV2:
 class _GroupV2:
     def __init__(self, path: str) -> None:
         self._path = path
+        self._files = _Files()
+        self.close = self._files.close
 
     def paths(self) -> list[str]:
         return [self._path]
@@ -272,23 +279,26 @@ class _GroupV2:
         _write(f"{self._path}/cpu.max", f"{int(cpus * _PERIOD)} {_PERIOD}")
 
     def memory(self) -> int:
-        return _number(f"{self._path}/memory.current")
+        return self._files.number(f"{self._path}/memory.current")
 
     def peak_memory(self) -> int:
         peak = f"{self._path}/memory.peak"  # Linux 5.19
-        return _number(peak) if os.path.exists(peak) else self.memory()
+        return self._files.number(peak) if os.path.exists(peak) else self.memory()
 
     def reset_peak(self) -> None:
         """The peak of version 2 belongs to an open descriptor, and only since Linux 6.12: it is not reset."""
 
     def cpu_seconds(self) -> float:
-        return _field(f"{self._path}/cpu.stat", "usage_usec") / 1e6
+        return self._files.field(f"{self._path}/cpu.stat", "usage_usec") / 1e6
 
     def processes(self) -> int:
-        return _number(f"{self._path}/pids.current")
+        return self._files.number(f"{self._path}/pids.current")
 
     def events(self) -> Events:
-        return Events(_field(f"{self._path}/memory.events", "oom_kill"), _field(f"{self._path}/pids.events", "max"))
+        return Events(
+            self._files.field(f"{self._path}/memory.events", "oom_kill"),
+            self._files.field(f"{self._path}/pids.events", "max"),
+        )
 
 
 def _write(path: str, value: object) -> None:
@@ -299,21 +309,28 @@ def _write(path: str, value: object) -> None:
         os.close(fd)
 
 
-def _read(path: str) -> str:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(fd, 4096).decode("ascii")
-    finally:
-        os.close(fd)
+class _Files:
+    """Files of a group, kept open: they are read after every execution, and opening costs more than reading."""
 
+    def __init__(self) -> None:
+        self._open: dict[str, int] = {}
 
-def _number(path: str) -> int:
-    return int(_read(path))
+    def _read(self, path: str) -> str:
+        fd = self._open.get(path)
+        if fd is None:
+            fd = self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(fd, 4096, 0).decode("ascii")
 
+    def number(self, path: str) -> int:
+        return int(self._read(path))
 
-def _field(path: str, name: str) -> int:
-    for line in _read(path).splitlines():
-        key, _, value = line.partition(" ")
-        if key == name:
-            return int(value)
-    return 0
+    def field(self, path: str, name: str) -> int:
+        for line in self._read(path).splitlines():
+            key, _, value = line.partition(" ")
+            if key == name:
+                return int(value)
+        return 0
+
+    def close(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])

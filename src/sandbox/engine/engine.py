@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -26,6 +27,7 @@ from sandbox.errors import SandboxClosedError, SandboxError, UsageError
 from sandbox.protocol import messages as m
 
 Emit = Callable[[m.Event], None]
+Sink = Callable[[bytes, bool], None]
 
 
 class Engine:
@@ -54,23 +56,32 @@ class Engine:
 
     # --- requests ---
 
-    def start(self, request: bytes, sink: Callable[[bytes | None], None]) -> asyncio.Task[None]:
-        """Begin to answer: `sink` gets each encoded event, then None. Cancelling the task cancels the request."""
+    def start(self, request: bytes, sink: Sink) -> asyncio.Task[None]:
+        """Begin to answer: `sink` gets each encoded event, and whether it is the last one.
+
+        Cancelling the task cancels the request; the last event is then a failure.
+        """
         return self._spawn(self._answer(request, sink))
 
-    async def _answer(self, data: bytes, sink: Callable[[bytes | None], None]) -> None:
+    async def _answer(self, data: bytes, sink: Sink) -> None:
         def emit(event: m.Event) -> None:
-            sink(m.encode(event))
+            sink(m.encode(event), False)
 
+        last: m.LastEvent = m.Failed("error", "the engine failed; its log says how")
         try:
             request = m.decode_request(data)
-            emit(await _HANDLERS[type(request)](self, request, emit))
+            last = await _HANDLERS[type(request)](self, request, emit)
         except SandboxError as error:
-            emit(m.Failed(error.code, error.message, error.details))
+            last = m.Failed(error.code, error.message, error.details)
         except msgspec.MsgspecError as error:
-            emit(m.Failed(UsageError.code, f"not a valid request: {error}"))
+            last = m.Failed(UsageError.code, f"not a valid request: {error}")
+        except Exception:  # noqa: BLE001 - a mistake of ours: its caller must still get an answer
+            last = m.Failed("error", f"the engine made a mistake:\n{traceback.format_exc(limit=-5)}")
+        except asyncio.CancelledError:
+            last = m.Failed(SandboxClosedError.code, "the request was cancelled")
+            raise
         finally:
-            sink(None)
+            sink(m.encode(last), True)
 
     def _session(self, name: str) -> Session:
         session = self._sessions.get(name)
@@ -159,7 +170,10 @@ class Engine:
         session = self._session(request.session)
         async with session.turn:
             cell = await self._cell(session)
-            return await session.run(request, cell, emit)
+            finished = await session.run(request, cell, emit)
+            if cell.worker.gone is not None:
+                await self._end(session)
+            return finished
 
     async def _interrupt(self, request: m.Interrupt, emit: Emit) -> m.Done:
         session = self._session(request.session)
@@ -280,6 +294,10 @@ class Engine:
         return m.HistoryListed(tuple(reversed(records))[: request.limit])
 
     # --- the end ---
+
+    def forget(self) -> None:
+        """In a process that was forked from this one: see `Launcher.forget`."""
+        self._launcher.forget()
 
     async def close(self) -> None:
         """End everything: requests, workers, zygotes, directories."""

@@ -104,6 +104,8 @@ class Launcher:
         zygote = Zygote(spec, self.run, self.ids)
         zygote.spawn({"cgroups": self.groups.paths() if self.groups else [], "trees": [str(self.run.path)]})
         await zygote.started()
+        assert zygote.lost is not None
+        zygote.lost.add_done_callback(lambda _why: self._spawn_task(zygote.close()))
         return zygote
 
     # --- workers ---
@@ -240,11 +242,18 @@ class Launcher:
         if cell.group is not None:
             await _remove_group(cell.group)
 
+    def forget(self) -> None:
+        """In a process that was forked from the engine's: let go of what would keep the engine's traces alive."""
+        self.run.forget()
+        for task in self._zygotes.values():
+            if _usable(task) and task.done():
+                task.result().forget()
+
     async def close(self) -> None:
         """End every zygote, then remove the engine's directories."""
         for task in self._zygotes.values():
-            if task.done() and task.exception() is None:
-                await task.result().close()
+            if _usable(task):
+                await (await task).close()
         if self.groups is not None:
             await _remove_paths(self.groups.paths())
         self.run.close()
@@ -261,6 +270,7 @@ def _usable(task: asyncio.Task[Zygote]) -> bool:
 
 
 async def _remove_group(group: cgroups.Group) -> None:
+    group.close()
     await _remove_paths(group.paths())
 
 

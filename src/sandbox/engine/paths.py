@@ -75,6 +75,10 @@ class RunDirectory:
         size = os.fstat(self.log).st_size
         return os.pread(self.log, most, max(0, size - most)).decode("utf-8", "replace")
 
+    def forget(self) -> None:
+        """In a forked process: the lock must end with the engine."""
+        os.close(self._lock)
+
     def close(self) -> None:
         """Remove the directory and give up the lock."""
         os.close(self.log)

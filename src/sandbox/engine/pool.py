@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from sandbox.engine.launcher import Cell, Launcher
+from sandbox.engine.worker_events import DoneInside
 from sandbox.engine.workspaces import Workspace
 from sandbox.engine.zygote import Zygote, ZygoteSpec
 from sandbox.errors import SandboxError
 from sandbox.protocol.messages import SessionOptions
 
 SIZE = 2
+_QUIET_SECONDS = 0.03
 _DEFAULTS = SessionOptions()
 
 
@@ -31,6 +34,7 @@ class Pool:
         self._filling: set[ZygoteSpec] = set()
         self._names = itertools.count(1)
         self._closed = False
+        self._opened_at = 0.0
 
     def fits(self, options: SessionOptions) -> bool:
         """Whether a parked worker can serve: what cannot be changed after the fork must be the default."""
@@ -40,6 +44,7 @@ class Pool:
     async def get(self, options: SessionOptions, zygote: Zygote) -> Cell:
         """Return a parked worker with a workspace of its own, or launch one."""
         self._watch(zygote)
+        self._opened_at = time.monotonic()
         parked = self._parked.setdefault(zygote.spec, deque())
         if self.fits(options):
             while parked:
@@ -72,11 +77,16 @@ class Pool:
         self._spawn_task(self._fill(zygote))
 
     async def _fill(self, zygote: Zygote) -> None:
+        """Wait until no session was opened for a moment: a fork beside it would slow its first execution down."""
         spec = zygote.spec
         options = SessionOptions(isolation=spec.level, without=tuple(sorted(spec.without)))
         try:
             while len(self._parked[spec]) < self.size and not self._closed:
-                self._parked[spec].append(await self._launch(options, zygote))
+                while (wait := self._opened_at + _QUIET_SECONDS - time.monotonic()) > 0:
+                    await asyncio.sleep(wait)
+                cell = await self._launch(options, zygote)
+                await cell.worker.ask({"do": "warm_up"}, DoneInside)
+                self._parked[spec].append(cell)
         except SandboxError:
             return  # the next session meets the same error, and can report it
         finally:

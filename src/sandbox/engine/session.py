@@ -11,8 +11,7 @@ from typing import Any
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.execution import Execution, Outcome
 from sandbox.engine.launcher import Cell
-from sandbox.engine.worker import Incoming
-from sandbox.engine.worker_events import Cleared, Completed, Gone
+from sandbox.engine.worker_events import Completed, DoneInside
 from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxClosedError
 from sandbox.protocol.messages import (
@@ -27,7 +26,6 @@ from sandbox.protocol.messages import (
 )
 
 _MOST_HISTORY = 10_000
-_ANSWER_SECONDS = 10.0
 
 # (state, what happens) -> state. Anything else is a mistake of ours, or a peer that lies.
 STEPS = {
@@ -98,7 +96,7 @@ class Session:
         """Forget compiled code, in the worker too."""
         self._compiled = 0
         if self.cell is not None:
-            await self._ask(self.cell, {"do": "clear_cache"}, Cleared)
+            await self.cell.worker.ask({"do": "clear_cache"}, DoneInside)
 
     async def run(self, request: Run, cell: Cell, emit: Callable[[Event], None]) -> ExecutionFinished:
         """Run code in `cell`, whose turn the caller holds; emit what it prints and shows; return how it ended."""
@@ -148,23 +146,5 @@ class Session:
 
     async def complete(self, code: str, cursor: int, cell: Cell) -> Completions:
         """Ask the worker what could stand at `cursor`. Nothing is found while a worker goes away."""
-        event = await self._ask(cell, {"do": "complete", "code": code, "cursor": cursor}, Completed)
+        event = await cell.worker.ask({"do": "complete", "code": code, "cursor": cursor}, Completed)
         return Completions(event.matches, event.start) if isinstance(event, Completed) else Completions((), cursor)
-
-    @staticmethod
-    async def _ask(cell: Cell, message: dict[str, Any], answer: type) -> Incoming:
-        """Send a request that prints nothing; return its answer, or Gone."""
-        worker = cell.worker
-        late: list[Incoming] = []
-        await worker.request(message)
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                while not isinstance(event := await worker.next(), (answer, Gone)):
-                    late.append(event)
-                return event
-        except TimeoutError:
-            worker.kill("it did not answer")
-            return Gone(-9, "it did not answer")
-        finally:
-            worker.finish()
-            worker.put_back(late)

@@ -7,12 +7,9 @@ import atexit
 import os
 import resource
 import threading
-from collections.abc import Callable
 
-from sandbox.engine.engine import Engine
+from sandbox.engine.engine import Engine, Sink
 from sandbox.errors import SandboxConnectionError
-
-Sink = Callable[[bytes | None], None]
 
 
 class Call:
@@ -30,7 +27,7 @@ class Call:
             self._task.cancel()
 
     def cancel(self) -> None:
-        """Cancel the request; the sink still gets its end."""
+        """Cancel the request; the sink still gets a last event."""
         self._cancelled = True
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(lambda: self._task is not None and self._task.cancel())
@@ -41,6 +38,7 @@ class EngineThread:
 
     def __init__(self) -> None:
         self._pid = os.getpid()
+        self._closed = False
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._stop: asyncio.Event | None = None
@@ -55,10 +53,10 @@ class EngineThread:
     @property
     def usable(self) -> bool:
         """False once closed, and in a process that was forked from the engine's: threads do not survive a fork."""
-        return self._pid == os.getpid() and self._thread.is_alive()
+        return not self._closed and self._pid == os.getpid()
 
     def submit(self, request: bytes, sink: Sink) -> Call:
-        """Begin a request from any thread. `sink` is called in the engine's thread, with None at the end."""
+        """Begin a request from any thread. `sink` is called in the engine's thread; see `Engine.start`."""
         if not self.usable:
             raise SandboxConnectionError("the engine is closed")
         call = Call(self._loop)
@@ -69,9 +67,14 @@ class EngineThread:
         """Whether requests or work in the background, such as filling the pool, are under way."""
         return self.usable and self._engine.busy
 
+    def forget(self) -> None:
+        """In a forked process: drop the copies of the engine's descriptors that matter to others."""
+        self._engine.forget()
+
     def close(self) -> None:
         """End every session and wait until nothing is left."""
         if self.usable and self._stop is not None:
+            self._closed = True
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
 
@@ -101,6 +104,13 @@ def _allow_many_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _after_fork_in_child() -> None:
+    """A fork copies descriptors, not threads: while the copy lived, the keeper would not see the engine's end."""
+    if _default is not None:
+        _default.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 _lock = threading.Lock()
 _default: EngineThread | None = None
 
@@ -108,6 +118,9 @@ _default: EngineThread | None = None
 def default_engine() -> EngineThread:
     """Return the process's engine, starting it at first use and again after a fork. Raises SandboxStartError."""
     global _default  # noqa: PLW0603 - one engine for each process is the point
+    engine = _default
+    if engine is not None and engine.usable:
+        return engine
     with _lock:
         if _default is None or not _default.usable:
             _default = EngineThread()

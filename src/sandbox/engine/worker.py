@@ -23,6 +23,7 @@ from sandbox.protocol.messages import Output
 _CHUNK = 256 * 1024
 _MOST_WAITING = 256
 _LATE_BYTES = 1024 * 1024
+_ANSWER_SECONDS = 10.0
 _ONE = (1).to_bytes(8, "little")
 
 Incoming = FromWorker | Output | Gone
@@ -42,8 +43,8 @@ class Worker:
         self._arrived: asyncio.Future[None] | None = None
         self._in_turn = False
         self._killed_because = ""
-        self._late = {"stdout": TextStream(_LATE_BYTES), "stderr": TextStream(_LATE_BYTES)}
-        self._streams = self._late
+        self._streams: dict[str, TextStream] = {}
+        self._limit = _LATE_BYTES
         self._pipes = [Pipe(stdout, self._writer("stdout")), Pipe(stderr, self._writer("stderr"))]
         control.setblocking(False)
         self._listening = False
@@ -59,9 +60,25 @@ class Worker:
 
     async def request(self, message: dict[str, Any], output_limit: int = _LATE_BYTES) -> None:
         """Begin a turn. Its events come from `next`; `finish` ends it."""
-        self._streams = {"stdout": TextStream(output_limit), "stderr": TextStream(output_limit)}
+        self._streams, self._limit = {}, output_limit
         self._in_turn = True
         await self._send(message)
+
+    async def ask(self, message: dict[str, Any], answer: type) -> Incoming:
+        """Send a request that prints nothing; return its answer, or Gone if the worker does not give one."""
+        late: list[Incoming] = []
+        await self.request(message)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                while not isinstance(event := await self.next(), (answer, Gone)):
+                    late.append(event)
+                return event
+        except TimeoutError:
+            self.kill("it did not answer")
+            return Gone(-9, "it did not answer")
+        finally:
+            self.finish()
+            self.put_back(late)
 
     async def tell(self, message: dict[str, Any]) -> None:
         """Send a message that has no answer."""
@@ -83,8 +100,7 @@ class Worker:
         """End the turn; return the names of the streams that were cut."""
         self._in_turn = False
         cut = tuple(name for name, stream in self._streams.items() if stream.dropped)
-        self._late = {"stdout": TextStream(_LATE_BYTES), "stderr": TextStream(_LATE_BYTES)}
-        self._streams = self._late
+        self._streams, self._limit = {}, _LATE_BYTES
         return cut
 
     async def next(self) -> Incoming:
@@ -115,7 +131,9 @@ class Worker:
 
     def _writer(self, name: str) -> Callable[[bytes], None]:
         def on_data(data: bytes) -> None:
-            stream = self._streams[name]
+            stream = self._streams.get(name)
+            if stream is None:
+                stream = self._streams[name] = TextStream(self._limit)
             text = stream.take(data) if data else stream.rest()
             if text:
                 self._put(Output(name, text, late=not self._in_turn))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 _Name = Annotated[str, Meta(max_length=200)]
 _Text = Annotated[str, Meta(max_length=1_000_000)]
@@ -45,19 +45,31 @@ class Mark(WorkerEvent, frozen=True, tag="mark"):
 
 
 class Shown(WorkerEvent, frozen=True, tag="result"):
-    """A displayed value. Text as it is, images as base64."""
+    """A displayed value. Text as it is, images as base64, JSON as objects.
 
-    data: Annotated[dict[_Name, Any], Meta(max_length=32)] = {}
+    `dropped` names what was left out, because it was larger or deeper than the engine takes.
+    """
+
+    data: dict[str, Any] = {}
     main: bool = False
     chart: dict[str, Any] | None = None
+    dropped: tuple[str, ...] = ()
 
 
-class Figure(WorkerEvent, frozen=True, tag="figure"):
+class Figure(Shown, frozen=True, tag="figure"):
     """A figure, shown or captured: it becomes a result and an artifact."""
 
-    data: Annotated[dict[_Name, Any], Meta(max_length=32)] = {}
+
+class _Value(WorkerEvent, frozen=True, tag="result"):
+    """`Shown` as it comes: what is in it is taken apart only after its size is known."""
+
+    data: Annotated[dict[_Name, Raw], Meta(max_length=32)] = {}
     main: bool = False
-    chart: dict[str, Any] | None = None
+    chart: Raw = Raw(b"null")
+
+
+class _FigureValue(_Value, frozen=True, tag="figure"):
+    """`Figure` as it comes."""
 
 
 class Raised(Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,8 +98,8 @@ class Completed(WorkerEvent, frozen=True, tag="completions"):
     start: _Count = 0
 
 
-class Cleared(WorkerEvent, frozen=True, tag="cleared"):
-    """The compiled code is forgotten."""
+class DoneInside(WorkerEvent, frozen=True, tag="done"):
+    """A request that has no other answer was carried out."""
 
 
 class Gone(Struct, frozen=True):
@@ -97,6 +109,89 @@ class Gone(Struct, frozen=True):
     why: str = ""
 
 
-FromWorker = Ready | Refused | NotStarted | Mark | Shown | Figure | Ended | Completed | Cleared
+FromWorker = Ready | Refused | NotStarted | Mark | Shown | Figure | Ended | Completed | DoneInside
+_Said = Ready | Refused | NotStarted | Mark | _Value | _FigureValue | Ended | Completed | DoneInside
 
-decoder: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
+_said: msgspec.json.Decoder[_Said] = msgspec.json.Decoder(_Said)
+# A byte of JSON can take thirty of memory, and each container slows down every later run of the garbage collector.
+_MOST_JSON = 8 * 1024 * 1024
+_MOST_CONTAINERS = 250_000
+_MOST_DEPTH = 64
+
+
+class _Decoder:
+    """Decodes a frame's body. Raises `msgspec.DecodeError` for anything but a well-formed event, and nothing else."""
+
+    def decode(self, body: bytes) -> FromWorker:
+        try:
+            said = _said.decode(body)
+            if not isinstance(said, _Value):
+                return said
+            return _shown(said)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
+
+
+decoder = _Decoder()
+
+
+def _shown(said: _Value) -> Shown | Figure:
+    data = {mime: _plain(raw) for mime, raw in said.data.items()}
+    chart = _plain(said.chart)
+    if chart is not _DROPPED and not isinstance(chart, dict | None):
+        raise msgspec.ValidationError("`chart` is not an object")
+    dropped = [mime for mime, value in data.items() if value is _DROPPED]
+    for mime in dropped:
+        del data[mime]
+    if chart is _DROPPED:
+        chart = None
+        dropped.append("chart")
+    kind = Figure if isinstance(said, _FigureValue) else Shown
+    return kind(said.ack, data, said.main, chart, tuple(dropped))
+
+
+_DROPPED = object()
+
+
+def _plain(raw: Raw) -> Any:
+    """Return a value that can be sent on as it is, or `_DROPPED`."""
+    text = bytes(raw)
+    if text.startswith(b'"'):
+        return msgspec.json.decode(text, type=str)
+    if len(text) > _MOST_JSON or text.count(b"[") + text.count(b"{") > _MOST_CONTAINERS:
+        return _DROPPED
+    value = msgspec.json.decode(text)
+    if _depth(value) > _MOST_DEPTH:
+        return _DROPPED
+    try:
+        msgspec.msgpack.encode(value)
+    except OverflowError:
+        return _without_long_numbers(value)
+    return value
+
+
+def _depth(value: object) -> int:
+    """How many containers lie within each other; counted no further than one more than is allowed."""
+    level = [value] if isinstance(value, dict | list) else []
+    depth = 0
+    while level and depth <= _MOST_DEPTH:
+        depth += 1
+        # By type, not by class: the decoder makes nothing else, and this runs for every number of every chart.
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+    return depth
+
+
+def _without_long_numbers(value: Any) -> Any:
+    """Whole numbers of more than 64 bits as floats, which is what they are to JavaScript; what is too large as None."""
+    if isinstance(value, dict):
+        return {key: _without_long_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_long_numbers(inner) for inner in value]
+    if not isinstance(value, int) or -(1 << 63) <= value < 1 << 64:
+        return value
+    return float(value) if abs(value) < 1 << 1000 else None

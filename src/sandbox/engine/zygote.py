@@ -182,8 +182,15 @@ class Zygote:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._keeper)
         loop.remove_reader(self._zygote)
+        with contextlib.suppress(OSError):
+            self._keeper.sendmsg([b'{"goodbye": true}'])
         await self._close_sockets()
         self._fail_all("the engine was closed")
+
+    def forget(self) -> None:
+        """In a process that was forked from the engine's: let go, so that the keeper notices the engine's end."""
+        self._keeper.close()
+        self._zygote.close()
 
     async def _close_sockets(self) -> None:
         """Close both and wait for the keeper's end, without a thread: at the interpreter's exit there are none left."""
@@ -305,6 +312,7 @@ class Zygote:
     # --- losing it ---
 
     def _on_lost(self, why: str) -> None:
+        """Every worker is gone with it. `lost` tells the launcher, which closes what is left of it."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._zygote)
         loop.remove_reader(self._keeper)

@@ -45,7 +45,7 @@ NUMBERS = {
     **_OLD.get(_MACHINE, {}),
     "open_tree": 428,
     "move_mount": 429,
-    "openat2": 437,
+    "close_range": 436,
     "mount_setattr": 442,
     "landlock_create_ruleset": 444,
     "landlock_add_rule": 445,
@@ -137,6 +137,11 @@ def mount_idmap(tree: int, user_namespace: int) -> None:
     arguments = struct.pack("=QQQQ", MOUNT_ATTR_IDMAP, 0, 0, user_namespace)
     flags = ctypes.c_uint(AT_EMPTY_PATH | AT_RECURSIVE)
     syscall("mount_setattr", tree, b"", flags, arguments, ctypes.c_size_t(len(arguments)))
+
+
+def close_range(first: int, last: int) -> None:
+    """Close every descriptor from `first` to `last`, both included. os.closerange may make a call for each."""
+    syscall("close_range", ctypes.c_uint(first), ctypes.c_uint(last), ctypes.c_uint(0))
 
 
 def prctl(option: int, value: int = 0, third: int = 0) -> int:

@@ -25,15 +25,15 @@ class BlockingTransport:
 
     def send(self, request: bytes) -> Generator[bytes]:
         """Carry a request; yield its events. Closing the iterator early cancels the request."""
-        arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        call = self._get().submit(request, arrived.put)
-        done = False
+        arrived: queue.SimpleQueue[tuple[bytes, bool]] = queue.SimpleQueue()
+        call = self._get().submit(request, lambda data, last: arrived.put((data, last)))
+        last = False
         try:
-            while (data := arrived.get()) is not None:
+            while not last:
+                data, last = arrived.get()
                 yield data
-            done = True
         finally:
-            if not done:
+            if not last:
                 call.cancel()
 
     def _get(self) -> EngineThread:

@@ -37,36 +37,33 @@ class InProcess:
         import asyncio  # noqa: PLC0415 - 40 ms that importing the package does without
 
         loop = asyncio.get_running_loop()
-        arrived: deque[bytes | None] = deque()
+        arrived: deque[tuple[bytes, bool]] = deque()
         waiting: asyncio.Future[None] | None = None
 
         def wake() -> None:
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
 
-        def sink(data: bytes | None) -> None:
+        def sink(data: bytes, last: bool) -> None:
             # In the engine's thread. One wake-up serves all events that come before the caller looks.
             empty = not arrived
-            arrived.append(data)
+            arrived.append((data, last))
             if empty and not loop.is_closed():
                 loop.call_soon_threadsafe(wake)
 
         call = self._get().submit(request, sink)
-        done = False
+        last = False
         try:
-            while True:
+            while not last:
                 waiting = loop.create_future()
                 if not arrived:
                     await waiting
                 while arrived:
-                    data = arrived[0]
-                    if data is None:
-                        done = True
-                        return
+                    data, last = arrived[0]
                     yield data
                     arrived.popleft()
         finally:
-            if not done:
+            if not last:
                 call.cancel()
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 
+from .. import kernel
 from .plan import Descriptors
 from .policy import LEVELS, NONE, Restriction
 
@@ -15,7 +16,7 @@ RESTRICTION = Restriction(
 )
 
 _HIGH = 1000
-_LAST = 1 << 20
+_LAST = 0xFFFFFFFF
 
 
 def arrange(fds: Descriptors) -> Descriptors:
@@ -34,10 +35,10 @@ def arrange(fds: Descriptors) -> Descriptors:
         tuple(map(high, fds.mounts)),
         high(fds.worker),
     )
-    os.closerange(0, _HIGH)
+    kernel.close_range(0, _HIGH - 1)
     for source, target in ((moved.stdin, 0), (moved.stdout, 1), (moved.stderr, 2)):
         os.dup2(source, target)
         os.close(source)
     keep = max(moved.control, moved.ack, moved.worker, *moved.cgroups, *moved.mounts, _HIGH)
-    os.closerange(keep + 1, _LAST)
+    kernel.close_range(keep + 1, _LAST)
     return moved._replace(stdin=0, stdout=1, stderr=2)

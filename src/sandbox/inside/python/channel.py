@@ -7,7 +7,6 @@ so, and therefore output written after the mark stays after it.
 
 import json
 import os
-import socket
 import threading
 from typing import Any
 
@@ -20,29 +19,34 @@ _ACK_BYTES = 8
 class Channel:
     """Sends frames from any thread, receives in the main one. Silent in processes that user code forked."""
 
-    def __init__(self, control: int, ack: int) -> None:
-        self._socket = socket.socket(fileno=control)
-        self._ack = ack
-        self._owner = os.getpid()
+    def __init__(self) -> None:
+        """Made before the fork, in the zygote; `open` connects it in the worker."""
+        self._control = -1
+        self._ack = -1
+        self._owner = -1
         self._buffer = frames.FrameBuffer()
         self._waiting: list[bytes] = []
         self._lock = threading.Lock()
         self._marks = 0
         self._acked = 0
 
+    def open(self, control: int, ack: int) -> None:
+        """Use these descriptors from now on, in this process only."""
+        self._control, self._ack, self._owner = control, ack, os.getpid()
+
     @property
     def mine(self) -> bool:
-        """False in a process that user code has forked: it shares the socket and must leave it alone."""
+        """False in the zygote, and in a process that user code has forked: it must leave the socket alone."""
         return os.getpid() == self._owner
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return self._control
 
     def send(self, message: dict[str, Any]) -> None:
         if self.mine:
             data = frames.encode(message)
             with self._lock:
-                self._socket.sendall(data)
+                self._write(data)
 
     def mark(self, message: "dict[str, Any] | None" = None) -> None:
         """Send `message` and wait until the engine has read everything that was written before it."""
@@ -51,15 +55,20 @@ class Channel:
         data = frames.encode({**(message or {"event": "mark"}), "ack": True})
         with self._lock:
             self._marks += 1
-            self._socket.sendall(data)
+            self._write(data)
             # Counted, because an interrupt can end this wait and leave an acknowledgement behind.
             while self._acked < self._marks:
                 self._acked += int.from_bytes(os.read(self._ack, _ACK_BYTES), "little")
 
+    def _write(self, data: bytes) -> None:
+        sent = os.write(self._control, data)
+        while sent < len(data):
+            sent += os.write(self._control, memoryview(data)[sent:])
+
     def receive(self) -> "dict[str, Any] | None":
         """Return the next request, or None when the engine has closed the socket."""
         while not self._waiting:
-            data = self._socket.recv(_CHUNK)
+            data = os.read(self._control, _CHUNK)
             if not data:
                 return None
             self._waiting.extend(self._buffer.feed(data))

@@ -2,7 +2,6 @@
 
 import builtins
 import os
-import select
 import signal
 import sys
 import types
@@ -13,27 +12,33 @@ from .complete import complete
 from .display import Display
 from .run import Runner
 from .setup import attach, prepare
-from .streams import Streams
+from .streams import Streams, streams_on_pipes
 
 
 class Worker:
-    """One session's process. Holds the namespace, which is the dict of a module named __main__."""
+    """One session's process. Holds the namespace, which is the dict of a module named __main__.
 
-    def __init__(self, control: int, ack: int) -> None:
-        self._channel = Channel(control, ack)
-        self._streams = Streams(self._channel)
-        self._display = Display(self._channel, self._streams)
+    Everything is made in the zygote, before the fork: what a new process makes, it makes slowly, because each page
+    of memory that it touches first is copied.
+    """
+
+    def __init__(self) -> None:
+        self._channel = Channel()
+        with streams_on_pipes():
+            self._streams = Streams(self._channel)
+        display = Display(self._channel, self._streams)
         main = types.ModuleType("__main__")
         main.__builtins__ = builtins  # type: ignore[attr-defined]
-        self._runner = Runner(main, self._display, self._streams)
-
-    def serve(self, enforced: "list[str]") -> None:
-        """Announce what is in force, then answer requests one at a time."""
-        sys.modules["__main__"] = self._runner.main
+        self._runner = Runner(main, display, self._streams)
+        sys.modules["__main__"] = main
         sys.stdout, sys.stderr = self._streams.out, self._streams.err
         sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+        prepare(display)
+
+    def serve(self, control: int, ack: int, enforced: "list[str]") -> None:
+        """In the new process: announce what is in force, then answer requests one at a time."""
+        self._channel.open(control, ack)
         signal.signal(signal.SIGINT, self._runner.on_interrupt)
-        prepare(self._display)
         self._channel.send({"event": "ready", "enforced": enforced, "pid": os.getpid()})
         while (request := self._next()) is not None:
             self._handle(request)
@@ -59,7 +64,10 @@ class Worker:
                 self._channel.send({"event": "completions", **found})
             case "clear_cache":
                 self._runner.cells.clear()
-                self._channel.send({"event": "cleared"})
+                self._channel.send({"event": "done"})
+            case "warm_up":
+                self._runner.warm_up()
+                self._channel.send({"event": "done"})
 
     def _run(self, request: dict[str, Any]) -> None:
         end = self._runner.run(request["code"], request["number"], request["key"])
@@ -68,7 +76,3 @@ class Worker:
             self._streams.settle()
             os._exit(end["error"]["exit_code"] if end["error"] else 0)
         self._channel.send(end)
-
-
-def readable(fd: int) -> bool:
-    return bool(select.select([fd], [], [], 0)[0])

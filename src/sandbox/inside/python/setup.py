@@ -3,7 +3,6 @@
 import _sitebuiltins
 import builtins
 import os
-import random
 import resource
 import sys
 import warnings
@@ -15,7 +14,7 @@ from .display import Display
 
 
 def prepare(display: Display) -> None:
-    """Before the first request. The random generators were forked: give this worker a sequence of its own."""
+    """Once, in the zygote: every worker inherits it."""
     builtins.display = display.display  # type: ignore[attr-defined]
     builtins.input = _no_input
     builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
@@ -24,10 +23,16 @@ def prepare(display: Display) -> None:
     sys.argv = [""]
     warnings.showwarning = _once_per_location()
     hooks.install(display)
-    random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed()
+
+
+def reseed() -> None:
+    """In the zygote, after each fork: let the next worker's numpy begin with another sequence.
+
+    The standard library's generator does so by itself, in the new process.
+    """
+    random = sys.modules.get("numpy.random")
+    if random is not None:
+        random.seed()
 
 
 def attach(request: dict[str, Any]) -> None:

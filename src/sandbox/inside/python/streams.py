@@ -6,8 +6,11 @@ down by a million system calls. Switching between the two streams waits until th
 """
 
 import _thread
+import contextlib
 import io
+import os
 import time
+from collections.abc import Iterator
 
 from .channel import Channel
 
@@ -56,6 +59,25 @@ class Stream(io.TextIOWrapper):
     def close(self) -> None:
         """Do nothing: later executions need the stream (`with sys.stdout:` and `sys.stdout.close()` are harmless)."""
         self.flush()
+
+
+@contextlib.contextmanager
+def streams_on_pipes() -> "Iterator[None]":
+    """Let descriptors 1 and 2 be pipes for a moment, as they will be in the worker.
+
+    A text stream asks at its making whether it can seek, and remembers the answer.
+    """
+    saved = [os.dup(fd) for fd in (1, 2)]
+    ends = os.pipe()
+    try:
+        for fd in (1, 2):
+            os.dup2(ends[1], fd)
+        yield
+    finally:
+        for fd, old in zip((1, 2), saved, strict=True):
+            os.dup2(old, fd)
+        for fd in (*ends, *saved):
+            os.close(fd)
 
 
 class Streams:

@@ -13,7 +13,7 @@ from ..python.loop import Worker
 from ..wire import frames
 
 
-def become_worker(plan: Plan, fds: Descriptors) -> None:
+def become_worker(worker: Worker, plan: Plan, fds: Descriptors) -> None:
     """Confine this process and run cells until the engine closes the control socket."""
     fds = descriptors.arrange(fds)
     kernel.set_process_name("sandbox-worker")
@@ -27,7 +27,7 @@ def become_worker(plan: Plan, fds: Descriptors) -> None:
     if plan.level != NAMESPACES:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # the change of ids cleared it
     _go_to_workspace(plan)
-    Worker(fds.control, fds.ack).serve(["descriptors", "environment", *_from_the_zygote(plan), *enforced])
+    worker.serve(fds.control, fds.ack, ["descriptors", "environment", *_from_the_zygote(plan), *enforced])
 
 
 def become_command(plan: Plan, fds: Descriptors, command: dict[str, Any]) -> None:

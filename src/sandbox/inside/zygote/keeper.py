@@ -4,9 +4,10 @@
                |          process 1 of its pid namespace, root only of its user namespace, in the read-only view
                with the rights of the user who started it, and no part in what runs inside
 
-It ends when the engine's socket closes, however the engine died: it kills the zygote (and with process 1 of a pid
-namespace all that is in it), removes the control groups and the run directory, and is gone. If the keeper itself
-is killed, the zygote goes with it (PR_SET_PDEATHSIG), and the next engine sweeps the files.
+It ends when the engine's socket closes, and kills the zygote (and with process 1 of a pid namespace all that is in
+it). If the engine had not said goodbye, it has died, however: then the keeper also removes the control groups and
+the run directory. If the keeper itself is killed, the zygote goes with it (PR_SET_PDEATHSIG), and the next engine
+sweeps the files.
 """
 
 import contextlib
@@ -46,13 +47,14 @@ def main(engine_fd: int) -> None:
     else:
         os.close(zygote_fd)
         channel.send(engine, {"started": {"zygote": raised.pid}})
-        _serve(engine, raised)
+        goodbye = _serve(engine, raised)
         _end(raised.pid)
-    _remove(message["remove"])
+        if not goodbye:
+            _remove(message["remove"])
 
 
-def _serve(engine: socket.socket, raised: Raised) -> None:
-    """Answer the engine until it is gone or the zygote has ended."""
+def _serve(engine: socket.socket, raised: Raised) -> bool:
+    """Answer the engine until it is gone; return whether it said goodbye."""
     zygote_fd = os.pidfd_open(raised.pid)
     poll = select.poll()
     poll.register(engine, select.POLLIN)
@@ -60,12 +62,14 @@ def _serve(engine: socket.socket, raised: Raised) -> None:
     while True:
         ready = {fd for fd, _ in poll.poll()}
         if zygote_fd in ready:
+            poll.unregister(zygote_fd)
             with contextlib.suppress(OSError):
                 channel.send(engine, {"zygote_ended": os.waitstatus_to_exitcode(os.waitpid(raised.pid, 0)[1])})
-            return
+        if engine.fileno() not in ready:
+            continue
         received = channel.receive(engine)
-        if received is None:
-            return
+        if received is None or "goodbye" in received[0]:
+            return received is not None
         _clone_for_engine(engine, raised, received[0]["clone"])
 
 
@@ -90,11 +94,23 @@ def _end(zygote: int) -> None:
 
 
 def _remove(what: "dict[str, list[str]]") -> None:
-    """Remove what the engine would have removed. A killed process leaves its control group a moment later."""
+    """Remove what the engine would have removed.
+
+    Tried again for a while: a killed process leaves its control group a moment later, and another zygote's keeper
+    may be at it too.
+    """
     deadline = time.monotonic() + _CLEAN_UP_SECONDS
-    while (busy := tidy.remove_cgroups(what["cgroups"])) and time.monotonic() < deadline:
+    while (left := _left(what)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    if busy:
-        sys.stderr.write(f"sandbox-keeper: still in use: {' '.join(busy)}\n")
+    if left:
+        sys.stderr.write(f"sandbox-keeper: could not remove {left}\n")
+
+
+def _left(what: "dict[str, list[str]]") -> "list[str]":
+    left = tidy.remove_cgroups(what["cgroups"])
     for path in what["trees"]:
-        tidy.remove_tree(path)
+        try:
+            tidy.remove_tree(path)
+        except OSError as error:
+            left.append(f"{path}: {error}")
+    return left

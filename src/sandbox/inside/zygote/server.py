@@ -22,6 +22,8 @@ from ..contain import environment, pid_namespace, proc_view
 from ..contain.plan import Descriptors, Mount, Plan
 from ..contain.policy import NAMESPACES
 from ..contain.read_only_view import View
+from ..python.loop import Worker
+from ..python.setup import reseed
 from . import channel, orphans, warm
 from .become import become_command, become_worker
 from .fork import fork_into
@@ -84,6 +86,7 @@ class Zygote:
                 kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
             kernel.seccomp_load(self._boot.zygote_filter)
         wake = _wake_on_child_exit()
+        self._worker = Worker()
         _freeze()
         poll = select.poll()
         poll.register(self._engine, select.POLLIN)
@@ -115,7 +118,7 @@ class Zygote:
     def _fork_worker(self, message: dict[str, Any], fds: "list[int]") -> None:
         plan, named = self._plan(message, fds)
         self._next_pid_namespace()
-        self._fork(message["id"], fds, lambda: become_worker(plan, named))
+        self._fork(message["id"], fds, lambda: become_worker(self._worker, plan, named))
 
     def _fork_command(self, message: dict[str, Any], fds: "list[int]") -> None:
         plan, named = self._plan(message, fds)
@@ -146,6 +149,7 @@ class Zygote:
         pidfd = os.pidfd_open(pid)
         channel.send(self._engine, {"forked": number}, (pidfd,))
         os.close(pidfd)
+        reseed()
 
     def _answer_failed(self, number: int, fds: "list[int]", error: OSError) -> None:
         _close(fds)
