@@ -60,6 +60,7 @@ class Execution:
         emit: Callable[[Event], None],
     ) -> None:
         self.number = number
+        self.lost_before = ""
         self._request = request
         self._options = options
         self._cell = cell
@@ -114,9 +115,15 @@ class Execution:
         seconds = time.perf_counter() - begin
         truncated = cell.worker.finish()
         files = await self._collect()
-        after = cell.counted = Counters.read(cell.group)
+        after = cell.counted = self._counted(before)
         finished = self._finished(end, truncated, files, before, after, started_at, seconds)
         return Outcome(finished, isinstance(end, Gone), end.compiled if isinstance(end, Ended) else 0)
+
+    def _counted(self, before: Counters) -> Counters:
+        try:
+            return Counters.read(self._cell.group)
+        except FileNotFoundError:
+            return before  # the session was closed meanwhile, and its group with it
 
     async def _events(self) -> Ended | Gone:
         """Pass events on until the last one. Being cancelled interrupts the code and waits for its end."""
@@ -216,13 +223,18 @@ class Execution:
             enforced=self._cell.worker.enforced,
             error=error,
             cause=cause,
-            state=StateInfo("lost") if isinstance(end, Gone) else StateInfo("kept"),
+            state=self._state(end),
             artifacts=tuple(self._artifacts),
             files=files,
             truncated=truncated,
             usage=UsageInfo(max(0.0, after.cpu_seconds - before.cpu_seconds), after.peak_memory),
             warnings=tuple(self._warnings),
         )
+
+    def _state(self, end: Ended | Gone) -> StateInfo:
+        if self.lost_before:
+            self._warnings.insert(0, f"the variables of earlier executions are lost: {self.lost_before}")
+        return StateInfo("lost" if self.lost_before or isinstance(end, Gone) else "kept")
 
     def _status(self, end: Ended | Gone) -> str:
         if self._timed_out:

@@ -2,91 +2,113 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from sandbox.engine.beneath import open_directory
 from sandbox.protocol.messages import FileChanges
 
 MOST_ENTRIES = 100_000
 MOST_DEPTH = 64
+# Paths take memory too: a name has up to 255 bytes and lies below up to 64 others of that length.
+MOST_PATH_BYTES = 16 * 1024 * 1024
 _IGNORED = "__pycache__"
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_KIND = 0o170000
+_NOTED = (stat.S_IFREG, stat.S_IFLNK)
+# What the host may not read is not empty: nothing is said of it. Other errors mean that it changed since.
+_CLOSED = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE}
 
 
-class Mark(NamedTuple):
-    """What tells one version of a file from another."""
-
-    inode: int
-    size: int
-    modified: int
-    changed: int
+# What tells one version of a file from another: inode, size, and the times of its last modification and change.
+Mark = tuple[int, int, int, int]
 
 
 class Scan(NamedTuple):
-    """Regular files and links by relative path. `complete` is False where a bound was reached."""
+    """Regular files and links by relative path, and the bytes and entries of everything.
+
+    `complete` is False where a bound was reached or a directory could not be read: then there is more.
+    """
 
     files: dict[str, Mark]
     bytes: int
     complete: bool
+    entries: int = 0
 
 
 EMPTY = Scan({}, 0, complete=True)
 
 
-def scan(directory: int) -> Scan:
-    """Look at everything below `directory` without following a link. Unreadable directories count as empty."""
-    files: dict[str, Mark] = {}
-    total = 0
-    seen = 0
-    waiting: list[tuple[str, int]] = [("", 0)]
-    complete = True
-    while waiting:
-        prefix, depth = waiting.pop()
-        for name, status in _entries(directory, prefix):
-            seen += 1
-            if seen > MOST_ENTRIES:
-                return Scan(files, total, complete=False)
-            total += status.st_blocks * 512
-            if stat.S_ISDIR(status.st_mode):
-                if depth < MOST_DEPTH and name != _IGNORED:
-                    waiting.append((f"{prefix}{name}/", depth + 1))
-                complete = complete and depth < MOST_DEPTH
-            elif stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
-                files[prefix + name] = Mark(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return Scan(files, total, complete)
+def scan(directory: int, most: int = MOST_ENTRIES) -> Scan:
+    """Look at what is below `directory`, at most at `most` entries, without following a link."""
+    walk = _Walk(most)
+    # A description of its own, because those who share one share their place in the directory too.
+    walk.look(os.open(".", _DIRECTORY, dir_fd=directory), "")
+    while walk.waiting and not walk.full:
+        prefix = walk.waiting.pop()
+        try:
+            fd = open_directory(directory, prefix)
+        except OSError as error:
+            walk.complete = walk.complete and error.errno not in _CLOSED
+        else:
+            walk.look(fd, prefix)
+    return Scan(walk.files, walk.bytes, walk.complete and not walk.full, walk.entries)
 
 
-def _entries(directory: int, prefix: str) -> list[tuple[str, os.stat_result]]:
-    try:
-        fd = _open_below(directory, prefix) if prefix else directory
-    except OSError:
-        return []  # removed, replaced by a link, or closed to us since its parent was read
-    try:
-        found = []
-        with os.scandir(fd) as entries:
-            for entry in entries:
-                try:
-                    found.append((entry.name, entry.stat(follow_symlinks=False)))
-                except OSError:
-                    continue  # removed since
-                if len(found) > MOST_ENTRIES:
-                    break
-        return found
-    finally:
-        if fd != directory:
+class _Walk:
+    """One look at a workspace, directory by directory."""
+
+    def __init__(self, most: int) -> None:
+        self.files: dict[str, Mark] = {}
+        self.bytes = 0
+        self.entries = 0
+        self.complete = True
+        self.full = False
+        self.waiting: list[str] = []
+        self._most = most
+        self._path_bytes = 0
+        self._linked: set[int] = set()
+
+    def look(self, fd: int, prefix: str) -> None:
+        """Take in what a directory holds, and close it; what is below it waits."""
+        unnamed = f"/{_IGNORED}/" in f"/{prefix}"
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue  # removed since
+                    path = prefix + entry.name
+                    kind = status.st_mode & _KIND
+                    self.entries += 1
+                    self._path_bytes += len(path)
+                    if kind == stat.S_IFDIR:
+                        self._later(f"{path}/")
+                    elif kind in _NOTED and not unnamed:
+                        self.files[path] = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                    if status.st_nlink == 1 or kind == stat.S_IFDIR or self._first(status.st_ino):
+                        self.bytes += status.st_blocks * 512
+                    if self.entries > self._most or self._path_bytes > MOST_PATH_BYTES:
+                        self.full = True
+                        return
+        finally:
             os.close(fd)
 
+    def _first(self, inode: int) -> bool:
+        """Whether this is the first name of a file with several: its bytes count once."""
+        known = len(self._linked)
+        self._linked.add(inode)
+        return len(self._linked) > known
 
-def _open_below(directory: int, prefix: str) -> int:
-    """Open a directory step by step, each one without following a link."""
-    fd = directory
-    for part in prefix.rstrip("/").split("/"):
-        below = os.open(part, _DIRECTORY, dir_fd=fd)
-        if fd != directory:
-            os.close(fd)
-        fd = below
-    return fd
+    def _later(self, prefix: str) -> None:
+        if prefix.count("/") > MOST_DEPTH:
+            self.complete = False
+        else:
+            self.waiting.append(prefix)
 
 
 def changes(before: Scan, after: Scan) -> FileChanges:
@@ -102,10 +124,11 @@ def changes(before: Scan, after: Scan) -> FileChanges:
     )
 
 
-def _texts(paths: object) -> tuple[str, ...]:
+def _texts(paths: Iterable[str]) -> tuple[str, ...]:
     """Sorted, and with undecodable bytes replaced: what leaves the engine is text."""
-    return tuple(sorted(printable(path) for path in paths))  # type: ignore[attr-defined]
+    return tuple(sorted(printable(path) for path in paths))
 
 
 def printable(path: str) -> str:
+    """Return a path as text that can be encoded: bytes that are not UTF-8 are replaced."""
     return path if path.isascii() else os.fsencode(path).decode("utf-8", "replace")

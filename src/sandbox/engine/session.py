@@ -60,6 +60,7 @@ class Session:
         self.executions = 0
         self.commands: dict[int, Any] = {}
         self.running: Execution | None = None
+        self.variables_lost = ""  # why, until an execution has told its caller
         self.disk_before = 0
         self.files_before = 0
         self._time = 0.0
@@ -79,11 +80,14 @@ class Session:
         """Start again after `close`, with these options."""
         self.step("open")
         self.options = options
+        if self.executions:
+            self.variables_lost = "the sandbox was stopped since"
 
     def lose(self) -> None:
         """Its worker is gone, in the middle of nothing: between executions."""
         if self.state == "ready":
             self.step("lose")
+            self.variables_lost = "the worker died between executions"
 
     def stop_for(self, cause: CauseInfo, *, at_once: bool = False) -> None:
         """A limit was hit: stop what runs."""
@@ -105,6 +109,7 @@ class Session:
         before = cell.workspace.last
         self.disk_before, self.files_before = before.bytes, len(before.files)
         execution = self.running = Execution(self.executions, request, self.options, cell, self.artifacts, emit)
+        execution.lost_before, self.variables_lost = self.variables_lost, ""
         try:
             outcome = await execution.run()
         finally:

@@ -24,6 +24,7 @@ _CHUNK = 256 * 1024
 _MOST_WAITING = 256
 _LATE_BYTES = 1024 * 1024
 _ANSWER_SECONDS = 10.0
+_END_SECONDS = 0.5
 _ONE = (1).to_bytes(8, "little")
 
 Incoming = FromWorker | Output | Gone
@@ -150,7 +151,10 @@ class Worker:
         if data:
             self._on_bytes(data)
         else:
-            self._distrust("it closed its control socket")
+            # Most often it is just ending: what it ended with says more than that we ended it.
+            self._trusted = False
+            self._stop_listening()
+            asyncio.get_running_loop().call_later(_END_SECONDS, self.kill, "it closed its control socket")
 
     def _on_bytes(self, data: bytes) -> None:
         try:

@@ -12,7 +12,8 @@ from sandbox.inside import tidy
 from sandbox.inside.contain.policy import NAMESPACES, WORKSPACE
 from sandbox.protocol.messages import FileChanges
 
-# A look at fewer files than this is shorter than the way to another thread and back is worth.
+# A look at fewer files than this is shorter than the way to another thread and back is worth; a longer one would
+# keep the engine from everybody else.
 _MANY = 200
 
 
@@ -50,7 +51,9 @@ class Workspace:
     async def look(self) -> Scan:
         """See what is there now, without making it the point of comparison."""
         if len(self.last.files) < _MANY:
-            return scan(self.fd)
+            now = scan(self.fd, _MANY)
+            if now.entries <= _MANY:
+                return now
         return await asyncio.to_thread(scan, self.fd)
 
     async def changed(self) -> tuple[FileChanges, Scan]:

@@ -30,7 +30,7 @@ def _message(error: BaseException) -> str:
 
 
 def _traceback(error: BaseException) -> str:
-    _note_magics(error)
+    _note_what_helps(error)
     for link in _chain(error):
         link.__traceback__ = _without_ours(link.__traceback__)
     try:
@@ -66,10 +66,12 @@ def _without_ours(trace: "TracebackType | None") -> "TracebackType | None":
     return result
 
 
-def _note_magics(error: BaseException) -> None:
-    """IPython's % and ! lines are not Python: say what to use instead."""
-    if isinstance(error, SyntaxError) and (error.text or "").lstrip()[:1] in {"%", "!"} and hasattr(error, "add_note"):
+def _note_what_helps(error: BaseException) -> None:
+    """Say what to do about two things that work in a notebook and not here."""
+    if isinstance(error, SyntaxError) and (error.text or "").lstrip()[:1] in {"%", "!"}:
         error.add_note("IPython magics and shell lines are not Python: use subprocess, or a command of the sandbox.")
+    if isinstance(error, RuntimeError) and error.args == ("no running event loop",):
+        error.add_note("A cell without `await` runs outside the event loop: await something in it, or use asyncio.run().")
 
 
 def _exit_code(error: SystemExit) -> int:

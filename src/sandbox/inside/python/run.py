@@ -63,15 +63,13 @@ class Runner:
         }
 
     def _execute(self, cell: Cell) -> object:
+        """Run both parts. If there is an await in either, both run in the event loop."""
+        namespace = self.main.__dict__
+        if any(code is not None and code.co_flags & _CO_COROUTINE for code in cell):
+            return self._await(_both(cell, namespace))
         if cell.body is not None:
-            self._evaluate(cell.body)
-        return None if cell.value is None else self._evaluate(cell.value)
-
-    def _evaluate(self, code: types.CodeType) -> object:
-        result = eval(code, self.main.__dict__)  # noqa: S307 - running the user's code is what a worker is for
-        if code.co_flags & _CO_COROUTINE:
-            return self._await(result)
-        return result
+            exec(cell.body, namespace)  # noqa: S102 - running the user's code is what a worker is for
+        return None if cell.value is None else eval(cell.value, namespace)  # noqa: S307
 
     def _await(self, coroutine: "Coroutine[Any, Any, object]") -> object:
         import asyncio  # noqa: PLC0415 - 40 ms that a zygote's start and a session without await do without
@@ -127,3 +125,13 @@ class Runner:
             loop.run_until_complete(arrived)
         finally:
             loop.remove_reader(fd)
+
+
+async def _both(cell: Cell, namespace: dict[str, Any]) -> object:
+    result = None
+    for code in cell:
+        if code is not None:
+            result = eval(code, namespace)  # noqa: S307
+            if code.co_flags & _CO_COROUTINE:
+                result = await result
+    return result if cell.value is not None else None

@@ -1,0 +1,76 @@
+"""One suite for every way to reach an engine. A flavour wraps its sandboxes so that every test can be written once."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+import sandbox
+import sandbox.sync
+from sandbox.engine.thread import EngineThread
+
+Open = Callable[..., Any]
+
+
+class Awaitable:
+    """A synchronous object with awaitable methods: each call runs in a thread, as a synchronous program would block."""
+
+    def __init__(self, inner: object) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name in {"files", "command", "metrics"} and hasattr(self._inner, "session_id"):
+            return Awaitable(found)
+        if not callable(found) or name in _PLAIN:
+            return found
+
+        async def call(*args: object, **kwargs: object) -> Any:
+            result = await asyncio.to_thread(found, *args, **kwargs)
+            if inspect.isgenerator(result):
+                raise AssertionError(f"{name} is iterated with `stream_of`")
+            return Awaitable(result) if type(result).__name__ in _WRAPPED else result
+
+        return call
+
+
+_PLAIN = {"list_artifacts", "get_performance_stats", "get_execution_history", "clear_cache", "cleanup_session"}
+_WRAPPED = {"Execution", "CommandExecution", "CommandHandle", "LocalSandbox"}
+
+
+async def stream_of(box: Any, *args: object, **kwargs: object) -> list[Any]:
+    """Collect everything that `box.stream` yields, in either flavour."""
+    if isinstance(box, Awaitable):
+        return await asyncio.to_thread(lambda: list(box._inner.stream(*args, **kwargs)))  # type: ignore[attr-defined]
+    return [event async for event in box.stream(*args, **kwargs)]
+
+
+@pytest.fixture(params=["async", "sync"])
+async def open_box(request: pytest.FixtureRequest, engine: EngineThread) -> AsyncIterator[Open]:
+    """Opens sandboxes over the flavour under test; deletes their sessions afterwards."""
+    opened: list[Any] = []
+
+    async def open_box(**options: object) -> Any:
+        box: Any
+        if request.param == "async":
+            box = await sandbox.LocalSandbox(**options)  # type: ignore[arg-type]
+        else:
+            box = Awaitable(await asyncio.to_thread(sandbox.sync.LocalSandbox(**options).start))  # type: ignore[arg-type]
+        opened.append(box)
+        return box
+
+    yield open_box
+    for box in opened:
+        inner: Any = box._inner if isinstance(box, Awaitable) else box
+        if inner._opened is not None:
+            await box.delete()
+
+
+@pytest.fixture
+async def any_box(open_box: Open) -> Any:
+    """A started sandbox of the flavour under test."""
+    return await open_box(name="contract")
