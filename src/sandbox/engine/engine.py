@@ -120,7 +120,7 @@ class Engine:
 
     async def _cell(self, session: Session) -> Cell:
         """Return the session's worker, a fresh one if it has none. The caller holds the session's turn."""
-        if session.cell is not None and session.cell.worker.gone is None:
+        if session.cell is not None and session.cell.worker.alive:
             return session.cell
         if session.cell is not None:
             session.lose()
@@ -149,6 +149,9 @@ class Engine:
 
     async def _close_session(self, request: m.CloseSession, emit: Emit) -> m.Done:
         session = self._session(request.session)
+        if session.state == "starting":
+            async with session.turn:
+                pass  # it has a worker now, or has failed to get one
         if session.state != "closed":
             session.step("close")
             await self._end(session)

@@ -101,13 +101,10 @@ class Execution:
         started_at = time.time()
         begin = time.perf_counter()
         limit = int(self._options.output * 1e6)
-        request = self._request
-        await cell.worker.request(
-            {"do": "run", "code": request.code, "number": self.number, "key": request.cache_key}, limit
-        )
         if self._timeout is not None:
             self._timer = asyncio.get_running_loop().call_later(self._timeout, self._on_timeout)
         try:
+            await self._request_run(limit)
             end = await self._events()
         finally:
             if self._timer is not None:
@@ -118,6 +115,16 @@ class Execution:
         after = cell.counted = self._counted(before)
         finished = self._finished(end, truncated, files, before, after, started_at, seconds)
         return Outcome(finished, isinstance(end, Gone), end.compiled if isinstance(end, Ended) else 0)
+
+    async def _request_run(self, output_limit: int) -> None:
+        """Send the request. A worker that does not read keeps a long one waiting, until its time is up."""
+        request, worker = self._request, self._cell.worker
+        message = {"do": "run", "code": request.code, "number": self.number, "key": request.cache_key}
+        try:
+            await worker.request(message, output_limit)
+        except asyncio.CancelledError:
+            self._interrupted = True
+            worker.kill("its request was cancelled half way")
 
     def _counted(self, before: Counters) -> Counters:
         try:

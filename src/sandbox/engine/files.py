@@ -7,9 +7,19 @@ import os
 import stat
 from collections.abc import Callable
 
-from sandbox.engine.beneath import file_error, make_directories, open_parent, open_regular, openat2, relative
-from sandbox.engine.scan import MOST_ENTRIES, printable
+from sandbox.engine.beneath import (
+    checked_range,
+    file_error,
+    make_directories,
+    open_directory,
+    open_parent,
+    open_regular,
+    open_to_write,
+    relative,
+)
+from sandbox.engine.scan import MOST_DEPTH, MOST_ENTRIES, MOST_PATH_BYTES, printable
 from sandbox.engine.workspaces import Workspace
+from sandbox.errors import SandboxFileError
 from sandbox.inside import tidy
 from sandbox.protocol.messages import (
     MAX_CHUNK,
@@ -25,16 +35,26 @@ from sandbox.protocol.messages import (
     WriteFile,
 )
 
+_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
+# Removed, or replaced by something else, between two looks.
+_CHANGED = {errno.ENOENT, errno.EINVAL, errno.ENOTDIR, errno.ESTALE}
+# The years 1 to 9999: some file systems keep times for which Python has no datetime.
+_FIRST_TIME, _LAST_TIME = -62135596800.0, 253402300799.0
+# Hostile code may go on making files while its directory is removed. Twenty times what a workspace may hold.
+_MOST_REMOVED = 20 * MOST_ENTRIES
+
 
 def read(workspace: Workspace, request: ReadFile, emit: Callable[[Event], None]) -> None:
-    """Emit the file's content in pieces. Raises SandboxFileError."""
+    """Emit a part of the file's content in pieces, as far as it reached when it was opened. Raises SandboxFileError."""
     path = relative(request.path, str(workspace.path))
+    checked_range(request.offset, request.length)
     try:
         fd = open_regular(workspace.fd, path, os.O_RDONLY)
         try:
-            at = request.offset
-            end = None if request.length is None else at + request.length
-            while data := os.pread(fd, MAX_CHUNK if end is None else min(MAX_CHUNK, end - at), at):
+            at, end = request.offset, os.fstat(fd).st_size
+            if request.length is not None:
+                end = min(end, at + request.length)
+            while at < end and (data := os.pread(fd, min(MAX_CHUNK, end - at), at)):
                 emit(Data(data))
                 at += len(data)
         finally:
@@ -46,14 +66,11 @@ def read(workspace: Workspace, request: ReadFile, emit: Callable[[Event], None])
 def write(workspace: Workspace, request: WriteFile) -> None:
     """Write or append. Raises SandboxFileError."""
     path = relative(request.path, str(workspace.path))
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if request.append else os.O_TRUNC)
     try:
-        if os.path.dirname(path):
-            make_directories(workspace.fd, os.path.dirname(path), workspace.owner)
-        fd = open_regular_new(workspace.fd, path, flags)
+        if parent := os.path.dirname(path):
+            make_directories(workspace.fd, parent, workspace.owner)
+        fd = open_to_write(workspace.fd, path, workspace.owner, append=request.append)
         try:
-            if workspace.owner:
-                os.fchown(fd, *workspace.owner)
             view = memoryview(request.data)
             while view:
                 view = view[os.write(fd, view) :]
@@ -63,39 +80,53 @@ def write(workspace: Workspace, request: WriteFile) -> None:
         raise file_error(error, request.path, "write") from error
 
 
-def open_regular_new(directory: int, path: str, flags: int) -> int:
-    """Open for writing, making the file if there is none. What is there must be a regular file before it is cut."""
-    fd = openat2(directory, path, (flags & ~os.O_TRUNC) | os.O_NONBLOCK | os.O_NOCTTY, 0o644)
-    mode = os.fstat(fd).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "is not a regular file", path)
-    if flags & os.O_TRUNC:
-        os.ftruncate(fd, 0)
-    return fd
-
-
 def listing(workspace: Workspace, request: ListFiles) -> tuple[FileEntry, ...]:
-    """List a directory, sorted by path. Raises SandboxFileError."""
+    """List a directory, sorted by path. Raises SandboxFileError.
+
+    With `recursive`, what lies deeper than `MOST_DEPTH` is not listed, nor what vanishes meanwhile.
+    """
     top = relative(request.path, str(workspace.path))
     found: list[FileEntry] = []
     waiting = [top]
-    try:
-        while waiting and len(found) < MOST_ENTRIES:
-            here = waiting.pop()
-            fd = openat2(workspace.fd, here, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                names = os.listdir(fd)
-                entries = [_entry(fd, name, os.path.normpath(f"{here}/{name}")) for name in names]
-            finally:
-                os.close(fd)
-            present = [entry for entry in entries if entry is not None]
-            found += present
-            if request.recursive:
-                waiting += [entry.path for entry in present if entry.kind == "directory"]
-    except OSError as error:
-        raise file_error(error, request.path, "list") from error
+    while waiting:
+        here = waiting.pop()
+        try:
+            entries = _entries(workspace.fd, here)
+        except OSError as error:
+            if here == top:
+                raise file_error(error, request.path, "list") from error
+            continue  # removed, replaced by a link, or closed to us since its parent was read
+        found += entries
+        _check_bounds(found, request.path)
+        if request.recursive:
+            below = (entry.path for entry in entries if entry.kind == "directory")
+            waiting += [path for path in below if path.count("/") < MOST_DEPTH]
     return tuple(sorted(found, key=lambda entry: entry.path))
+
+
+def _entries(workspace: int, path: str) -> list[FileEntry]:
+    fd = open_directory(workspace, path, links=True)
+    try:
+        found: list[FileEntry] = []
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                described = _entry(fd, entry.name, os.path.normpath(f"{path}/{entry.name}"))
+                if described is not None:
+                    found.append(described)
+                if len(found) > MOST_ENTRIES:
+                    break
+        return found
+    finally:
+        os.close(fd)
+
+
+def _check_bounds(found: list[FileEntry], path: str) -> None:
+    if len(found) > MOST_ENTRIES or sum(len(entry.path) for entry in found) > MOST_PATH_BYTES:
+        raise SandboxFileError(
+            f"cannot list {path!r}: there are more than {MOST_ENTRIES} entries, or their paths take more than "
+            f"{MOST_PATH_BYTES >> 20} MB; list the directories below it one by one",
+            {"path": path},
+        )
 
 
 def describe(workspace: Workspace, request: StatFile) -> FileEntry:
@@ -121,20 +152,14 @@ def _entry(parent: int, name: str, path: str) -> FileEntry | None:
     try:
         status = os.lstat(name, dir_fd=parent)
         target = os.readlink(name, dir_fd=parent) if stat.S_ISLNK(status.st_mode) else None
-    except FileNotFoundError:
-        return None
-    mode = status.st_mode
-    kind = (
-        "file"
-        if stat.S_ISREG(mode)
-        else "directory"
-        if stat.S_ISDIR(mode)
-        else "link"
-        if target is not None
-        else "other"
-    )
+    except OSError as error:
+        if error.errno in _CHANGED:
+            return None
+        raise
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
     size = status.st_size if kind == "file" else 0
-    return FileEntry(printable(path), kind, size, stat.S_IMODE(mode), status.st_mtime, target and printable(target))
+    modified = min(max(status.st_mtime, _FIRST_TIME), _LAST_TIME)
+    return FileEntry(printable(path), kind, size, stat.S_IMODE(status.st_mode), modified, target and printable(target))
 
 
 def remove(workspace: Workspace, request: RemoveFile) -> None:

@@ -129,7 +129,11 @@ class Launcher:
             finally:
                 for tree in trees:
                     os.close(tree)
-            await self._ready(worker, level)
+            try:
+                await self._ready(worker, level)
+            except BaseException:
+                await worker.close()
+                raise
         except BaseException:
             if group is not None:
                 self._spawn_task(_remove_group(group))
@@ -174,11 +178,13 @@ class Launcher:
         control, theirs = socket.socketpair()
         out, out_end = os.pipe2(os.O_CLOEXEC)
         err, err_end = os.pipe2(os.O_CLOEXEC)
-        ack = os.eventfd(0, os.EFD_CLOEXEC)
+        # A pipe, not an eventfd: whoever shares an eventfd can fill it, and so keep the engine in its next write.
+        ack_end, ack = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(ack_end, True)
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         joins = group.open() if group is not None else []
         named: dict[str, int | list[int]] = {
-            "control": theirs.fileno(), "stdin": null, "stdout": out_end, "stderr": err_end, "ack": ack,
+            "control": theirs.fileno(), "stdin": null, "stdout": out_end, "stderr": err_end, "ack": ack_end,
             "cgroups": joins, "mounts": trees,
         }  # fmt: skip
         try:
@@ -190,12 +196,12 @@ class Launcher:
             raise
         finally:
             theirs.close()
-            for fd in (out_end, err_end, null, *joins):
+            for fd in (out_end, err_end, ack_end, null, *joins):
                 os.close(fd)
         return Worker(forked, control, out, err, ack)
 
     async def _ready(self, worker: Worker, level: str) -> None:
-        """Wait for the first event. Raises SandboxStartError, after closing the worker, for any other than Ready."""
+        """Wait for the first event. Raises SandboxStartError for any other than Ready."""
         event: object = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_READY_SECONDS):
@@ -203,12 +209,10 @@ class Launcher:
         if isinstance(event, Ready):
             worker.enforced = event.enforced
             return
-        await worker.close()
         if isinstance(event, Refused):
             details = {"restriction": event.restriction, "errno": event.errno, "level": level}
-            text = (
-                f"{event.restriction} could not be put in force: {event.message}; {isolation.remedy(event.restriction)}"
-            )
+            remedy = isolation.remedy(event.restriction)
+            text = f"{event.restriction} could not be put in force: {event.message}; {remedy}"
             raise IsolationUnavailable(text, details)
         why = f"it ended with {event.code}" if isinstance(event, Gone) else "it did not answer"
         raise SandboxStartError(f"a worker could not be started: {why}; the log says:\n{self.run.log_tail()}")

@@ -50,7 +50,7 @@ class Pool:
             while parked:
                 cell = parked.popleft()
                 self._refill(zygote)
-                if cell.worker.gone is None and cell.zygote is zygote:
+                if cell.worker.alive and cell.zygote is zygote:
                     return cell
                 self._discard(cell)
         cell = await self._launch(options, zygote)
@@ -76,14 +76,20 @@ class Pool:
         self._filling.add(spec)
         self._spawn_task(self._fill(zygote))
 
-    async def _fill(self, zygote: Zygote) -> None:
+    async def _quiet(self) -> None:
         """Wait until no session was opened for a moment: a fork beside it would slow its first execution down."""
+        while True:
+            wait = self._opened_at + _QUIET_SECONDS - time.monotonic()
+            if wait <= 0:
+                return
+            await asyncio.sleep(wait)
+
+    async def _fill(self, zygote: Zygote) -> None:
         spec = zygote.spec
         options = SessionOptions(isolation=spec.level, without=tuple(sorted(spec.without)))
         try:
             while len(self._parked[spec]) < self.size and not self._closed:
-                while (wait := self._opened_at + _QUIET_SECONDS - time.monotonic()) > 0:
-                    await asyncio.sleep(wait)
+                await self._quiet()
                 cell = await self._launch(options, zygote)
                 await cell.worker.ask({"do": "warm_up"}, DoneInside)
                 self._parked[spec].append(cell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
 from collections import deque
@@ -25,7 +26,7 @@ _MOST_WAITING = 256
 _LATE_BYTES = 1024 * 1024
 _ANSWER_SECONDS = 10.0
 _END_SECONDS = 0.5
-_ONE = (1).to_bytes(8, "little")
+_ACK = b"\0"
 
 Incoming = FromWorker | Output | Gone
 
@@ -57,6 +58,13 @@ class Worker:
     def pidfd(self) -> int:
         return self.process.pidfd
 
+    @property
+    def alive(self) -> bool:
+        """Asks the kernel: the zygote's word that the process has ended may still be on its way."""
+        poll = select.poll()
+        poll.register(self.process.pidfd, select.POLLIN)
+        return self.gone is None and not poll.poll(0)
+
     # --- requests ---
 
     async def request(self, message: dict[str, Any], output_limit: int = _LATE_BYTES) -> None:
@@ -68,9 +76,9 @@ class Worker:
     async def ask(self, message: dict[str, Any], answer: type) -> Incoming:
         """Send a request that prints nothing; return its answer, or Gone if the worker does not give one."""
         late: list[Incoming] = []
-        await self.request(message)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
+                await self.request(message)  # a worker that does not read keeps a long one waiting
                 while not isinstance(event := await self.next(), (answer, Gone)):
                     late.append(event)
                 return event
@@ -173,8 +181,9 @@ class Worker:
         for pipe in self._pipes:
             pipe.drain()
         if event.ack:
-            with contextlib.suppress(BlockingIOError):
-                os.write(self._ack, _ONE)
+            # Full if nobody takes the acknowledgements, broken if nobody can: the worker's loss alone.
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                os.write(self._ack, _ACK)
         if isinstance(event, Mark):
             return
         if not self._in_turn and self.enforced:

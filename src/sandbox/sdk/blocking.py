@@ -36,6 +36,10 @@ class BlockingTransport:
             if not last:
                 call.cancel()
 
+    def post(self, request: bytes) -> None:
+        """Carry a request; its answer is dropped."""
+        self._get().submit(request, lambda _data, _last: None)
+
     def _get(self) -> EngineThread:
         if self._engine is None:
             from sandbox.engine.thread import default_engine  # noqa: PLC0415 - importing the SDK must not cost an engine
@@ -49,6 +53,9 @@ class Transport(Protocol):
 
     def send(self, request: bytes) -> Generator[bytes]:
         """Closing the iterator before its end cancels the request."""
+
+    def post(self, request: bytes) -> None:
+        """Carry a request whose answer nobody waits for."""
 
 
 def notify(callback: Callable[[Any], Any] | None, value: object) -> None:

@@ -18,6 +18,9 @@ class Transport(Protocol):
     def send(self, request: bytes) -> AsyncGenerator[bytes]:
         """Closing the iterator before its end cancels the request."""
 
+    def post(self, request: bytes) -> None:
+        """Carry a request whose answer nobody waits for."""
+
 
 class InProcess:
     """The engine in this process, in its own thread."""
@@ -31,6 +34,10 @@ class InProcess:
 
             return default_engine()
         return self._engine
+
+    def post(self, request: bytes) -> None:
+        """Carry a request to the engine's thread; its answer is dropped."""
+        self._get().submit(request, lambda _data, _last: None)
 
     async def send(self, request: bytes) -> AsyncGenerator[bytes]:
         """Carry a request to the engine's thread and its events back into the caller's loop."""

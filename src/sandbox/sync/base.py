@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Generator
 from contextlib import closing
 from types import TracebackType
@@ -53,10 +54,19 @@ class Sandbox:
     def start(self) -> Self:
         """Open the session: a worker is confined and waiting when this returns. Raises SandboxStartError."""
         if self._opened is None:
-            request = m.OpenSession(session_options(self.options), self._wanted_session)
-            self._opened = self._connection.ask(request, m.SessionOpened)
-            self._connection.session = self._opened.session
+            self._open(self._wanted_session or secrets.token_hex(8))
         return self
+
+    def _open(self, session: str) -> None:
+        try:
+            request = m.OpenSession(session_options(self.options), session)
+            self._opened = self._connection.ask(request, m.SessionOpened)
+        except BaseException:
+            if self._wanted_session is None:
+                # Cancelled, perhaps after it was made: nobody will ever know its id.
+                self._connection.transport.post(m.encode(m.DeleteSession(session)))
+            raise
+        self._connection.session = session
 
     def stop(self) -> None:
         """End the worker and keep the session; `start` goes on with it. Does nothing when not started."""
