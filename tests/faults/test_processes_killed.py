@@ -211,9 +211,10 @@ async def test_a_worker_killed_while_idle_is_replaced_and_the_loss_is_told(
     engine: EngineThread, box: LocalSandbox
 ) -> None:
     await box.run("x = 1")
-    pid = _worker_pid(engine, box)
-    os.kill(pid, signal.SIGKILL)
-    _until(lambda: not Path("/proc", str(pid), "exe").exists())
+    cell = engine._engine._sessions[box.session_id].cell
+    assert cell is not None
+    os.kill(host_pid(cell.worker.pidfd), signal.SIGKILL)
+    _until(lambda: not cell.worker.alive)
     execution = await box.run("'x' in globals()")
     assert (execution.text, execution.state) == ("False", "lost")
     assert "lost" in execution.warnings[0]
