@@ -40,7 +40,7 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["SANDBOX_HOME"]
     else:
         os.environ["SANDBOX_HOME"] = before
-    assert list((home / "run").iterdir()) == [], "the engine left its directory behind"
+    assert list((home / "run").glob("*")) == [], "the engine left its directory behind"
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ HOST = [file for file in FILES if "inside" not in file.parts]
 # Each layer may import the layers after it, and itself.
 LAYERS = ("cli", "core", "sync", "sdk", "engine", "inside", "protocol", "results", "options", "errors")
 BELOW = {
+    "__main__": {"cli"},
     "cli": {"core", "sync", "sdk", "engine", "inside", "protocol", "results", "options", "errors"},
     "core": {"sdk", "engine", "protocol", "results", "options", "errors"},
     "sync": {"sdk", "protocol", "results", "options", "errors", "core"},

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import operator
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ from sandbox.errors import UsageError
 ISOLATIONS = ("auto", "namespaces", "landlock", "none")
 NETWORKS = ("none", "host")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+# What the kernel takes for one variable of a program, with its name.
+_MOST_ENV_BYTES = 128 * 1024 - 1
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,10 @@ class Mount:
 
     path: str | os.PathLike[str]
     writable: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", _checked_path("Mount", self.path))
+        _checked_flag("Mount", "writable", self.writable)
 
 
 @dataclass(frozen=True)
@@ -34,23 +40,28 @@ class Environment:
     `allow_source_builds=True` permits it. `warm` is what the zygote imports ahead of time, if it is installed.
     """
 
-    python: str | None = None
-    packages: tuple[str, ...] = ()
-    warm: tuple[str, ...] = ("numpy", "pandas", "matplotlib.pyplot")
-    allow_source_builds: bool = False
+    python: str | None
+    packages: tuple[str, ...]
+    warm: tuple[str, ...]
+    allow_source_builds: bool
 
     def __init__(
         self,
-        python: str | None = None,
-        packages: tuple[str, ...] | list[str] = (),
-        warm: tuple[str, ...] | list[str] = ("numpy", "pandas", "matplotlib.pyplot"),
+        python: str | os.PathLike[str] | None = None,
+        packages: Iterable[str] = (),
+        warm: Iterable[str] = ("numpy", "pandas", "matplotlib.pyplot"),
         *,
         allow_source_builds: bool = False,
     ) -> None:
-        object.__setattr__(self, "python", python)
-        object.__setattr__(self, "packages", tuple(packages))
-        object.__setattr__(self, "warm", tuple(warm))
-        object.__setattr__(self, "allow_source_builds", allow_source_builds)
+        _checked_flag("Environment", "allow_source_builds", allow_source_builds)
+        checked = {
+            "python": None if python is None else _checked_path("Environment", python),
+            "packages": _checked_names("Environment(packages=...)", packages, "six"),
+            "warm": _checked_names("Environment(warm=...)", warm, "numpy"),
+            "allow_source_builds": allow_source_builds,
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class SandboxOptions:
         network: "none" (a loopback of its own) or "host".
         files: Host directories and files to show, by the path inside: read-only, or `Mount(path, writable=True)`.
         processes: How many processes and threads there may be at once.
-        disk: Limit in MB for the workspace.
+        disk: Limit in MB for the workspace, and for the session's artifacts as much again.
         output: Limit in MB for each of stdout and stderr of one execution; more is dropped and marked.
         without: Restrictions to leave off, by name, for kernels that lack one. Every result says so.
 
@@ -91,18 +102,24 @@ class SandboxOptions:
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.name is not None:
+            _checked_text("name", self.name)
         _one_of("isolation", self.isolation, ISOLATIONS)
         _one_of("network", self.network, NETWORKS)
-        _between("memory", self.memory, 32, 1 << 24, "MB")
-        _between("cpus", self.cpus, 0.01, 4096, "cpus")
-        _between("processes", self.processes, 1, 1 << 20, "processes")
-        _between("disk", self.disk, 1, 1 << 30, "MB")
-        _between("output", self.output, 0.001, 1024, "MB")
-        if self.timeout is not None:
-            _between("timeout", self.timeout, 0.001, 1e9, "seconds")
-        object.__setattr__(self, "env", _checked_env(self.env))
-        object.__setattr__(self, "files", _checked_files(self.files))
-        object.__setattr__(self, "without", tuple(self.without))
+        checked = {
+            "memory": _whole("memory", self.memory, 32, 1 << 24, "MB"),
+            "cpus": _between("cpus", self.cpus, 0.01, 4096, "cpus"),
+            "processes": _whole("processes", self.processes, 1, 1 << 20, "processes"),
+            "disk": _whole("disk", self.disk, 1, 1 << 30, "MB"),
+            "output": _between("output", self.output, 0.001, 1024, "MB"),
+            "timeout": None if self.timeout is None else _between("timeout", self.timeout, 0.001, 1e9, "seconds"),
+            "env": _checked_env(self.env),
+            "files": _checked_files(self.files),
+            "environment": _checked_environment(self.environment),
+            "without": _checked_names("without", self.without, "cgroup"),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def builder(cls) -> SandboxOptionsBuilder:
@@ -159,32 +176,101 @@ class SandboxOptionsBuilder:
         return SandboxOptions(**values)
 
 
+# --- checks: each raises UsageError, saying what is wrong and what is allowed ---------------------------------------
+
+
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"{name}={value!r} is not one of {', '.join(map(repr, allowed))}")
 
 
-def _between(name: str, value: object, least: float, most: float, unit: str) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not least <= value <= most:  # type: ignore[arg-type,operator]
-        raise UsageError(f"{name}={value!r} is not a number of {unit} from {least:g} to {most:g}")
+def _between(name: str, value: object, least: float, most: float, unit: str) -> float:
+    if hasattr(value, "__index__") and not isinstance(value, (int, float)):  # such as numpy's
+        value = operator.index(value)
+    # NaN is between nothing.
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    none = ", or None for no limit" if name == "timeout" else ""
+    raise UsageError(f"{name}={value!r} is not a number of {unit} from {least:.12g} to {most:.12g}{none}")
 
 
-def _checked_env(env: Mapping[str, str]) -> dict[str, str]:
+def _whole(name: str, value: object, least: int, most: int, unit: str) -> int:
+    number = _between(name, value, least, most, unit)
+    if number != int(number):
+        raise UsageError(f"{name}={value!r} is not a whole number of {unit}")
+    return int(number)
+
+
+def _checked_text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{name} is {value!r}, not a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name} is {value!r}, which cannot be encoded as UTF-8") from error
+    return value
+
+
+def _checked_flag(what: str, name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise UsageError(f"{what} has {name}={value!r}, which is neither True nor False")
+
+
+def _checked_path(what: str, path: object) -> str:
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str):
+        raise UsageError(f"{what} has the path {path!r}: it must be a str or a pathlib.Path")
+    if not text or "\0" in text:
+        raise UsageError(f"{what} has the path {path!r}: it must not be empty, nor contain NUL")
+    return _checked_text(f"the path of {what}", text)
+
+
+def _checked_names(what: str, names: object, example: str) -> tuple[str, ...]:
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UsageError(f"{what} is {names!r}: it must be a list of names, such as [{example!r}]")
+    checked = tuple(names)
+    for name in checked:
+        if not isinstance(name, str) or not name.strip() or name.startswith("-"):
+            raise UsageError(f"{what} has {name!r}, which is not a name such as {example!r}")
+        _checked_text(what, name)
+    return checked
+
+
+def _checked_env(env: object) -> dict[str, str]:
+    if not isinstance(env, Mapping):
+        raise UsageError(f"env is {env!r}: it must map names to values, such as {{'DEBUG': 'true'}}")
     for key, value in env.items():
         if not isinstance(key, str) or not _ENV_NAME.match(key):
-            raise UsageError(f"env has {key!r}, which is not the name of an environment variable")
+            raise UsageError(
+                f"env has {key!r}, which is not the name of an environment variable: letters, digits and _, "
+                "not beginning with a digit"
+            )
         if not isinstance(value, str) or "\0" in value:
             raise UsageError(f"env[{key!r}] is {value!r}, not a text without NUL")
+        size = len(key) + len(_checked_text(f"env[{key!r}]", value).encode()) + 2
+        if size > _MOST_ENV_BYTES:
+            raise UsageError(f"env[{key!r}] takes {size} bytes; the kernel takes at most {_MOST_ENV_BYTES} for one")
     return dict(env)
 
 
-def _checked_files(files: Mapping[str, str | os.PathLike[str] | Mount]) -> dict[str, Mount]:
+def _checked_files(files: object) -> dict[str, Mount]:
+    if not isinstance(files, Mapping):
+        raise UsageError(f"files is {files!r}: it must map paths inside to paths here, such as {{'/data': 'data'}}")
     checked = {}
     for target, source in files.items():
-        if not target.startswith("/") or os.path.normpath(target) != target or target == "/":
+        path = target if isinstance(target, str) else ""
+        clean = path.startswith("/") and not path.startswith("//") and os.path.normpath(path) == path != "/"
+        if not clean or "\0" in path:
             raise UsageError(
-                f"files has the target {target!r}: it must be an absolute path without . or .., as in '/data'"
+                f"files has the target {target!r}: it must be an absolute path without ., .., // or a slash at the "
+                "end, as in '/data'"
             )
-        checked[target] = source if isinstance(source, Mount) else Mount(source)
+        _checked_text("a target of files", path)
+        checked[path] = source if isinstance(source, Mount) else Mount(source)
     return checked
+
+
+def _checked_environment(value: object) -> str | Environment | None:
+    if value is None or isinstance(value, Environment):
+        return value
+    return _checked_path("environment", value)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import os
-import stat
 import time
 from pathlib import Path
 
-from sandbox.engine.beneath import open_regular
+from sandbox.engine.beneath import open_regular, reason
+from sandbox.engine.scan import printable
 from sandbox.inside import tidy
 from sandbox.protocol.messages import ArtifactInfo
 
@@ -23,23 +23,25 @@ _EXTENSIONS = {
     "text/html": "html",
     "application/pdf": "pdf",
 }
+_PACKED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+_UNKNOWN = "application/octet-stream"
 
 
 class ArtifactStore:
-    """One session's artifacts: `<directory>/<execution>/<name>`."""
+    """One session's artifacts: `<directory>/<execution>/<name>`. `most_bytes` is for all of them together."""
 
     def __init__(self, directory: Path, most_bytes: int) -> None:
         self.directory = directory
         self.all: list[ArtifactInfo] = []
         self._most_bytes = most_bytes
+        self._bytes = 0
 
     def add_figure(self, execution: int, mime: str, content: bytes) -> ArtifactInfo:
-        """Keep a captured figure."""
+        """Keep a captured figure. How many there can be is limited where they come from."""
         count = sum(
             1 for artifact in self.all if artifact.execution == execution and artifact.name.startswith("figure-")
         )
-        name = f"figure-{count + 1}.{_EXTENSIONS.get(mime, 'bin')}"
-        path = self._place(execution, name)
+        path, name = self._place(execution, f"figure-{count + 1}.{_EXTENSIONS.get(mime, 'bin')}")
         path.write_bytes(content)
         return self._add(execution, name, path, mime, len(content), hashlib.sha256(content).hexdigest())
 
@@ -47,24 +49,17 @@ class ArtifactStore:
         """Copy these files of the workspace; return the artifacts, and warnings that name what was left out.
 
         `workspace` is a descriptor; the paths are relative to it and hostile, and so are the files: each is opened
-        beneath the workspace, must be a regular one, and all together are copied up to the session's disk limit.
+        beneath the workspace through no link, must be a regular one, and is copied as far as the limit has room.
         """
         found: list[ArtifactInfo] = []
         warnings: list[str] = []
-        left = self._most_bytes
         for path in paths[:_MOST_FILES]:
             try:
-                artifact, size = self._copy(execution, workspace, path, left)
+                found.append(self._copy(execution, workspace, path))
+            except _TooLarge as error:
+                warnings.append(f"{printable(path)} was not collected: {error}")
             except OSError as error:
-                warnings.append(f"{path} was not collected: {os.strerror(error.errno or 0).lower()}")
-                continue
-            if artifact is None:
-                warnings.append(
-                    f"{path} was not collected: {size} bytes are more than the {left} that are left of the limit"
-                )
-                continue
-            left -= size
-            found.append(artifact)
+                warnings.append(f"{printable(path)} was not collected: {reason(error)}")
         if len(paths) > _MOST_FILES:
             warnings.append(
                 f"{len(paths) - _MOST_FILES} files were not collected: at most {_MOST_FILES} in one execution"
@@ -75,53 +70,80 @@ class ArtifactStore:
         """Remove every copy."""
         tidy.remove_tree(str(self.directory))
 
-    def _copy(self, execution: int, workspace: int, path: str, most: int) -> tuple[ArtifactInfo | None, int]:
-        source = open_regular(workspace, path, os.O_RDONLY)
+    def _copy(self, execution: int, workspace: int, path: str) -> ArtifactInfo:
+        source = open_regular(workspace, path, os.O_RDONLY, links=False)
         try:
-            status = os.fstat(source)
-            if status.st_size > most:
-                return None, status.st_size
-            name = _printable(path.removeprefix(DIRECTORY))
-            target = self._place(execution, name)
+            left, status = self._most_bytes - self._bytes, os.fstat(source)
+            if status.st_size > left:
+                raise _TooLarge(
+                    f"it has {status.st_size} bytes, and of the {self._most_bytes >> 20} MB of disk= for the "
+                    f"artifacts of a session {max(left, 0)} bytes are left"
+                )
+            target, name = self._place(execution, _inner(path.removeprefix(DIRECTORY)))
             size, digest = _copy_bytes(source, target, status)
         finally:
             os.close(source)
-        mime = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return self._add(execution, name, target, mime, size, digest), size
+        return self._add(execution, name, target, _mime(name), size, digest)
 
-    def _place(self, execution: int, name: str) -> Path:
-        path = self.directory / str(execution) / name
+    def _place(self, execution: int, name: str) -> tuple[Path, str]:
+        """Find a path for a copy, and the name that it gives: different files can have the same printable name."""
+        stem, dot, extension = name.rpartition(".") if "." in os.path.basename(name) else (name, "", "")
+        candidate, count = name, 1
+        while os.path.lexists(self.directory / str(execution) / candidate):
+            count += 1
+            candidate = f"{stem}-{count}{dot}{extension}"
+        path = self.directory / str(execution) / candidate
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        return path, candidate
 
     def _add(self, execution: int, name: str, path: Path, mime: str, size: int, sha256: str) -> ArtifactInfo:
         artifact = ArtifactInfo(
             id=f"{execution}/{name}", name=name, path=str(path), mime=mime, size=size, sha256=sha256,
             created_at=time.time(), execution=execution,
         )  # fmt: skip
+        self._bytes += size
         self.all.append(artifact)
         return artifact
+
+
+class _TooLarge(Exception):
+    """There is no room for a file; the message says how much there is."""
 
 
 def _copy_bytes(source: int, target: Path, status: os.stat_result) -> tuple[int, str]:
     """Copy at most the size that was seen; holes of sparse files stay holes. Returns size and sha256."""
     digest = hashlib.sha256()
     size = 0
-    sparse = stat.S_ISREG(status.st_mode) and status.st_blocks * 512 < status.st_size
-    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    sparse = status.st_blocks * 512 < status.st_size
+    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         while size < status.st_size and (data := os.read(source, min(_CHUNK, status.st_size - size))):
             digest.update(data)
             if not (sparse and data.count(0) == len(data)):
-                os.pwrite(out, data, size)
+                _write_at(out, data, size)
             size += len(data)
         os.ftruncate(out, size)
+    except BaseException:
+        os.unlink(target)
+        raise
     finally:
         os.close(out)
     return size, digest.hexdigest()
 
 
-def _printable(path: str) -> str:
+def _write_at(fd: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _inner(path: str) -> str:
     """The name as text, with no component that leads elsewhere (a scan yields none, but this is where it matters)."""
-    text = os.fsencode(path).decode("utf-8", "replace")
-    return "/".join(part for part in text.split("/") if part not in {"", ".", ".."})
+    return "/".join(part for part in printable(path).split("/") if part not in {"", ".", ".."})
+
+
+def _mime(name: str) -> str:
+    # Of the last part alone: the guess is made for URLs, and a hostile name can look like one.
+    mime, packed = mimetypes.guess_type(f"x{''.join(Path(name).suffixes[-2:])}")
+    return _PACKED.get(packed, _UNKNOWN) if packed else mime or _UNKNOWN

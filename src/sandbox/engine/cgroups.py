@@ -7,12 +7,14 @@ hierarchies are mounted and writable. Else `find` returns None and rlimits and t
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 _PERIOD = 100_000  # microseconds, the kernel's default
 _MEMORY, _CPU, _PIDS, _CPUACCT = "memory", "cpu", "pids", "cpuacct"
+_ESCAPED = re.compile(r"\\([0-7]{3})")  # a space or a line break in a mount point
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _mounts() -> dict[str, Path]:
         for line in file:
             fields, _, rest = line.partition(" - ")
             kind = rest.split()[0]
-            point = Path(fields.split()[4])
+            point = Path(_ESCAPED.sub(lambda code: chr(int(code[1], 8)), fields.split()[4]))
             if kind == "cgroup2":
                 found.setdefault("", point)
             elif kind == "cgroup":
@@ -136,12 +138,25 @@ def _find_v1(engine: str, mounts: dict[str, Path], own: dict[str, str]) -> Group
             directories[controller] = parent / f"enhanced-sandbox-{engine}"
     if _MEMORY not in directories or _PIDS not in directories:
         return None
+    groups = _GroupsV1(directories)
     try:
-        for path in set(directories.values()):
-            path.mkdir(exist_ok=True)
+        _make_all(groups.paths())
     except OSError:
         return None
-    return _GroupsV1(directories)
+    return groups
+
+
+def _make_all(paths: list[str]) -> None:
+    """Make a group in every hierarchy, or in none. Raises OSError."""
+    made: list[str] = []
+    try:
+        for path in paths:
+            os.mkdir(path)
+            made.append(path)
+    except OSError:
+        for path in made:
+            os.rmdir(path)
+        raise
 
 
 class _GroupsV1:
@@ -152,8 +167,7 @@ class _GroupsV1:
 
     def make(self, name: str) -> Group:
         group = _GroupV1({controller: path / name for controller, path in self._directories.items()})
-        for path in group.paths():
-            os.mkdir(path)
+        _make_all(group.paths())
         return group
 
     def paths(self) -> list[str]:
@@ -175,8 +189,11 @@ class _GroupV1:
 
     def limit(self, memory: int, cpus: float, processes: int) -> None:
         at = self._at
+        # The limit of memory and swap together may never be below that of memory, not even between two writes.
+        if with_swap := os.path.exists(swap := f"{at[_MEMORY]}/memory.memsw.limit_in_bytes"):
+            _write(swap, -1)
         _write(f"{at[_MEMORY]}/memory.limit_in_bytes", memory)
-        if os.path.exists(swap := f"{at[_MEMORY]}/memory.memsw.limit_in_bytes"):
+        if with_swap:
             _write(swap, memory)
         _write(f"{at[_PIDS]}/pids.max", processes)
         if _CPU in at:
@@ -221,12 +238,8 @@ def _find_v2(engine: str, mounts: dict[str, Path], own: dict[str, str]) -> Group
             return None
         if _can_delegate(parent):
             path = parent / f"enhanced-sandbox-{engine}"
-            try:
-                path.mkdir(exist_ok=True)
-                _write(str(path / "cgroup.subtree_control"), "+memory +pids +cpu")
-            except OSError:
-                continue
-            return _GroupsV2(path)
+            if _delegated(path):
+                return _GroupsV2(path)
     return None
 
 
@@ -240,6 +253,20 @@ def _can_delegate(parent: Path) -> bool:
         if not wanted <= enabled:
             _write(str(parent / "cgroup.subtree_control"), " ".join(f"+{name}" for name in sorted(wanted - enabled)))
     except OSError:
+        return False
+    return True
+
+
+def _delegated(path: Path) -> bool:
+    """Make a group that hands the controllers down to those below it."""
+    try:
+        path.mkdir()
+    except OSError:
+        return False
+    try:
+        _write(str(path / "cgroup.subtree_control"), "+memory +pids +cpu")
+    except OSError:
+        path.rmdir()
         return False
     return True
 

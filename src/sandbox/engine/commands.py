@@ -103,7 +103,7 @@ class Command:
         }  # fmt: skip
         plan = {**cell.plan, "data_bytes": self._options.memory << 20, "mounts": []}
         try:
-            self._process = await cell.zygote.fork_command(plan, named, self._program(cell, launcher))
+            self._process = await cell.zygote.fork_command(plan, named)
         except OSError as error:
             self._close_all(control, out, err)
             raise SandboxStartError(f"the command could not be started: {error}") from error
@@ -114,13 +114,13 @@ class Command:
             theirs.close()
             for fd in (out_end, err_end, stdin_end, *joins):
                 os.close(fd)
-        await self._started(control, out, err)
+        await self._started(control, self._program(cell, launcher), out, err)
         return [Pipe(out, self._writer("stdout")), Pipe(err, self._writer("stderr"))]
 
     def _program(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
         here = cell.workspace.inside(cell.zygote.spec.level)
         cwd = os.path.normpath(os.path.join(here, self._request.cwd or "."))
-        env = {**launcher.variables(cell, self._options), **self._request.env}
+        env = {**launcher.variables(cell), **self._request.env}
         return {"argv": list(self._request.argv), "cwd": cwd, "env": env}
 
     def _stdin_pipe(self) -> tuple[int, int]:
@@ -130,11 +130,14 @@ class Command:
         os.set_blocking(ours, False)
         return theirs, ours
 
-    async def _started(self, control: socket.socket, out: int, err: int) -> None:
-        """The control socket closes at the exec; what comes before that is why there was none."""
+    async def _started(self, control: socket.socket, program: dict[str, object], out: int, err: int) -> None:
+        """Say what to run. The control socket closes at the exec; what comes before that is why there was none."""
         control.setblocking(False)
+        loop = asyncio.get_running_loop()
         with control:
-            report = await asyncio.get_running_loop().sock_recv(control, _MOST_REPORT)
+            with contextlib.suppress(ConnectionError):  # it has ended, and its report may still be there
+                await loop.sock_sendall(control, frames.encode(program))
+            report = await loop.sock_recv(control, _MOST_REPORT)
         if not report:
             return
         os.close(out)

@@ -17,9 +17,10 @@ import msgspec
 from sandbox.engine import files, isolation
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.commands import Command
+from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.launcher import Cell, Launcher
 from sandbox.engine.metrics import Meter
-from sandbox.engine.pool import Pool
+from sandbox.engine.pool import SIZE, Pool
 from sandbox.engine.session import Session
 from sandbox.engine.watch import LimitWatch
 from sandbox.engine.workspaces import Workspace
@@ -33,11 +34,11 @@ Sink = Callable[[bytes, bool], None]
 class Engine:
     """Owns the sessions of one process. Use it through `sandbox.engine.thread.EngineThread`."""
 
-    def __init__(self) -> None:
+    def __init__(self, parked: int = SIZE, keeper: KeeperProcess | None = None) -> None:
         isolation.require_linux()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._launcher = Launcher(self._spawn)
-        self._pool = Pool(self._launcher, self._spawn)
+        self._launcher = Launcher(self._spawn, keeper)
+        self._pool = Pool(self._launcher, self._spawn, parked)
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, Meter] = {}
         self._commands = itertools.count(1)
@@ -132,7 +133,6 @@ class Engine:
                 cell = await self._pool.get(session.options, zygote)
             else:
                 cell = await self._launcher.launch(session.options, zygote, session.workspace)
-            await self._launcher.attach(cell, session.options)
         except BaseException:
             session.step("fail")
             raise

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from sandbox.engine import causes
 from sandbox.engine.artifacts import DIRECTORY, ArtifactStore
 from sandbox.engine.cgroups import Counters
@@ -141,7 +143,7 @@ class Execution:
                 self._interrupted = True
                 self._interrupt_then_kill()
                 continue
-            if isinstance(event, (Ended, Gone)):
+            if isinstance(event, Gone) or (isinstance(event, Ended) and event.number == self.number):
                 return event
             self._pass_on(event)
 
@@ -150,16 +152,14 @@ class Execution:
             case Output():
                 self._emit(event)
             case Shown():
-                self._show(event, figure=False)
-            case Figure():
-                self._show(event, figure=True)
+                self._show(event, figure=isinstance(event, Figure))
             case _:
                 self._cell.worker.kill(f"it broke the protocol: {type(event).__name__} during an execution")
 
     def _show(self, event: Shown | Figure, *, figure: bool) -> None:
         data = {mime: _content(mime, value) for mime, value in event.data.items()}
         self._results += 1
-        self._result_bytes += sum(len(value) for value in data.values() if isinstance(value, (str, bytes)))
+        self._result_bytes += sum(map(_size, (*data.values(), event.chart)))
         if self._results > _MOST_RESULTS or self._result_bytes > _MOST_RESULT_BYTES:
             if "results" not in "".join(self._warnings):
                 self._warnings.append(
@@ -173,7 +173,7 @@ class Execution:
     def _keep_figure(self, data: dict[str, Any]) -> None:
         for mime in _FIGURES:
             content = data.get(mime)
-            if content:
+            if content and isinstance(content, (str, bytes)):
                 raw = content if isinstance(content, bytes) else content.encode()
                 self._artifacts.append(self._store.add_figure(self.number, mime, raw))
                 return
@@ -279,10 +279,16 @@ class Execution:
 def _error(end: Ended | Gone, cause: CauseInfo | None) -> CodeError | None:
     if isinstance(end, Gone):
         text = cause.message if cause else "the worker is gone"
-        return CodeError("WorkerLost", text, "", exit_code=1)
+        # As a shell gives it: what os._exit was given, or 128 and the number of the signal.
+        return CodeError("WorkerLost", text, "", exit_code=end.code if end.code >= 0 else 128 - end.code)
     if end.error is None:
         return None
     return CodeError(end.error.type, end.error.message, end.error.traceback, end.error.exit_code)
+
+
+def _size(value: object) -> int:
+    """About how many bytes of memory a value takes. Anything but text takes at least eight times what it is sent as."""
+    return len(value) if isinstance(value, (str, bytes)) else 8 * len(msgspec.msgpack.encode(value))
 
 
 def _content(mime: str, value: object) -> Any:

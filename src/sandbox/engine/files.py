@@ -40,8 +40,8 @@ _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 _CHANGED = {errno.ENOENT, errno.EINVAL, errno.ENOTDIR, errno.ESTALE}
 # The years 1 to 9999: some file systems keep times for which Python has no datetime.
 _FIRST_TIME, _LAST_TIME = -62135596800.0, 253402300799.0
-# Hostile code may go on making files while its directory is removed. Twenty times what a workspace may hold.
-_MOST_REMOVED = 20 * MOST_ENTRIES
+# Hostile code may go on making files while its directory is removed. A removal looks at a directory twice.
+_MOST_REMOVED = 4 * MOST_ENTRIES
 
 
 def read(workspace: Workspace, request: ReadFile, emit: Callable[[Event], None]) -> None:
@@ -87,6 +87,7 @@ def listing(workspace: Workspace, request: ListFiles) -> tuple[FileEntry, ...]:
     """
     top = relative(request.path, str(workspace.path))
     found: list[FileEntry] = []
+    path_bytes = 0
     waiting = [top]
     while waiting:
         here = waiting.pop()
@@ -96,23 +97,27 @@ def listing(workspace: Workspace, request: ListFiles) -> tuple[FileEntry, ...]:
             if here == top:
                 raise file_error(error, request.path, "list") from error
             continue  # removed, replaced by a link, or closed to us since its parent was read
-        found += entries
-        _check_bounds(found, request.path)
+        found += (entry for _, entry in entries)
+        path_bytes += sum(len(path) for path, _ in entries)
+        if len(found) > MOST_ENTRIES or path_bytes > MOST_PATH_BYTES:
+            raise _too_many(request.path)
         if request.recursive:
-            below = (entry.path for entry in entries if entry.kind == "directory")
+            below = (path for path, entry in entries if entry.kind == "directory")
             waiting += [path for path in below if path.count("/") < MOST_DEPTH]
     return tuple(sorted(found, key=lambda entry: entry.path))
 
 
-def _entries(workspace: int, path: str) -> list[FileEntry]:
+def _entries(workspace: int, path: str) -> list[tuple[str, FileEntry]]:
+    """What a directory holds, with the path of each as it is: the one in the entry is only its printable form."""
     fd = open_directory(workspace, path, links=True)
     try:
-        found: list[FileEntry] = []
+        found: list[tuple[str, FileEntry]] = []
         with os.scandir(fd) as entries:
             for entry in entries:
-                described = _entry(fd, entry.name, os.path.normpath(f"{path}/{entry.name}"))
+                below = os.path.normpath(f"{path}/{entry.name}")
+                described = _entry(fd, entry.name, below)
                 if described is not None:
-                    found.append(described)
+                    found.append((below, described))
                 if len(found) > MOST_ENTRIES:
                     break
         return found
@@ -120,13 +125,12 @@ def _entries(workspace: int, path: str) -> list[FileEntry]:
         os.close(fd)
 
 
-def _check_bounds(found: list[FileEntry], path: str) -> None:
-    if len(found) > MOST_ENTRIES or sum(len(entry.path) for entry in found) > MOST_PATH_BYTES:
-        raise SandboxFileError(
-            f"cannot list {path!r}: there are more than {MOST_ENTRIES} entries, or their paths take more than "
-            f"{MOST_PATH_BYTES >> 20} MB; list the directories below it one by one",
-            {"path": path},
-        )
+def _too_many(path: str) -> SandboxFileError:
+    return SandboxFileError(
+        f"cannot list {path!r}: there are more than {MOST_ENTRIES} entries, or their paths take more than "
+        f"{MOST_PATH_BYTES >> 20} MB; list the directories below it one by one",
+        {"path": path},
+    )
 
 
 def describe(workspace: Workspace, request: StatFile) -> FileEntry:
@@ -134,8 +138,7 @@ def describe(workspace: Workspace, request: StatFile) -> FileEntry:
     path = relative(request.path, str(workspace.path))
     try:
         if path == ".":
-            status = os.fstat(workspace.fd)
-            return FileEntry(".", "directory", 0, stat.S_IMODE(status.st_mode), status.st_mtime)
+            return _described(path, os.fstat(workspace.fd), None)
         parent, name = open_parent(workspace.fd, path)
         try:
             entry = _entry(parent, name, path)
@@ -156,10 +159,19 @@ def _entry(parent: int, name: str, path: str) -> FileEntry | None:
         if error.errno in _CHANGED:
             return None
         raise
+    return _described(path, status, target)
+
+
+def _described(path: str, status: os.stat_result, target: str | None) -> FileEntry:
     kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
-    size = status.st_size if kind == "file" else 0
-    modified = min(max(status.st_mtime, _FIRST_TIME), _LAST_TIME)
-    return FileEntry(printable(path), kind, size, stat.S_IMODE(status.st_mode), modified, target and printable(target))
+    return FileEntry(
+        path=printable(path),
+        kind=kind,
+        size=status.st_size if kind == "file" else 0,
+        mode=stat.S_IMODE(status.st_mode),
+        modified_at=min(max(status.st_mtime, _FIRST_TIME), _LAST_TIME),
+        target=target and printable(target),
+    )
 
 
 def remove(workspace: Workspace, request: RemoveFile) -> None:
@@ -171,7 +183,7 @@ def remove(workspace: Workspace, request: RemoveFile) -> None:
             if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
                 os.unlink(name, dir_fd=parent)
             elif request.recursive:
-                tidy.remove_entry(parent, name)
+                tidy.remove_entry(parent, name, most=_MOST_REMOVED)
             else:
                 os.rmdir(name, dir_fd=parent)
         finally:

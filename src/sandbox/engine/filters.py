@@ -15,28 +15,28 @@ from typing import IO, Any
 from sandbox import __version__
 from sandbox.engine.paths import cache_dir, private
 from sandbox.errors import SandboxStartError
-from sandbox.inside.contain.policy import ZYGOTE, Refusal, refusals
+from sandbox.inside.contain.policy import ZYGOTE, Refusal, When, refusals
 
 _ENOSYS = 38
 _OPTIMIZE = 8  # SCMP_FLTATR_CTL_OPTIMIZE; 2 is a binary tree instead of a list
 _LAST_NUMBER = 1024
+_DIGEST_BYTES = 32
 
 
-def compiled(level: str, stage: str, without: frozenset[str], landlock_abi: int) -> bytes:
+def compiled(level: str, stage: str, without: frozenset[str], landlock_abi: int, *, cgroups: bool = True) -> bytes:
     """Return the filter of a stage as BPF instructions, 8 bytes each; empty if nothing is refused.
 
     Raises SandboxStartError if libseccomp is missing.
     """
     if "seccomp" in without:
         return b""
-    rows = refusals(level, stage, without, landlock_abi)
+    rows = refusals(level, stage, without, landlock_abi, cgroups=cgroups)
     kept = private(cache_dir() / "filters") / f"{_digest(stage, rows)}.bpf"
-    try:
-        return kept.read_bytes()
-    except FileNotFoundError:
+    program = _kept(kept)
+    if program is None:
         program = _compile(stage, rows)
         _keep(kept, program)
-        return program
+    return program
 
 
 def _digest(stage: str, rows: list[Refusal]) -> str:
@@ -44,10 +44,26 @@ def _digest(stage: str, rows: list[Refusal]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _kept(path: Path) -> bytes | None:
+    """Return a kept filter, or None. One that was cut or changed is none: it would refuse less, or nothing at all."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    digest, program = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    return program if hashlib.sha256(program).digest() == digest else None
+
+
 def _keep(path: Path, program: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(program)
-    os.replace(file.name, path)
+    """Write a filter for the next time, whole or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new", delete=False) as file:
+        try:
+            file.write(hashlib.sha256(program).digest() + program)
+            file.flush()
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
 
 
 def _compile(stage: str, rows: list[Refusal]) -> bytes:
@@ -105,8 +121,14 @@ def _refuse(pyseccomp: Any, filter_: Any, row: Refusal, call: str) -> None:
     action = pyseccomp.ERRNO(row.error)
     if not row.when:
         filter_.add_rule(action, call)
-    for when in row.when:
-        filter_.add_rule(action, call, pyseccomp.Arg(when.argument, pyseccomp.MASKED_EQ, when.mask, when.value))
+    for conditions in row.when:
+        filter_.add_rule(action, call, *(_argument(pyseccomp, when) for when in conditions))
+
+
+def _argument(pyseccomp: Any, when: When) -> Any:
+    if when.is_set:
+        return pyseccomp.Arg(when.argument, pyseccomp.NE, 0)
+    return pyseccomp.Arg(when.argument, pyseccomp.MASKED_EQ, when.mask, when.value)
 
 
 def _export(filter_: Any, file: IO[bytes]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -9,17 +11,23 @@ import re
 import site
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.engine.paths import cache_dir, private
 from sandbox.errors import SandboxStartError
+from sandbox.inside import tidy
 from sandbox.protocol.messages import EnvironmentSpec
 
 DEFAULT_WARM = ("numpy", "pandas", "matplotlib.pyplot")
 _OLDEST = (3, 11)
+_PROBE_SECONDS = 30
 _BUILD_SECONDS = 900
-_PROBE = "import sys,json; print(json.dumps([sys.version_info[:2], sys.base_prefix, sys.platlibdir]))"
+_SOURCE_REFUSED = ("--no-build", "no usable wheels", "Building source distributions is disabled")
+_PROBE = (
+    "import sys, json; print(json.dumps([list(sys.version_info[:2]), sys.base_prefix, sys.platlibdir, sys.executable]))"
+)
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,17 @@ class Interpreter:
     def __post_init__(self) -> None:
         """Refuse to show a whole home directory or disk, because an interpreter lies at its top."""
         for root in self.roots:
-            if os.path.realpath(root) in {"/", "/home", "/root", os.path.realpath(Path.home())}:
+            if _holds_homes(os.path.realpath(root)):
                 raise SandboxStartError(
                     f"{self.executable} has the prefix {root}, and a sandbox would see everything in it: "
                     "use an interpreter or virtual environment in a directory of its own"
                 )
+
+
+def _holds_homes(root: str) -> bool:
+    """Whether `root` is a home directory or above one. /usr is shown anyway, whatever lies in it."""
+    home = Path.home().resolve()
+    return root in {"/", "/home", "/root"} or (root != "/usr" and home.is_relative_to(root))
 
 
 def resolve(spec: EnvironmentSpec) -> Interpreter:
@@ -57,6 +71,8 @@ def resolve(spec: EnvironmentSpec) -> Interpreter:
 
 
 def _own(warm: tuple[str, ...]) -> Interpreter:
+    if not sys.executable:
+        raise SandboxStartError("this Python does not know its own executable: name one with environment=")
     dirs = [path for path in site.getsitepackages() if os.path.isdir(path)]
     user = site.getusersitepackages()
     if site.ENABLE_USER_SITE and os.path.isdir(user):
@@ -66,35 +82,70 @@ def _own(warm: tuple[str, ...]) -> Interpreter:
 
 
 def _at(path: Path, warm: tuple[str, ...]) -> Interpreter:
-    """The virtual environment at `path`, which may also be its interpreter."""
+    """The virtual environment at `path`, which may also be an interpreter."""
     path = path.expanduser().absolute()
-    executable = path / "bin" / "python" if path.is_dir() else path
-    if not os.access(executable, os.X_OK):
-        raise SandboxStartError(f"environment {str(path)!r} is not a virtual environment: there is no {executable}")
-    # -I -S: nothing that the environment holds is run on the host, only the interpreter itself.
-    answer = subprocess.run(
-        [executable, "-I", "-S", "-c", _PROBE], capture_output=True, text=True, timeout=30, check=False
-    )
-    if answer.returncode != 0:
-        raise SandboxStartError(f"the interpreter {executable} does not run: {answer.stderr.strip()[-500:]}")
-    version, base, libdir = json.loads(answer.stdout)
-    if tuple(version) < _OLDEST:
+    executable = _executable(path)
+    version, base, libdir, itself = _probe(executable)
+    if version < _OLDEST:
         raise SandboxStartError(f"{executable} is Python {version[0]}.{version[1]}; sessions need 3.11 or later")
-    prefix = executable.parent.parent
-    site_dir = prefix / libdir / f"python{version[0]}.{version[1]}" / "site-packages"
-    site_dirs = tuple(str(d) for d in (site_dir, *_system_site(prefix, base, version)) if d.is_dir())
+    prefix = _environment_of(executable)
+    if prefix is None:
+        # Not in an environment: the path may be a link or a script somewhere else, which the sandbox does not see.
+        executable, prefix = Path(os.path.realpath(itself)), Path(base)
+    name = f"python{version[0]}.{version[1]}"
+    site_dirs = (prefix / libdir / name / "site-packages", *_system_site(prefix, base, name))
     roots = dict.fromkeys([*_interpreter_roots(base, str(executable)), str(prefix)])
-    return Interpreter(str(executable), tuple(version), str(prefix), tuple(roots), site_dirs, warm)
+    existing = tuple(dict.fromkeys(str(directory) for directory in site_dirs if directory.is_dir()))
+    return Interpreter(str(executable), version, str(prefix), tuple(roots), existing, warm)
 
 
-def _system_site(prefix: Path, base: str, version: list[int]) -> list[Path]:
+def _executable(path: Path) -> Path:
+    if path.is_dir():
+        candidates = [path / "bin" / "python", path / "bin" / "python3"]
+        what = "not a virtual environment: there is no bin/python in it"
+    else:
+        candidates = [path]
+        what = "not a program that can be run" if path.exists() else "not there"
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK):
+            return candidate
+    raise SandboxStartError(f"environment {str(path)!r} is {what}", {"path": str(path)})
+
+
+def _environment_of(executable: Path) -> Path | None:
+    """The virtual environment that an interpreter belongs to, by the rule that it follows itself."""
+    for directory in (executable.parent, executable.parent.parent):
+        if (directory / "pyvenv.cfg").is_file():
+            return directory
+    return None
+
+
+def _probe(executable: Path) -> tuple[tuple[int, int], str, str, str]:
+    """Ask an interpreter for its version, its base prefix, the name of its library directory, and its own path."""
+    # -I -S: nothing that the environment holds is run on the host, only the interpreter itself.
+    command = [str(executable), "-I", "-S", "-c", _PROBE]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_PROBE_SECONDS, check=False
+        )
+        if answer.returncode != 0:
+            raise SandboxStartError(f"the interpreter {executable} does not run: {answer.stderr.strip()[-500:]}")
+        (major, minor), base, libdir, itself = json.loads(answer.stdout)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SandboxStartError(f"the interpreter {executable} does not run: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise SandboxStartError(f"{executable} is not a Python interpreter: it answers something else") from error
+    return (int(major), int(minor)), str(base), str(libdir), str(itself)
+
+
+def _system_site(prefix: Path, base: str, name: str) -> list[Path]:
     """The base interpreter's packages, for a virtual environment made with --system-site-packages or none at all."""
     config = prefix / "pyvenv.cfg"
     if config.exists() and not re.search(r"(?mi)^include-system-site-packages\s*=\s*true", config.read_text("utf-8")):
         return []
-    name = f"python{version[0]}.{version[1]}"
-    return [Path(base, "lib", name, "site-packages"), Path("/usr/local/lib", name, "dist-packages"),
-            Path("/usr/lib/python3/dist-packages")]  # fmt: skip
+    # Debian keeps the packages of its own Python elsewhere, and they are built for that one.
+    debian = [Path("/usr/local/lib", name, "dist-packages"), Path("/usr/lib/python3/dist-packages")]
+    return [Path(base, "lib", name, "site-packages"), *(debian if base == "/usr" else [])]
 
 
 def _interpreter_roots(base_prefix: str, executable: str) -> list[str]:
@@ -113,30 +164,55 @@ def _interpreter_roots(base_prefix: str, executable: str) -> list[str]:
 def _built(spec: EnvironmentSpec) -> Path:
     """Return the environment with these packages, built by uv once and kept by what it is made of."""
     python = spec.python or sys.executable
-    content = json.dumps([python, sorted(spec.packages), spec.allow_source_builds, os.uname().machine])
+    version = sys.version if spec.python is None else ""  # an interpreter may be replaced at the same path
+    content = json.dumps(
+        [python, version, sorted(set(spec.packages)), spec.allow_source_builds, os.uname().machine, os.geteuid()]
+    )
     target = private(cache_dir() / "environments") / hashlib.sha256(content.encode()).hexdigest()[:32]
     if not (target / "complete").exists():
-        _build(spec, python, target)
+        with _locked(target.with_name(f"{target.name}.lock")):
+            # Somebody else may have built it while we waited for the lock.
+            if not (target / "complete").exists():
+                _build(spec, python, target)
     return target / "venv"
 
 
-def _build(spec: EnvironmentSpec, python: str, target: Path) -> None:
-    uv = _uv()
-    building = target.with_name(f"{target.name}.{os.getpid()}")
-    private(building)
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock, waiting for it, and take its file away afterwards."""
+    while True:
+        fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), path.stat()):
+                break
+        os.close(fd)  # who had it before us has taken the file away
     try:
-        _uv_run([uv, "venv", "--no-project", "--relocatable", "--python", python, str(building / "venv")])
+        yield
+    finally:
+        path.unlink()
+        os.close(fd)
+
+
+def _build(spec: EnvironmentSpec, python: str, target: Path) -> None:
+    """Build beside the target and rename: whatever is there under its name is whole. The caller holds its lock."""
+    uv = _uv()
+    building = target.with_name(f"{target.name}.building")
+    for left in (building, target):
+        tidy.remove_tree(str(left))
+    venv = str(private(building) / "venv")
+    try:
+        _uv_run([uv, "venv", "--no-project", "--relocatable", "--python", python, venv])
         if spec.packages:
-            command = [uv, "pip", "install", "--compile-bytecode", "--python", str(building / "venv")]
+            command = [uv, "pip", "install", "--compile-bytecode", "--python", venv]
             if not spec.allow_source_builds:
                 command += ["--only-binary", ":all:"]
             _uv_run([*command, "--", *spec.packages])
         (building / "complete").touch()
-        if not target.exists():
-            building.rename(target)
-    finally:
-        if building.exists():
-            subprocess.run(["/bin/rm", "-rf", "--", str(building)], check=True)
+        building.rename(target)
+    except BaseException:
+        tidy.remove_tree(str(building))
+        raise
 
 
 def _uv() -> str:
@@ -158,9 +234,17 @@ def _uv() -> str:
 
 
 def _uv_run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_BUILD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SandboxStartError(f"uv did not build the environment in {_BUILD_SECONDS} s") from error
     if done.returncode != 0:
+        said = done.stderr.strip()
         hint = ""
-        if "no-build" in done.stderr or "only-binary" in done.stderr or "no usable wheels" in done.stderr:
+        if any(
+            text in said for text in ("--no-build", "no usable wheels", "Building source distributions is disabled")
+        ):
             hint = "\nOnly wheels are installed; Environment(allow_source_builds=True) permits building from source."
-        raise SandboxStartError(f"uv could not build the environment:\n{done.stderr.strip()[-4000:]}{hint}")
+        raise SandboxStartError(f"uv could not build the environment:\n{said[-4000:]}{hint}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
 
@@ -25,7 +26,15 @@ _REMEDIES = {
     "proc_view": "mounting /proc was refused. In a container: --security-opt systempaths=unconfined",
     "landlock": "the kernel has no Landlock: Linux 5.13 or later with landlock in the lsm= boot parameter",
     "seccomp": "the kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)",
+    "cgroup": (
+        "there is no control group that you may write to. systemd: systemd-run --user --scope -p Delegate=yes COMMAND. "
+        "In Docker: --cgroupns=private -v /sys/fs/cgroup:/sys/fs/cgroup:rw. Until then limits are looser"
+    ),
 }
+_NOT_ENTERED = (
+    "the interpreter lies below a directory that others may not enter, and without a mount namespace a sandbox has to: "
+    "use one such as /usr/bin/python3, or a virtual environment made from it"
+)
 
 
 def landlock_abi() -> int:
@@ -35,9 +44,16 @@ def landlock_abi() -> int:
     return max(found, 0)
 
 
-def remedy(restriction: str) -> str:
-    """What an operator can do about a restriction that is not to be had."""
-    return _REMEDIES.get(restriction, "see `sandbox doctor`")
+def known_remedy(restriction: str, number: int = 0) -> str:
+    """What an operator can do about a restriction that is not to be had, or nothing; `number` is the errno if known."""
+    if restriction == "landlock" and number == errno.EACCES:
+        return _NOT_ENTERED
+    return _REMEDIES.get(restriction, "")
+
+
+def remedy(restriction: str, number: int = 0) -> str:
+    """The same for an error message, which then names who knows more."""
+    return known_remedy(restriction, number) or "see `sandbox doctor`"
 
 
 def require_linux() -> None:
@@ -60,7 +76,8 @@ def unavailable(errors: list[IsolationUnavailable]) -> SandboxStartError:
     lines = ["no isolation is to be had here, and a sandbox does not start without:"]
     for error in errors:
         restriction = str(error.details.get("restriction", ""))
-        lines.append(f"  {error.details.get('level')}: {error.message}\n    {remedy(restriction)}")
+        mended_by = remedy(restriction, int(error.details.get("errno") or 0))
+        lines.append(f"  {error.details.get('level')}: {error.message}\n    {mended_by}")
     lines.append("`sandbox doctor` shows every layer.")
     return SandboxStartError("\n".join(lines), {"tried": [dict(error.details) for error in errors]})
 

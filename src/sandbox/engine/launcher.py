@@ -13,8 +13,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from sandbox.engine import cgroups, interpreters, isolation, view
 from sandbox.engine.ids import Ids, own_ids
+from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.mounts import Resolved, resolve_mounts
 from sandbox.engine.paths import RunDirectory, data_dir
 from sandbox.engine.worker import Worker
@@ -29,7 +32,6 @@ from sandbox.protocol.messages import EnvironmentSpec, SessionOptions
 _READY_SECONDS = 20.0
 _HOSTNAME = "sandbox"
 _TMP_SHARE = 2
-_UNLIMITED = 1 << 60
 _REMOVE_SECONDS = 10.0
 
 
@@ -41,16 +43,19 @@ class Cell:
     zygote: Zygote
     workspace: Workspace
     group: cgroups.Group | None
-    mounts: tuple[Resolved, ...] = ()
-    plan: dict[str, Any] = field(default_factory=dict)
+    options: SessionOptions
+    plan: dict[str, Any]
     counted: cgroups.Counters | None = None
     started_at: float = field(default_factory=time.monotonic)
 
 
 class Launcher:
-    """One for each engine."""
+    """One for each engine. `keeper` was started ahead, for the first zygote of its interpreter."""
 
-    def __init__(self, spawn_task: Callable[[Coroutine[Any, Any, None]], object]) -> None:
+    def __init__(
+        self, spawn_task: Callable[[Coroutine[Any, Any, None]], object], keeper: KeeperProcess | None = None
+    ) -> None:
+        self._ahead = keeper
         self.run = RunDirectory(data_dir())
         self.ids = Ids(own_ids())
         self.groups = cgroups.find(self.run.name)
@@ -59,6 +64,8 @@ class Launcher:
         self._zygotes: dict[ZygoteSpec, asyncio.Task[Zygote]] = {}
         self._interpreters: dict[EnvironmentSpec, asyncio.Task[interpreters.Interpreter]] = {}
         self._names = itertools.count(1)
+        # More at once only wait for the same locks in the kernel: 800 were made at 215 a second, against 127 unbounded.
+        self._turn = asyncio.Semaphore((os.cpu_count() or 1) + 1)
         if self.groups is not None:
             for path in self.groups.paths():
                 self.run.note_cgroup(path)
@@ -84,7 +91,7 @@ class Launcher:
         interpreter = await self.interpreter(options.environment)
         refused = []
         for level in isolation.levels(options.isolation):
-            spec = ZygoteSpec(interpreter, level, frozenset(options.without), self.landlock_abi)
+            spec = ZygoteSpec(interpreter, level, frozenset(options.without), self.landlock_abi, self.counts(options))
             try:
                 return await self._zygote(spec)
             except IsolationUnavailable as error:
@@ -102,11 +109,19 @@ class Launcher:
             details = {"restriction": "landlock", "level": spec.level}
             raise IsolationUnavailable("the kernel has no Landlock", details)
         zygote = Zygote(spec, self.run, self.ids)
-        zygote.spawn({"cgroups": self.groups.paths() if self.groups else [], "trees": [str(self.run.path)]})
+        remove = {"cgroups": self.groups.paths() if self.groups else [], "trees": [str(self.run.path)]}
+        zygote.spawn(remove, self._keeper(spec.interpreter.executable))
         await zygote.started()
         assert zygote.lost is not None
         zygote.lost.add_done_callback(lambda _why: self._spawn_task(zygote.close()))
         return zygote
+
+    def _keeper(self, executable: str) -> KeeperProcess:
+        ahead = self._ahead
+        if ahead is None or ahead.executable != executable:
+            return KeeperProcess(executable)
+        self._ahead = None
+        return ahead
 
     # --- workers ---
 
@@ -119,26 +134,32 @@ class Launcher:
             workspace.make_tmp()
         plan = self._plan(options, zygote, workspace, mounts)
         try:
-            trees = (
-                await zygote.clone([mount.wanted(self.ids.on_host(workspace.uid)) for mount in mounts])
-                if mounts and level == NAMESPACES
-                else []
-            )
+            trees = await self._clone(mounts, zygote, workspace)
             try:
-                worker = await self._fork(zygote, plan, group, trees)
+                async with self._turn:
+                    worker = await self._born(zygote, plan, group, trees)
             finally:
                 for tree in trees:
                     os.close(tree)
-            try:
-                await self._ready(worker, level)
-            except BaseException:
-                await worker.close()
-                raise
         except BaseException:
             if group is not None:
                 self._spawn_task(_remove_group(group))
             raise
-        return Cell(worker, zygote, workspace, group, mounts, plan)
+        cell = Cell(worker, zygote, workspace, group, msgspec.structs.replace(options, env={}), plan)
+        await self.attach(cell, options)
+        return cell
+
+    async def _born(
+        self, zygote: Zygote, plan: dict[str, Any], group: cgroups.Group | None, trees: list[int]
+    ) -> Worker:
+        """Fork a worker and wait until it is confined."""
+        worker = await self._fork(zygote, plan, group, trees)
+        try:
+            await self._ready(worker, zygote.spec.level)
+        except BaseException:
+            await worker.close()
+            raise
+        return worker
 
     async def _clone(self, mounts: tuple[Resolved, ...], zygote: Zygote, workspace: Workspace) -> list[int]:
         if not mounts or zygote.spec.level != NAMESPACES:
@@ -146,8 +167,12 @@ class Launcher:
         own_uid = self.ids.on_host(workspace.uid)
         return await zygote.clone([mount.wanted(own_uid) for mount in mounts])
 
+    def counts(self, options: SessionOptions) -> bool:
+        """Whether a control group counts what these sessions use."""
+        return self.groups is not None and "cgroup" not in options.without
+
     def _group(self, options: SessionOptions) -> cgroups.Group | None:
-        if self.groups is None or "cgroup" in options.without:
+        if self.groups is None or not self.counts(options):
             return None
         group = self.groups.make(f"w{next(self._names)}")
         group.limit(options.memory << 20, options.cpus, options.processes)
@@ -165,11 +190,11 @@ class Launcher:
             "network": options.network,
             "mounts": [mount.inside for mount in mounts],
             "tmp_bytes": (options.memory << 20) // _TMP_SHARE,
-            "data_bytes": _UNLIMITED,
+            "data_bytes": _data_bytes(options),
             "file_bytes": options.disk << 20,
             "processes": options.processes,
             "hostname": _HOSTNAME,
-            "pin_cpus": math.ceil(options.cpus) if self.groups is None and level != NONE else 0,
+            "pin_cpus": 0 if level == NONE or self.counts(options) else math.ceil(options.cpus),
         }
 
     async def _fork(
@@ -211,34 +236,38 @@ class Launcher:
             return
         if isinstance(event, Refused):
             details = {"restriction": event.restriction, "errno": event.errno, "level": level}
-            remedy = isolation.remedy(event.restriction)
+            remedy = isolation.remedy(event.restriction, event.errno)
             text = f"{event.restriction} could not be put in force: {event.message}; {remedy}"
             raise IsolationUnavailable(text, details)
         why = f"it ended with {event.code}" if isinstance(event, Gone) else "it did not answer"
         raise SandboxStartError(f"a worker could not be started: {why}; the log says:\n{self.run.log_tail()}")
 
     async def attach(self, cell: Cell, options: SessionOptions) -> None:
-        """Give a worker to a session: environment variables and limits."""
-        level, workspace = cell.zygote.spec.level, cell.workspace
-        if cell.group is not None:
-            cell.group.limit(options.memory << 20, options.cpus, options.processes)
-        await cell.worker.tell(
-            {
-                "do": "attach",
-                "env": self.variables(cell, options),
-                # A little less than the group's limit, so that one large allocation meets this one first.
-                "data_bytes": (options.memory << 20) * 15 // 16,
-                "file_bytes": options.disk << 20,
-                "processes": options.processes,
-                "tmp": workspace.tmp_inside(level),
-            }
-        )
+        """Give a worker to a session with these options: what it was launched with stays, the rest is changed.
 
-    def variables(self, cell: Cell, options: SessionOptions) -> dict[str, str]:
+        Environment variables always come this way and not with the fork: they may be secret, and what the zygote
+        has once held is in the memory of every later worker.
+        """
+        before, cell.options = cell.options, options
+        if cell.group is not None and _limits(before) != _limits(options):
+            cell.group.limit(options.memory << 20, options.cpus, options.processes)
+        env = dict(options.env) if cell.zygote.spec.level == NAMESPACES else self.variables(cell)
+        if env or _inside(before) != _inside(options):
+            await cell.worker.tell(
+                {
+                    "do": "attach",
+                    "env": env,
+                    "data_bytes": _data_bytes(options),
+                    "file_bytes": options.disk << 20,
+                    "processes": options.processes,
+                }
+            )
+
+    def variables(self, cell: Cell) -> dict[str, str]:
         """The environment of everything that runs in a sandbox."""
-        level, workspace = cell.zygote.spec.level, cell.workspace
-        base = view.variables(cell.zygote.spec.interpreter, workspace.inside(level), workspace.tmp_inside(level))
-        return {**base, **options.env}
+        spec, workspace = cell.zygote.spec, cell.workspace
+        base = view.variables(spec.interpreter, workspace.inside(spec.level), workspace.tmp_inside(spec.level))
+        return {**base, **cell.options.env}
 
     async def end(self, cell: Cell) -> None:
         """End a worker and remove its control group. The workspace stays."""
@@ -255,12 +284,29 @@ class Launcher:
 
     async def close(self) -> None:
         """End every zygote, then remove the engine's directories."""
+        if self._ahead is not None:
+            self._ahead.close()
         for task in self._zygotes.values():
             if _usable(task):
                 await (await task).close()
         if self.groups is not None:
             await _remove_paths(self.groups.paths())
         self.run.close()
+
+
+def _limits(options: SessionOptions) -> tuple[float, ...]:
+    """What the control group holds."""
+    return options.memory, options.cpus, options.processes
+
+
+def _inside(options: SessionOptions) -> tuple[object, ...]:
+    """What a worker is told."""
+    return options.memory, options.disk, options.processes
+
+
+def _data_bytes(options: SessionOptions) -> int:
+    """A little less than the group's limit, so that one large allocation meets this one first: a MemoryError."""
+    return (options.memory << 20) * 15 // 16
 
 
 def _usable(task: asyncio.Task[Zygote]) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import platformdirs
 
+from sandbox.errors import SandboxStartError
 from sandbox.inside import tidy
 
 _NAME = "enhanced-sandbox"
@@ -31,25 +32,40 @@ def data_dir() -> Path:
     """
     home = os.environ.get("SANDBOX_HOME")
     if home:
-        return Path(home)
+        return Path(home).expanduser().absolute()
     return Path("/var/lib", _NAME) if os.geteuid() == 0 else Path(platformdirs.user_data_dir(_NAME))
 
 
 def cache_dir() -> Path:
     """The directory for what can be made again: built environments, compiled filters."""
     home = os.environ.get("SANDBOX_HOME")
-    return Path(home) / "cache" if home else Path(platformdirs.user_cache_dir(_NAME))
+    return Path(home).expanduser().absolute() / "cache" if home else Path(platformdirs.user_cache_dir(_NAME))
 
 
 def private(path: Path) -> Path:
-    """Make a directory that only this user may enter, and return it."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
+    """Make a directory that only this user may enter, and return it. Raises SandboxStartError."""
+    return _directory(path, 0o700)
 
 
 def _passable(path: Path) -> Path:
     """Make a directory that workers with a uid of their own may pass through, but not list. Only root has such."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    return _directory(path, 0o711 if os.geteuid() == 0 else 0o700)
+
+
+def _directory(path: Path, mode: int) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(mode)
+        except FileExistsError:
+            os.close(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))  # it must be one
+        else:
+            path.chmod(mode)  # whatever the umask says
+    except OSError as error:
+        raise SandboxStartError(
+            f"the directory {path} cannot be made: {error.strerror}; set SANDBOX_HOME to a directory of yours",
+            {"path": str(path), "errno": error.errno},
+        ) from error
     return path
 
 
@@ -105,26 +121,43 @@ def _locked(path: Path, flags: int = 0) -> int:
 
 def sweep(runs: Path) -> list[str]:
     """Remove what engines that died have left: their directories and control groups. Returns their names."""
-    swept = []
-    for entry in runs.iterdir():
-        try:
-            lock = _locked(entry / "lock")
-        except BlockingIOError:
-            continue  # alive
-        except OSError:
-            if time.time() - entry.stat().st_mtime < _UNBORN_SECONDS:
-                continue  # being made or removed by another engine right now
-            lock = -1
-        try:
-            _remove_run(entry)
-            swept.append(entry.name)
-        finally:
-            if lock >= 0:
-                os.close(lock)
-    return swept
+    return [entry.name for entry in runs.iterdir() if _swept(entry)]
 
 
-def _remove_run(entry: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        tidy.remove_cgroups((entry / "cgroups").read_text(encoding="utf-8").splitlines())
+def _swept(entry: Path) -> bool:
+    try:
+        status = entry.lstat()
+        # The first is another user's, who sweeps it himself; the second is being made or removed right now.
+        foreign = os.geteuid() not in {0, status.st_uid}
+        lock = None if foreign or _maybe_unborn(entry, status) else _lock_of_the_dead(entry)
+    except (FileNotFoundError, BlockingIOError):
+        return False  # somebody else has removed it, or its engine is alive
+    if lock is None:
+        return False
+    try:
+        return _remove_run(entry)
+    finally:
+        os.close(lock)
+
+
+def _maybe_unborn(entry: Path, status: os.stat_result) -> bool:
+    """A directory is made under a name with a dot, and its lock taken, before it gets its own name."""
+    young = time.time() - status.st_mtime < _UNBORN_SECONDS
+    return young and (entry.name.startswith(".") or not (entry / "lock").exists())
+
+
+def _lock_of_the_dead(entry: Path) -> int:
+    """Take the lock of an engine that has ended. Raises BlockingIOError if it has not."""
+    try:
+        return _locked(entry / "lock")
+    except (FileNotFoundError, NotADirectoryError):
+        return os.open(entry, os.O_PATH | os.O_CLOEXEC)  # there is nothing to lock
+
+
+def _remove_run(entry: Path) -> bool:
+    """Remove a dead engine's directory. False: one of its groups is in use still, and the next sweep tries again."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if tidy.remove_cgroups((entry / "cgroups").read_text(encoding="utf-8").splitlines()):
+            return False
     tidy.remove_tree(str(entry))
+    return True

@@ -48,7 +48,10 @@ class Pipe:
             return
         (waiting,) = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0"))
         while waiting > 0 and self._fd >= 0:
-            data = os.read(self._fd, min(waiting, _CHUNK))
+            try:
+                data = os.read(self._fd, min(waiting, _CHUNK))
+            except BlockingIOError:
+                return  # somebody inside has opened the pipe for reading, and took what was there
             waiting -= len(data)
             if not data:
                 return

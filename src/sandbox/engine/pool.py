@@ -37,9 +37,14 @@ class Pool:
         self._opened_at = 0.0
 
     def fits(self, options: SessionOptions) -> bool:
-        """Whether a parked worker can serve: what cannot be changed after the fork must be the default."""
-        same_tmp = options.memory == _DEFAULTS.memory or self._launcher.groups is not None
-        return not options.files and options.network == _DEFAULTS.network and same_tmp
+        """Whether a parked worker can serve: what cannot be changed after the fork must be the default or less."""
+        same = (options.memory, options.cpus) == (_DEFAULTS.memory, _DEFAULTS.cpus) or self._launcher.counts(options)
+        lower = (
+            options.memory <= _DEFAULTS.memory
+            and options.disk <= _DEFAULTS.disk
+            and options.processes <= _DEFAULTS.processes
+        )
+        return not options.files and options.network == _DEFAULTS.network and same and lower
 
     async def get(self, options: SessionOptions, zygote: Zygote) -> Cell:
         """Return a parked worker with a workspace of its own, or launch one."""
@@ -51,6 +56,7 @@ class Pool:
                 cell = parked.popleft()
                 self._refill(zygote)
                 if cell.worker.alive and cell.zygote is zygote:
+                    await self._launcher.attach(cell, options)
                     return cell
                 self._discard(cell)
         cell = await self._launch(options, zygote)

@@ -9,6 +9,8 @@ import resource
 import threading
 
 from sandbox.engine.engine import Engine, Sink
+from sandbox.engine.keeper import KeeperProcess
+from sandbox.engine.pool import SIZE
 from sandbox.errors import SandboxConnectionError
 
 
@@ -34,9 +36,13 @@ class Call:
 
 
 class EngineThread:
-    """Starts an engine in a thread of its own. `close` ends it; so does the end of the process."""
+    """Starts an engine in a thread of its own. `close` ends it; so does the end of the process.
 
-    def __init__(self) -> None:
+    `parked`: how many workers it keeps in advance. `keeper`: one that was started before this module was imported.
+    """
+
+    def __init__(self, *, parked: int = SIZE, keeper: KeeperProcess | None = None) -> None:
+        self._parked, self._keeper = parked, keeper
         self._pid = os.getpid()
         self._closed = False
         self._ready = threading.Event()
@@ -86,7 +92,7 @@ class EngineThread:
         self._stop = asyncio.Event()
         try:
             _allow_many_descriptors()
-            self._engine = Engine()
+            self._engine = Engine(self._parked, self._keeper)
         except BaseException as error:  # noqa: BLE001 - raised again where the engine was asked for
             self._failure = error
             return

@@ -22,7 +22,6 @@ class Ready(WorkerEvent, frozen=True, tag="ready"):
     """The worker is confined: sent before it has run any code but ours."""
 
     enforced: Annotated[tuple[_Name, ...], Meta(max_length=64)] = ()
-    pid: _Count = 0
 
 
 class Refused(WorkerEvent, frozen=True, tag="refused"):
@@ -83,8 +82,9 @@ class Raised(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ended(WorkerEvent, frozen=True, tag="end"):
-    """The cell is over."""
+    """The cell `number` is over. A forged end would have the real one taken for that of the next cell."""
 
+    number: _Count = 0
     error: Raised | None = None
     interrupted: bool = False
     cache_hit: bool = False

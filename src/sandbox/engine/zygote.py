@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import socket
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,19 +18,14 @@ from sandbox.engine import view
 from sandbox.engine.filters import compiled
 from sandbox.engine.ids import Ids
 from sandbox.engine.interpreters import Interpreter
+from sandbox.engine.keeper import KeeperProcess, seqpacket
 from sandbox.engine.paths import RunDirectory
 from sandbox.errors import SandboxConnectionError, SandboxStartError
-from sandbox.inside.contain.policy import NONE, WORKER, ZYGOTE
+from sandbox.inside.contain.policy import NAMESPACES, NONE, WORKER, WORKSPACE, ZYGOTE
 
 _MAX_MESSAGE = 128 * 1024
 _MAX_DESCRIPTORS = 16
 _START_SECONDS = 30.0
-_AT_ONCE = 8
-# Names the package in the zygote's memory; the package's own name would import the host's code there.
-_BOOT = (
-    "import sys,types;m=types.ModuleType('sandbox_inside');m.__path__=[sys.argv[1]];sys.modules[m.__name__]=m;"
-    "from sandbox_inside.zygote.keeper import main;main(int(sys.argv[2]))"
-)
 
 
 @dataclass(frozen=True)
@@ -42,6 +36,7 @@ class ZygoteSpec:
     level: str
     without: frozenset[str]
     landlock_abi: int
+    cgroups: bool = True
 
 
 class IsolationUnavailable(SandboxStartError):
@@ -72,7 +67,9 @@ class Zygote:
         self.spec = spec
         self.warmed: list[str] = []
         self.warm_errors: dict[str, str] = {}
-        self.warm_left = len(spec.interpreter.warm) + 1
+        # Who has no packages to warm wants no import to be in the way of a fork.
+        self._warm = ("asyncio", *spec.interpreter.warm) if spec.interpreter.warm else ()
+        self.warm_left = len(self._warm)
         self.on_warm: Callable[[Zygote], None] = lambda _zygote: None
         self.lost: asyncio.Future[str] | None = None
         self._run = run
@@ -80,38 +77,18 @@ class Zygote:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._running: dict[int, asyncio.Future[int]] = {}
-        self._turn = asyncio.Semaphore(_AT_ONCE)
         self._send_turn = asyncio.Lock()
         self._clone_turn = asyncio.Lock()
         self._cloned: asyncio.Future[tuple[dict[str, Any], list[int]]] | None = None
 
     # --- life ---
 
-    def spawn(self, remove: dict[str, list[str]]) -> None:
-        """Start the keeper's process; `remove` is what it removes when this process dies. Does not wait."""
-        self._keeper, keeper_end = _seqpacket()
-        self._zygote, zygote_end = _seqpacket()
-        with keeper_end, zygote_end:
-            self._process = subprocess.Popen(
-                [
-                    self.spec.interpreter.executable,
-                    "-s",
-                    "-S",
-                    "-P",
-                    "-B",
-                    "-c",
-                    _BOOT,
-                    view.INSIDE,
-                    str(keeper_end.fileno()),
-                ],
-                pass_fds=[keeper_end.fileno()],
-                env={"PYTHONHASHSEED": "0"},
-                stdin=subprocess.DEVNULL,
-                stdout=self._run.log,
-                stderr=self._run.log,
-                cwd="/",
-                start_new_session=True,
-            )
+    def spawn(self, remove: dict[str, list[str]], keeper: KeeperProcess) -> None:
+        """Tell a keeper what to start, and what to `remove` when this process dies. Does not wait."""
+        self._started = keeper
+        self._process, self._keeper = keeper.process, keeper.socket
+        self._zygote, zygote_end = seqpacket()
+        with zygote_end:
             message = json.dumps({**self._boot(), "remove": remove}).encode()
             fds = array.array("i", [zygote_end.fileno(), self._run.log])
             self._keeper.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
@@ -119,9 +96,9 @@ class Zygote:
     def _boot(self) -> dict[str, Any]:
         spec = self.spec
         interpreter = spec.interpreter
-        scratch = "/tmp"  # noqa: S108 - the zygote's own, in its view
-        if spec.level != "namespaces":
-            scratch = str(self._run.path / "zygote")
+        home, scratch = WORKSPACE, "/tmp"  # noqa: S108 - what every worker has, and the zygote too, in its own view
+        if spec.level != NAMESPACES:
+            home = scratch = str(self._run.path / "zygote")
             os.makedirs(scratch, mode=0o711, exist_ok=True)
         return {
             "level": spec.level,
@@ -129,8 +106,8 @@ class Zygote:
             "view": view.view(interpreter, str(self._run.workspaces)),
             "paths": interpreter.site_dirs,
             "prefix": interpreter.prefix,
-            "warm": ("asyncio", *interpreter.warm),
-            "variables": view.variables(interpreter, scratch, scratch),
+            "warm": self._warm,
+            "variables": view.variables(interpreter, home, scratch),
             "without": sorted(spec.without),
             "zygote_filter": self._filter(ZYGOTE),
             "worker_filter": self._filter(WORKER),
@@ -141,7 +118,8 @@ class Zygote:
         spec = self.spec
         if spec.level == NONE:
             return ""
-        return base64.b64encode(compiled(spec.level, stage, spec.without, spec.landlock_abi)).decode()
+        program = compiled(spec.level, stage, spec.without, spec.landlock_abi, cgroups=spec.cgroups)
+        return base64.b64encode(program).decode()
 
     async def started(self) -> None:
         """Wait until the zygote serves. Raises IsolationUnavailable or SandboxStartError."""
@@ -171,7 +149,8 @@ class Zygote:
     def _start_error(self, message: dict[str, Any] | None) -> SandboxStartError:
         if message is None:
             return SandboxStartError(
-                f"the sandbox's keeper process ended at its start; its log says:\n{self._run.log_tail()}"
+                f"the sandbox's keeper process ended at its start; its log says:\n"
+                f"{self._started.said()}{self._run.log_tail()}"
             )
         failed = message["failed"]
         details = {"restriction": failed["step"], "errno": failed["errno"], "level": self.spec.level}
@@ -205,7 +184,7 @@ class Zygote:
         finally:
             loop.remove_reader(pidfd)
             os.close(pidfd)
-        self._process.wait()
+        self._started.close()
 
     # --- forks ---
 
@@ -213,25 +192,26 @@ class Zygote:
         """Fork a worker. The caller keeps its own copies of the descriptors. Raises SandboxConnectionError, OSError."""
         return await self._fork({"do": "fork_worker", "plan": plan}, fds)
 
-    async def fork_command(
-        self, plan: dict[str, Any], fds: dict[str, int | list[int]], command: dict[str, Any]
-    ) -> Forked:
-        """Fork a command that joins the namespaces of the worker behind `fds["worker"]`, its pidfd."""
-        return await self._fork({"do": "fork_command", "plan": plan, "command": command}, fds)
+    async def fork_command(self, plan: dict[str, Any], fds: dict[str, int | list[int]]) -> Forked:
+        """Fork a command that joins the namespaces of the worker behind `fds["worker"]`, its pidfd.
+
+        It waits on its control socket to be told its program: the zygote's memory is in every later worker, and
+        arguments and environment may hold secrets.
+        """
+        return await self._fork({"do": "fork_command", "plan": plan}, fds)
 
     async def signal_group(self, number: int, signal_number: int) -> None:
         await self._send({"do": "signal_group", "id": number, "signal": signal_number}, [])
 
     async def _fork(self, message: dict[str, Any], named: dict[str, int | list[int]]) -> Forked:
         names, fds = _positions(named)
-        async with self._turn:
-            number = next(self._numbers)
-            waiting = self._waiting[number] = _Waiting(asyncio.get_running_loop().create_future())
-            try:
-                await self._send({**message, "id": number, "fds": names}, fds)
-                return await waiting.answer
-            finally:
-                self._waiting.pop(number, None)
+        number = next(self._numbers)
+        waiting = self._waiting[number] = _Waiting(asyncio.get_running_loop().create_future())
+        try:
+            await self._send({**message, "id": number, "fds": names}, fds)
+            return await waiting.answer
+        finally:
+            self._waiting.pop(number, None)
 
     async def _send(self, message: dict[str, Any], fds: list[int]) -> None:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -331,12 +311,6 @@ class Zygote:
             if not ended.done():
                 ended.set_result(-9)
         self._running.clear()
-
-
-def _seqpacket() -> tuple[socket.socket, socket.socket]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    return ours, theirs
 
 
 def _positions(named: dict[str, int | list[int]]) -> tuple[dict[str, int | list[int]], list[int]]:

@@ -6,7 +6,7 @@ unless a name says otherwise.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -471,6 +471,8 @@ AnyEvent = (
     | Failed
 )  # fmt: skip
 
+_Message = TypeVar("_Message")
+
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)
 _events: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
@@ -482,10 +484,17 @@ def encode(message: Request | Event) -> bytes:
 
 
 def decode_request(data: bytes) -> AnyRequest:
-    """Raises `msgspec.ValidationError` or `msgspec.DecodeError` for anything but a well-formed request."""
-    return _requests.decode(data)
+    """Raises `msgspec.DecodeError` (`ValidationError` is one) for anything but a well-formed request."""
+    return _decoded(_requests, data)
 
 
 def decode_event(data: bytes) -> AnyEvent:
-    """Raises `msgspec.ValidationError` or `msgspec.DecodeError` for anything but a well-formed event."""
-    return _events.decode(data)
+    """Raises `msgspec.DecodeError` (`ValidationError` is one) for anything but a well-formed event."""
+    return _decoded(_events, data)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[_Message], data: bytes) -> _Message:
+    try:
+        return decoder.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error

@@ -23,7 +23,7 @@ class Command:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def run(  # noqa: PLR0913
+    def run(
         self,
         program: str | Sequence[str],
         args: Sequence[str] = (),

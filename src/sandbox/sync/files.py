@@ -85,7 +85,7 @@ class Files:
         source = Path(local)
         target = path or source.name
         part = f"{target}.part"
-        with source.open("rb") as file:  # noqa: ASYNC230 - short reads of a local file
+        with source.open("rb") as file:
             self._write(part, file.read(m.MAX_CHUNK), append=False)
             while data := file.read(m.MAX_CHUNK):
                 self._write(part, data, append=True)

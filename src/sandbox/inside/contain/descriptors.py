@@ -1,9 +1,9 @@
 """Every descriptor but the named ones is closed, and the control socket lies where a program does not trip over it."""
 
-import fcntl
 import os
 
 from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors
 from .policy import LEVELS, NONE, Restriction
 
@@ -15,30 +15,31 @@ RESTRICTION = Restriction(
     levels=(*LEVELS, NONE),
 )
 
+FREE = 3
+"""The lowest free descriptor after `calls`: what the next open returns."""
+
 _HIGH = 1000
 _LAST = 0xFFFFFFFF
 
 
-def arrange(fds: Descriptors) -> Descriptors:
-    """Put the streams on 0, 1 and 2 and the others above 1000, close the rest, and return the new numbers."""
+def arranged(fds: Descriptors) -> Descriptors:
+    """Return the numbers that the descriptors have after `calls`: the streams are 0 to 2, the others above 1000."""
+    cgroups = tuple(range(_HIGH + 3, _HIGH + 3 + len(fds.cgroups)))
+    mounts = tuple(range(_HIGH + 3 + len(cgroups), _HIGH + 3 + len(cgroups) + len(fds.mounts)))
+    return Descriptors(_HIGH, 0, 1, 2, _HIGH + 1, cgroups, mounts, _HIGH + 2)
 
-    def high(fd: int) -> int:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH) if fd >= 0 else fd
 
-    moved = Descriptors(
-        high(fds.control),
-        high(fds.stdin),
-        high(fds.stdout),
-        high(fds.stderr),
-        high(fds.ack),
-        tuple(map(high, fds.cgroups)),
-        tuple(map(high, fds.mounts)),
-        high(fds.worker),
-    )
-    kernel.close_range(0, _HIGH - 1)
-    for source, target in ((moved.stdin, 0), (moved.stdout, 1), (moved.stderr, 2)):
-        os.dup2(source, target)
-        os.close(source)
-    keep = max(moved.control, moved.ack, moved.worker, *moved.cgroups, *moved.mounts, _HIGH)
-    kernel.close_range(keep + 1, _LAST)
-    return moved._replace(stdin=0, stdout=1, stderr=2)
+def calls(fds: Descriptors) -> list[Call]:
+    """Put every descriptor at its number and close all others."""
+    wanted = arranged(fds)
+    high = [
+        (fds.control, wanted.control), (fds.ack, wanted.ack), (fds.worker, wanted.worker),
+        *zip(fds.cgroups, wanted.cgroups, strict=True), *zip(fds.mounts, wanted.mounts, strict=True),
+    ]  # fmt: skip
+    last = max(target for _, target in high)
+    return [
+        *(kernel.prepare("dup3", fd, target, os.O_CLOEXEC) for fd, target in high if fd >= 0),
+        *(kernel.prepare("dup3", fd, target, 0) for fd, target in ((fds.stdin, 0), (fds.stdout, 1), (fds.stderr, 2))),
+        kernel.close_range(FREE, _HIGH - 1),
+        kernel.close_range(last + 1, _LAST),
+    ]

@@ -1,8 +1,7 @@
 """Where the host is root: an unprivileged user id of the session's own, on the host too."""
 
-import os
-
 from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors, Plan
 from .policy import LEVELS, Restriction
 
@@ -15,12 +14,14 @@ RESTRICTION = Restriction(
 )
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
     """Become `plan.uid` and drop every group. Without one the host is an ordinary user, and so is the worker."""
-    if plan.uid:
-        os.setgroups([])
-        os.setresgid(plan.uid, plan.uid, plan.uid)
-        os.setresuid(plan.uid, plan.uid, plan.uid)
+    if not plan.uid:
+        return [kernel.prctl(kernel.PR_SET_DUMPABLE, 1)]
+    return [
+        kernel.prepare("setgroups", 0, None),
+        kernel.prepare("setresgid", plan.uid, plan.uid, plan.uid),
+        kernel.prepare("setresuid", plan.uid, plan.uid, plan.uid),
         # The change of ids made /proc/self belong to root, and the user namespace step has to write there.
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-    return True
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1),
+    ]

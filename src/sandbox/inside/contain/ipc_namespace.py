@@ -1,6 +1,7 @@
 """An ipc namespace of its own: System V objects and POSIX message queues."""
 
 from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors, Plan
 from .policy import NAMESPACES, Restriction
 
@@ -13,6 +14,5 @@ RESTRICTION = Restriction(
 )
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
-    kernel.unshare(kernel.CLONE_NEWIPC)
-    return True
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
+    return [kernel.unshare(kernel.CLONE_NEWIPC)]

@@ -6,6 +6,8 @@ With namespaces it is the second lock on the same door; at level `landlock` it i
 import os
 
 from .. import kernel
+from ..kernel import Call
+from .descriptors import FREE
 from .plan import Descriptors, Plan
 from .policy import LANDLOCK, LEVELS, NAMESPACES, WORKSPACE, Restriction
 
@@ -19,6 +21,7 @@ RESTRICTION = Restriction(
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
+_MAKE_DEVICES = 1 << 6 | 1 << 11
 _FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | 1 << 14 | 1 << 15
 # linux/landlock.h: the rights known to each version. 2 added moving between directories, 3 truncation, 5 device ioctls.
 _ALL_FS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
@@ -31,19 +34,13 @@ def all_rights(abi: int) -> int:
     return _ALL_FS[min(abi, max(_ALL_FS))]
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
     abi = kernel.landlock_abi()
-    ruleset = _ruleset(abi, plan)
-    try:
-        for path, rights in _rules(plan, all_rights(abi)):
-            _allow(ruleset, path, rights)
-        kernel.landlock_restrict(ruleset)
-    finally:
-        os.close(ruleset)
-    return True
+    rules = [call for rule in _rules(plan, all_rights(abi)) for call in _allow(*rule)]
+    return [_ruleset(abi, plan), *rules, kernel.landlock_restrict(FREE), kernel.close(FREE)]
 
 
-def _ruleset(abi: int, plan: Plan) -> int:
+def _ruleset(abi: int, plan: Plan) -> Call:
     """Handle every right of this version; with namespaces, the network is the network namespace's business."""
     alone = plan.level == LANDLOCK
     net = _BIND_TCP | _CONNECT_TCP if abi >= 4 and alone and plan.network != "host" else 0
@@ -53,26 +50,24 @@ def _ruleset(abi: int, plan: Plan) -> int:
 
 
 def _rules(plan: Plan, everything: int) -> "list[tuple[str, int]]":
-    write = everything & ~_EXECUTE | _EXECUTE
-    device = (_READ_FILE | _WRITE_FILE | 1 << 14 | 1 << 15) & everything
-    mounts = [(m.target, write if m.writable else _READ) for m in plan.mounts]
+    """Paths with what is allowed below them. The kernel refuses directory rights on what is not a directory."""
+    write = everything & ~_MAKE_DEVICES
+    file = everything & _FILE_RIGHTS
+    device = file & ~_EXECUTE
+    mounts = [(m.target, (write if m.writable else _READ) & (-1 if m.directory else file)) for m in plan.mounts]
+    devices = [(path, device) for path in DEVICES]
     if plan.level == NAMESPACES:
         writable = [(path, write) for path in (WORKSPACE, "/tmp", "/dev/shm")]
-        return [("/", _READ), *writable, *[(d, device) for d in (*DEVICES, "/dev/pts")], *mounts]
-    readable = [(path, _READ) for path in (*plan.readable, "/proc/self")]
+        return [("/", _READ), *writable, *devices, ("/dev/pts", device), *mounts]
+    readable = [(path, _READ if os.path.isdir(path) else _READ & file) for path in plan.readable]
+    writable = [(plan.workspace, write), (f"{plan.workspace}.tmp", write)]
+    return [*readable, ("/proc/self", _READ), *writable, *devices, *mounts]
+
+
+def _allow(path: str, rights: int) -> list[Call]:
+    beneath = FREE + 1  # FREE is the ruleset
     return [
-        *readable,
-        (plan.workspace, write),
-        (f"{plan.workspace}.tmp", write),
-        *[(d, device) for d in DEVICES],
-        *mounts,
+        kernel.open_path(path, os.O_PATH | os.O_CLOEXEC),
+        kernel.landlock_allow(FREE, rights, beneath),
+        kernel.close(beneath),
     ]
-
-
-def _allow(ruleset: int, path: str, rights: int) -> None:
-    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        # The kernel refuses directory rights on something that is not a directory.
-        kernel.landlock_allow(ruleset, rights if os.path.isdir(path) else rights & _FILE_RIGHTS, fd)
-    finally:
-        os.close(fd)

@@ -1,8 +1,10 @@
 """A mount namespace of its own, with the session's workspace and the directories that the options name."""
 
 import os
+from functools import partial
 
 from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors, Mount, Plan
 from .policy import NAMESPACES, WORKSPACE, Restriction
 
@@ -19,55 +21,75 @@ _EMPTY = "/run"
 _ROOT_OPTIONS = "mode=755,size=1m"
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
-    kernel.unshare(kernel.CLONE_NEWNS)
-    kernel.mount(plan.workspace, WORKSPACE, None, kernel.MS_BIND)
-    # Nothing below the staging directory but the workspace just mounted may be reachable from here on.
-    kernel.umount(STAGING)
-    missing = [mount for mount in plan.mounts if not os.path.lexists(mount.target)]
-    if any(not mount.target.startswith(f"{WORKSPACE}/") for mount in missing):
-        _own_root()
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
+    mine = [
+        kernel.unshare(kernel.CLONE_NEWNS),
+        kernel.mount(plan.workspace, WORKSPACE, None, kernel.MS_BIND),
+        # Nothing below the staging directory but the workspace just mounted may be reachable from here on.
+        kernel.umount(STAGING),
+    ]
+    return [*mine, partial(_mount_named, plan.mounts, fds.mounts)] if plan.mounts else mine
+
+
+def _mount_named(mounts: tuple[Mount, ...], trees: tuple[int, ...]) -> int:
+    missing = [mount for mount in mounts if not os.path.lexists(mount.target)]
+    outside = [mount.target for mount in missing if not mount.target.startswith(f"{WORKSPACE}/")]
+    if outside:
+        _own_root(outside)
     for mount in missing:
         _mount_point(mount)
     if missing:
         _read_only_root()
-    for wanted, tree in zip(plan.mounts, fds.mounts, strict=True):
-        kernel.move_mount(tree, wanted.target)
+    for mount, tree in zip(mounts, trees, strict=True):
+        kernel.do(kernel.move_mount(tree, mount.target), f"mount {mount.target}")
         os.close(tree)
-    return True
+    return 0
 
 
-def _own_root() -> None:
-    """Move into a copy of the root directory, in which mount points can be made.
+def _own_root(targets: "list[str]") -> None:
+    """Move into a copy of the root directory, in which the mount points `targets` can be made.
 
     The root is one file system for all workers of a zygote. A mount point made in it would show every session what
     the others have mounted.
     """
     new = _EMPTY
-    kernel.mount("tmpfs", new, "tmpfs", kernel.MS_NOSUID, _ROOT_OPTIONS)
-    for entry in os.scandir("/"):
-        if entry.is_symlink():
-            os.symlink(os.readlink(entry.path), new + entry.path)
-        elif entry.is_dir():
-            _carry(entry.path, new + entry.path)
+    kernel.mount_now("tmpfs", new, "tmpfs", kernel.MS_NOSUID, _ROOT_OPTIONS)
+    above = {target[:at] for target in targets for at in range(1, len(target)) if target[at] == "/"}
+    _copy("/", new, above)
     os.chdir(new)
     kernel.pivot_root(".", ".")
-    kernel.umount(".")
+    kernel.do(kernel.umount("."), "umount the old root")
     os.chdir("/")
 
 
 def _read_only_root() -> None:
     """Make the root read-only again. For a root that was never copied, it changes nothing."""
     flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID
-    kernel.mount(None, "/", None, flags)
+    kernel.mount_now(None, "/", None, flags)
 
 
-def _carry(path: str, target: str) -> None:
-    os.mkdir(target)
-    if path == _EMPTY:  # the new root itself
-        return
+def _copy(directory: str, new: str, above: "set[str]") -> None:
+    """Make `directory` anew below `new`: its links as they are, what is in `above` as directories, the rest mounted."""
+    for entry in os.scandir(directory):
+        target = new + entry.path
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), target)
+        elif entry.path == _EMPTY:  # the new root itself
+            os.mkdir(target)
+        elif entry.path in above and not os.path.ismount(entry.path):
+            os.mkdir(target)
+            _copy(entry.path, new, above)
+        else:
+            _carry(entry.path, target, directory=entry.is_dir())
+
+
+def _carry(path: str, target: str, *, directory: bool) -> None:
+    if directory:
+        os.mkdir(target)
+    else:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
     tree = kernel.open_tree(path)
-    kernel.move_mount(tree, target)
+    kernel.do(kernel.move_mount(tree, target), f"move a mount to {target}")
     os.close(tree)
 
 

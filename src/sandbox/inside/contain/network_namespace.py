@@ -1,10 +1,11 @@
 """A network of its own: a loopback interface that is up, and nothing else."""
 
-import fcntl
 import socket
 import struct
 
 from .. import kernel
+from ..kernel import Call
+from .descriptors import FREE
 from .plan import Descriptors, Plan
 from .policy import NAMESPACES, Restriction
 
@@ -16,14 +17,17 @@ RESTRICTION = Restriction(
     levels=(NAMESPACES,),
 )
 
+
 _SIOCSIFFLAGS = 0x8914
-_IFF_UP = 1
+_LOOPBACK_UP = struct.pack("16sH22x", b"lo", 1)  # struct ifreq with IFF_UP
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
     if plan.network == "host":
-        return False
-    kernel.unshare(kernel.CLONE_NEWNET)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
-    return True
+        return []
+    return [
+        kernel.unshare(kernel.CLONE_NEWNET),
+        kernel.prepare("socket", socket.AF_INET, socket.SOCK_DGRAM, 0),
+        kernel.prepare("ioctl", FREE, _SIOCSIFFLAGS, _LOOPBACK_UP),
+        kernel.close(FREE),
+    ]

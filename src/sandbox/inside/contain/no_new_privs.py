@@ -1,6 +1,7 @@
 """no_new_privs: an exec never gains anything, set-user-id programs included."""
 
 from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors, Plan
 from .policy import LEVELS, Restriction
 
@@ -13,6 +14,5 @@ RESTRICTION = Restriction(
 )
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
-    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    return True
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
+    return [kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)]

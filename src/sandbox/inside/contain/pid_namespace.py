@@ -25,7 +25,7 @@ def next_fork(own_namespace: int) -> None:
     A process may unshare its children's pid namespace once; going back to its own first makes it possible again.
     """
     kernel.setns(own_namespace, kernel.CLONE_NEWPID)
-    kernel.unshare(kernel.CLONE_NEWPID)
+    kernel.unshare_now(kernel.CLONE_NEWPID)
 
 
 def same_fork(own_namespace: int) -> None:

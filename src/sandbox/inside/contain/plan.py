@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from .policy import NAMESPACES, WORKSPACE
+
 
 class Mount(NamedTuple):
     """A host directory or file that the options name: `target` inside, read-only unless `writable`."""
@@ -30,6 +32,12 @@ class Plan(NamedTuple):
     readable: tuple[str, ...]
     pin_cpus: int
     below_tmp: tuple[str, ...]
+
+    @property
+    def home(self) -> str:
+        """Where the workspace is for the worker."""
+        moved = self.level == NAMESPACES and "mount_namespace" not in self.without
+        return WORKSPACE if moved else self.workspace
 
 
 class Descriptors(NamedTuple):

@@ -1,6 +1,7 @@
 """A /dev with null, zero, full, random, urandom, and pseudo terminals of its own."""
 
 from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors, Plan
 from .policy import NAMESPACES, Restriction
 
@@ -22,8 +23,7 @@ LINKS = {
 }
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
     """Mount the terminals. The rest of /dev is part of the view that the zygote built (`read_only_view`)."""
     flags = kernel.MS_NOSUID | kernel.MS_NOEXEC
-    kernel.mount("devpts", "/dev/pts", "devpts", flags, "newinstance,ptmxmode=0666,mode=0620")
-    return True
+    return [kernel.mount("devpts", "/dev/pts", "devpts", flags, "newinstance,ptmxmode=0666,mode=0620")]

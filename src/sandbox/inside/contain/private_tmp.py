@@ -1,8 +1,10 @@
 """A /tmp and a /dev/shm of its own, in memory and of limited size."""
 
 import os
+from functools import partial
 
 from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors, Plan
 from .policy import NAMESPACES, Restriction
 
@@ -14,19 +16,26 @@ RESTRICTION = Restriction(
     levels=(NAMESPACES,),
 )
 
+
 # One inode is about 1 KB of kernel memory that a size limit does not count.
 _BYTES_PER_INODE = 16384
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
     inodes = max(1024, plan.tmp_bytes // _BYTES_PER_INODE)
     options = f"mode=1777,size={plan.tmp_bytes},nr_inodes={inodes}"
-    # An interpreter that lives below the host's /tmp is part of the view: carry it over.
-    trees = {path: kernel.open_tree(path) for path in plan.below_tmp}
-    for target in ("/tmp", "/dev/shm"):  # mount points inside the sandbox
-        kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    mounts = [kernel.mount("tmpfs", target, "tmpfs", flags, options) for target in ("/tmp", "/dev/shm")]
+    return [partial(_carry_over, plan.below_tmp, mounts)] if plan.below_tmp else mounts
+
+
+def _carry_over(paths: tuple[str, ...], mounts: list[Call]) -> int:
+    """Mount over /tmp, but keep what the view shows there: an interpreter may live below the host's /tmp."""
+    trees = {path: kernel.open_tree(path) for path in paths}
+    for mount in mounts:
+        kernel.do(mount, "mount tmpfs")
     for path, tree in trees.items():
         os.makedirs(path)
-        kernel.move_mount(tree, path)
+        kernel.do(kernel.move_mount(tree, path), f"move a mount to {path}")
         os.close(tree)
-    return True
+    return 0

@@ -1,6 +1,7 @@
 """A /proc of its own pid namespace, with the parts that speak of the host masked."""
 
 from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors, Plan
 from .policy import NAMESPACES, Restriction
 
@@ -40,10 +41,11 @@ MASKED = (
 EMPTY_FILE, EMPTY_DIRECTORY = "/dev/null", "/.empty"
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    kernel.mount("proc", "/proc", "proc", flags)
-    for name in plan.masked:
-        cover = EMPTY_DIRECTORY if name.endswith("/") else EMPTY_FILE
-        kernel.mount(cover, f"/proc/{name.rstrip('/')}", None, kernel.MS_BIND)
-    return True
+    return [kernel.mount("proc", "/proc", "proc", flags), *map(_mask, plan.masked)]
+
+
+def _mask(name: str) -> Call:
+    cover = EMPTY_DIRECTORY if name.endswith("/") else EMPTY_FILE
+    return kernel.mount(cover, f"/proc/{name.rstrip('/')}", None, kernel.MS_BIND)

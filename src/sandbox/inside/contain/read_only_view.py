@@ -57,12 +57,12 @@ def clone_mounts(view: View) -> dict[str, int]:
 
 def build(view: View, trees: dict[str, int]) -> None:
     """Assemble the new root, move into it and let go of the old one. Needs a mount namespace of the caller's own."""
-    kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    kernel.mount("tmpfs", _ROOT, "tmpfs", kernel.MS_NOSUID, "mode=755,size=16m")
+    kernel.mount_now(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.mount_now("tmpfs", _ROOT, "tmpfs", kernel.MS_NOSUID, "mode=755,size=16m")
     for path in (*_DIRECTORIES, *view.directories):
         os.makedirs(_ROOT + path, exist_ok=True)
     # The zygote's own scratch; a worker mounts its own over it.
-    kernel.mount("tmpfs", _ROOT + "/tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=64m")
+    kernel.mount_now("tmpfs", _ROOT + "/tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=64m")
     for path, text in view.files.items():
         _write(_ROOT + path, text)
     for path, target in {**view.links, **{f"/dev/{k}": v for k, v in private_dev.LINKS.items()}}.items():
@@ -85,16 +85,16 @@ def _attach(tree: int, target: str) -> None:
         os.makedirs(target, exist_ok=True)
     elif not os.path.exists(target):
         _write(target, "")
-    kernel.move_mount(tree, target)
+    kernel.do(kernel.move_mount(tree, target), f"move a mount to {target}")
     os.close(tree)
 
 
 def _enter() -> None:
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    kernel.mount("proc", _ROOT + "/proc", "proc", flags)
+    kernel.mount_now("proc", _ROOT + "/proc", "proc", flags)
     os.chdir(_ROOT)
     # Both names the same directory: the old root ends up on top of the new one and is taken off again.
     kernel.pivot_root(".", ".")
-    kernel.umount(".")
+    kernel.do(kernel.umount("."), "umount the old root")
     os.chdir("/")
-    kernel.mount(None, "/", None, kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID, "mode=755,size=16m")
+    kernel.mount_now(None, "/", None, kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID, "mode=755,size=16m")

@@ -3,6 +3,8 @@
 import os
 import resource
 
+from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors, Plan
 from .policy import LEVELS, NONE, Restriction
 
@@ -14,31 +16,34 @@ RESTRICTION = Restriction(
     levels=(*LEVELS, NONE),
 )
 
+
 _OPEN_FILES = 4096
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
-    _limit(resource.RLIMIT_DATA, plan.data_bytes)
-    _limit(resource.RLIMIT_FSIZE, plan.file_bytes)
-    _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
-    # Since Linux 5.14 this counts the processes of one user namespace, so it is the sandbox's own number.
-    _limit(resource.RLIMIT_NPROC, plan.processes)
-    # Not 0: a limit of 1 is what also keeps a core_pattern that is a pipe from starting its program on the host.
-    _limit(resource.RLIMIT_CORE, 1)
-    if plan.pin_cpus:
-        _pin(plan.pin_cpus)
-    return True
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
+    limits = {
+        resource.RLIMIT_DATA: plan.data_bytes,
+        resource.RLIMIT_FSIZE: plan.file_bytes,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        # Since Linux 5.14 this counts the processes of one user namespace, so it is the sandbox's own number.
+        resource.RLIMIT_NPROC: plan.processes,
+        # Not 0: a limit of 1 is what also keeps a core_pattern that is a pipe from starting its program on the host.
+        resource.RLIMIT_CORE: 1,
+    }
+    set_limits = [kernel.prlimit(kind, _at_most(kind, value)) for kind, value in limits.items()]
+    return [*set_limits, _pin(plan.pin_cpus)] if plan.pin_cpus else set_limits
 
 
-def _limit(kind: int, value: int) -> None:
+def _at_most(kind: int, value: int) -> int:
+    """The zygote's own hard limit, which a worker inherits, cannot be raised."""
     _, hard = resource.getrlimit(kind)
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
 
 
-def _pin(cpus: int) -> None:
-    """Where no cgroup can limit cpu time: keep the worker on as many cpus as it may use."""
+def _pin(cpus: int) -> Call:
+    """Where no cgroup can limit cpu time: keep the worker on as many cpus as it may use, beginning anywhere."""
     allowed = sorted(os.sched_getaffinity(0))
-    start = os.getpid() % len(allowed)
-    os.sched_setaffinity(0, {allowed[(start + n) % len(allowed)] for n in range(min(cpus, len(allowed)))})
+    start = int.from_bytes(os.urandom(2), "little")
+    mask = sum(1 << allowed[(start + n) % len(allowed)] for n in range(min(cpus, len(allowed))))
+    data = mask.to_bytes(allowed[-1] // 64 * 8 + 8, "little")
+    return kernel.prepare("sched_setaffinity", 0, len(data), data)

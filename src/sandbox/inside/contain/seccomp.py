@@ -1,6 +1,7 @@
 """The system call filter, compiled by the host from `policy.REFUSALS` and loaded here as bytes."""
 
 from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors, Plan
 from .policy import LEVELS, Restriction
 
@@ -13,6 +14,5 @@ RESTRICTION = Restriction(
 )
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
-    kernel.seccomp_load(plan.seccomp)
-    return True
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
+    return [kernel.seccomp_load(plan.seccomp)]

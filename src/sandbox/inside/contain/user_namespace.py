@@ -3,6 +3,8 @@
 import os
 
 from .. import kernel
+from ..kernel import Call
+from .descriptors import FREE
 from .plan import Descriptors, Plan
 from .policy import INSIDE_UID, NAMESPACES, Restriction
 
@@ -15,15 +17,17 @@ RESTRICTION = Restriction(
 )
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
-    kernel.unshare(kernel.CLONE_NEWUSER)
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
+    own = 0 if "own_uid" in plan.without else plan.uid
+    ids = f"{INSIDE_UID} {own} 1"
     # setgroups can only be denied before the group map is written, and must be for an unprivileged writer.
-    for name, text in (
-        ("setgroups", "deny"),
-        ("uid_map", f"{INSIDE_UID} {plan.uid} 1"),
-        ("gid_map", f"{INSIDE_UID} {plan.uid} 1"),
-    ):
-        fd = os.open(f"/proc/self/{name}", os.O_WRONLY)
-        os.write(fd, text.encode())
-        os.close(fd)
-    return True
+    files = {"setgroups": "deny", "uid_map": ids, "gid_map": ids}
+    return [kernel.unshare(kernel.CLONE_NEWUSER), *(call for item in files.items() for call in _write(*item))]
+
+
+def _write(name: str, text: str) -> list[Call]:
+    return [
+        kernel.open_path(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC),
+        kernel.write(FREE, text.encode()),
+        kernel.close(FREE),
+    ]

@@ -1,8 +1,7 @@
 """A host name of its own."""
 
-import socket
-
 from .. import kernel
+from ..kernel import Call
 from .plan import Descriptors, Plan
 from .policy import NAMESPACES, Restriction
 
@@ -15,7 +14,6 @@ RESTRICTION = Restriction(
 )
 
 
-def apply(plan: Plan, fds: Descriptors) -> bool:
-    kernel.unshare(kernel.CLONE_NEWUTS)
-    socket.sethostname(plan.hostname)
-    return True
+def calls(plan: Plan, fds: Descriptors) -> list[Call]:
+    name = plan.hostname.encode()
+    return [kernel.unshare(kernel.CLONE_NEWUTS), kernel.prepare("sethostname", name, len(name))]

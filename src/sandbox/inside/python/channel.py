@@ -13,7 +13,7 @@ from typing import Any
 from ..wire import frames
 
 _CHUNK = 256 * 1024
-_ACK_BYTES = 8
+_MOST_ACKS = 64
 
 
 class Channel:
@@ -58,12 +58,27 @@ class Channel:
             self._write(data)
             # Counted, because an interrupt can end this wait and leave an acknowledgement behind.
             while self._acked < self._marks:
-                self._acked += int.from_bytes(os.read(self._ack, _ACK_BYTES), "little")
+                self._acked += self._read_acks()
+
+    def _read_acks(self) -> int:
+        acks = os.read(self._ack, _MOST_ACKS)
+        if not acks:
+            raise BrokenPipeError("the engine is gone")
+        return len(acks)
 
     def _write(self, data: bytes) -> None:
-        sent = os.write(self._control, data)
-        while sent < len(data):
-            sent += os.write(self._control, memoryview(data)[sent:])
+        """Write a whole frame, even if the handler of a signal raises meanwhile: half of one is a broken protocol."""
+        written: list[int] = []
+        try:
+            self._write_rest(data, written)
+        except BaseException:
+            self._write_rest(data, written)
+            raise
+
+    def _write_rest(self, data: bytes, written: "list[int]") -> None:
+        while (start := sum(written)) < len(data):
+            # The count goes from the call to the list without Python in between, where a handler could raise.
+            written.extend(map(os.write, (self._control,), (memoryview(data)[start:],)))
 
     def receive(self) -> "dict[str, Any] | None":
         """Return the next request, or None when the engine has closed the socket."""

@@ -71,7 +71,9 @@ def _note_what_helps(error: BaseException) -> None:
     if isinstance(error, SyntaxError) and (error.text or "").lstrip()[:1] in {"%", "!"}:
         error.add_note("IPython magics and shell lines are not Python: use subprocess, or a command of the sandbox.")
     if isinstance(error, RuntimeError) and error.args == ("no running event loop",):
-        error.add_note("A cell without `await` runs outside the event loop: await something in it, or use asyncio.run().")
+        error.add_note(
+            "A cell without `await` runs outside the event loop: await something in it, or use asyncio.run()."
+        )
 
 
 def _exit_code(error: SystemExit) -> int:

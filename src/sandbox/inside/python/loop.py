@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import resource
 import signal
 import sys
 import types
@@ -23,6 +24,7 @@ class Worker:
     """
 
     def __init__(self) -> None:
+        self.data_bytes = 0
         self._channel = Channel()
         with streams_on_pipes():
             self._streams = Streams(self._channel)
@@ -34,12 +36,16 @@ class Worker:
         sys.stdout, sys.stderr = self._streams.out, self._streams.err
         sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
         prepare(display)
-
-    def serve(self, control: int, ack: int, enforced: "list[str]") -> None:
-        """In the new process: announce what is in force, then answer requests one at a time."""
-        self._channel.open(control, ack)
         signal.signal(signal.SIGINT, self._runner.on_interrupt)
-        self._channel.send({"event": "ready", "enforced": enforced, "pid": os.getpid()})
+
+    def measure(self) -> None:
+        """In the zygote: note how much writable memory every worker begins with."""
+        with open("/proc/self/statm", encoding="ascii") as file:
+            self.data_bytes = int(file.read().split()[5]) * resource.getpagesize()
+
+    def serve(self, control: int, ack: int) -> None:
+        """In the new process: answer requests, one at a time."""
+        self._channel.open(control, ack)
         while (request := self._next()) is not None:
             self._handle(request)
 
@@ -56,7 +62,7 @@ class Worker:
     def _handle(self, request: dict[str, Any]) -> None:
         match request["do"]:
             case "attach":
-                attach(request)
+                attach(request, self.data_bytes)
             case "run":
                 self._run(request)
             case "complete":
@@ -75,4 +81,4 @@ class Worker:
             # User code forked and this is the copy: it must not go on as a second worker.
             self._streams.settle()
             os._exit(end["error"]["exit_code"] if end["error"] else 0)
-        self._channel.send(end)
+        self._channel.send({**end, "number": request["number"]})

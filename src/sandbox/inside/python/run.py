@@ -50,8 +50,8 @@ class Runner:
     def _end(self, error: "BaseException | None", hit: bool) -> dict[str, Any]:
         description = None
         if error is not None:
-            self._display.end(None, shown=False)
-            if not (isinstance(error, SystemExit) and error.code in {None, 0}):
+            self._show_what_is_left(error)
+            if not _is_plain_exit(error):
                 description = describe(error)
         self._streams.settle()
         return {
@@ -61,6 +61,17 @@ class Runner:
             "cache_hit": hit,
             "compiled": len(self.cells),
         }
+
+    def _show_what_is_left(self, error: BaseException) -> None:
+        """Show what a failed cell left open, but not after an interrupt; one that comes meanwhile ends it."""
+        stopped = isinstance(error, KeyboardInterrupt)
+        try:
+            self._interruptible = not stopped
+            self._display.end(None, shown=False, stopped=stopped)
+        except KeyboardInterrupt:
+            self._display.end(None, shown=False, stopped=True)
+        finally:
+            self._interruptible = False
 
     def _execute(self, cell: Cell) -> object:
         """Run both parts. If there is an await in either, both run in the event loop."""
@@ -135,3 +146,10 @@ async def _both(cell: Cell, namespace: dict[str, Any]) -> object:
             if code.co_flags & _CO_COROUTINE:
                 result = await result
     return result if cell.value is not None else None
+
+
+def _is_plain_exit(error: BaseException) -> bool:
+    """Whether it is sys.exit() or sys.exit(0). Anything may be its code, what has no hash or no equality included."""
+    if not isinstance(error, SystemExit):
+        return False
+    return error.code is None or (isinstance(error.code, int) and error.code == 0)

@@ -17,8 +17,12 @@ class BadFrame(Exception):
 
 
 def encode(message: object) -> bytes:
-    """Return one message as a frame. Raises `BadFrame` if it is larger than `MAX_FRAME` bytes."""
-    body = json.dumps(message, separators=(",", ":")).encode()
+    """Return one message as a frame.
+
+    Raises `BadFrame` if it is larger than `MAX_FRAME` bytes, and `ValueError` for what the other side would refuse:
+    NaN, infinities and lone surrogates, which JSON has no form for.
+    """
+    body = json.dumps(message, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
     if len(body) > MAX_FRAME:
         raise BadFrame(f"a {len(body)} byte message does not fit into a frame of at most {MAX_FRAME} bytes")
     return _HEADER.pack(len(body)) + body
@@ -43,5 +47,6 @@ class FrameBuffer:
             if len(self._pending) < end:
                 return
             frame = bytes(self._pending[_HEADER.size : end])
+            # Moves nothing: a bytearray keeps where it begins, so many small frames cost as much each as one.
             del self._pending[:end]
             yield frame

@@ -1,56 +1,119 @@
-"""What a process does right after the fork: take its descriptors, be confined, then be a worker or a command."""
+"""What a process does right after the fork: be confined, then be a worker or a command."""
 
+import json
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import kernel
 from ..contain import apply, descriptors
+from ..contain.apply import Preparer, Program
 from ..contain.plan import Descriptors, Plan
-from ..contain.policy import INSIDE_UID, NAMESPACES, WORKSPACE
+from ..contain.policy import INSIDE_UID, NAMESPACES
+from ..kernel import Call
 from ..python.loop import Worker
 from ..wire import frames
+from . import signals
+
+_CHUNK = 64 * 1024
 
 
-def become_worker(worker: Worker, plan: Plan, fds: Descriptors) -> None:
+class Birth(NamedTuple):
+    """All that a new worker needs, made before the fork: see `kernel`."""
+
+    worker: Worker
+    program: Program
+    fds: Descriptors
+    ready: bytes
+    home: str
+
+
+def prepare_worker(preparer: Preparer, worker: Worker, plan: Plan, fds: Descriptors) -> Birth:
+    program = preparer.program(plan, fds)
+    program.parts.append(("descriptors", _settle(plan)))
+    ready = frames.encode({"event": "ready", "enforced": program.enforced})
+    return Birth(worker, program, descriptors.arranged(fds), ready, plan.home)
+
+
+def _settle(plan: Plan) -> list[Call]:
+    """What else a confined worker does before it is ready."""
+    calls = [
+        kernel.set_process_name("sandbox-worker"),
+        signals.unblock(),
+        kernel.prepare("chdir", os.fsencode(plan.home)),
+    ]
+    if plan.level == NAMESPACES:
+        return calls
+    # Without a pid namespace: die with the zygote, and keep what daemonises below this process, where it is found.
+    return [
+        *calls,
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL),
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1),
+        kernel.prepare("setsid"),
+    ]
+
+
+def become_worker(birth: Birth) -> None:
     """Confine this process and run cells until the engine closes the control socket."""
-    fds = descriptors.arrange(fds)
-    kernel.set_process_name("sandbox-worker")
+    control = birth.fds.control
     try:
-        if plan.level != NAMESPACES:
-            _stay_findable()
-        enforced = apply.confine(plan, fds)
+        birth.program.run()
     except apply.Refused as refused:
-        _report(fds.control, refused)
+        _report(control, refused)
         return
-    if plan.level != NAMESPACES:
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # the change of ids cleared it
-    _go_to_workspace(plan)
-    worker.serve(fds.control, fds.ack, ["descriptors", "environment", *_from_the_zygote(plan), *enforced])
+    if sys.path[0] != birth.home:
+        sys.path.insert(0, birth.home)
+    os.write(control, birth.ready)
+    birth.worker.serve(control, birth.fds.ack)
 
 
-def become_command(plan: Plan, fds: Descriptors, command: dict[str, Any]) -> None:
-    """Join a worker's namespaces, confine this process in the same way, and run the program."""
-    fds = descriptors.arrange(fds)
-    os.setsid()
-    steps = apply.LANDLOCK_COMMAND_STEPS
+class Launch(NamedTuple):
+    """All that a command needs, made before the fork. `worker`: the pidfd of the worker whose namespaces it joins."""
+
+    plan: Plan
+    worker: int
+    program: Program
+    control: int
+
+
+def prepare_command(preparer: Preparer, plan: Plan, fds: Descriptors) -> Launch:
+    steps = apply.COMMAND_STEPS if plan.level == NAMESPACES else apply.LANDLOCK_COMMAND_STEPS
+    # The pidfd is used before the descriptors are put in order, and then not kept.
+    program = preparer.program(plan, fds._replace(worker=-1), steps)
+    return Launch(plan, fds.worker, program, descriptors.arranged(fds).control)
+
+
+def become_command(launch: Launch) -> None:
+    """Join a worker's namespaces, confine this process in the same way, and run the program that the engine names."""
     try:
-        if plan.level == NAMESPACES:
-            steps = apply.COMMAND_STEPS
-            _join(plan, fds.worker)
-        apply.confine(plan, fds, steps)
+        if launch.plan.level == NAMESPACES:
+            _join(launch.plan, launch.worker)
+        launch.program.run()
+        command = _receive_program(launch.control)
+        signals.unblock()()
+        os.setsid()
         os.chdir(command["cwd"])
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
         os.execvpe(command["argv"][0], command["argv"], command["env"])
     except apply.Refused as refused:
-        _report(fds.control, refused)
+        _report(launch.control, refused)
     except OSError as error:
         # The control socket closes at the exec; what is written before that is why there was none.
         message = {"event": "not_started", "errno": error.errno or 0, "message": str(error)}
-        os.write(fds.control, frames.encode(message))
+        os.write(launch.control, frames.encode(message))
     raise SystemExit(127)
+
+
+def _receive_program(control: int) -> dict[str, Any]:
+    """Receive what to run. Not from the zygote, since all that it ever held is in the memory of later workers."""
+    buffer = frames.FrameBuffer()
+    while data := os.read(control, _CHUNK):
+        for body in buffer.feed(data):
+            program: dict[str, Any] = json.loads(body)
+            return program
+    raise SystemExit(127)  # the engine is gone
 
 
 def _join(plan: Plan, worker: int) -> None:
@@ -72,24 +135,6 @@ def _join(plan: Plan, worker: int) -> None:
     if plan.uid and "user_namespace" not in plan.without:
         os.setresgid(INSIDE_UID, INSIDE_UID, INSIDE_UID)
         os.setresuid(INSIDE_UID, INSIDE_UID, INSIDE_UID)
-
-
-def _from_the_zygote(plan: Plan) -> "list[str]":
-    if plan.level != NAMESPACES:
-        return []
-    return [name for name in ("pid_namespace", "read_only_view") if name not in plan.without]
-
-
-def _stay_findable() -> None:
-    """Without a pid namespace: keep what daemonises below this process, where it is found and ended."""
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    os.setsid()
-
-
-def _go_to_workspace(plan: Plan) -> None:
-    here = WORKSPACE if plan.level == NAMESPACES and "mount_namespace" not in plan.without else plan.workspace
-    os.chdir(here)
-    sys.path.insert(0, here)
 
 
 def _report(control: int, refused: apply.Refused) -> None:

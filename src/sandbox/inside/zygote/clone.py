@@ -81,7 +81,7 @@ def _user_namespace(uid_map: str, gid_map: str) -> int:
 
     def hold() -> None:
         os.close(go)
-        kernel.unshare(kernel.CLONE_NEWUSER)
+        kernel.unshare_now(kernel.CLONE_NEWUSER)
         os.write(tell, b"1")
         os.read(begin, 1)
 

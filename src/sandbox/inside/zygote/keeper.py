@@ -37,9 +37,9 @@ def main(engine_fd: int) -> None:
     os.dup2(log_fd, 2)
     os.close(log_fd)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    kernel.set_process_name("sandbox-keeper")
+    kernel.do(kernel.set_process_name("sandbox-keeper"), "prctl")
     # What the zygote leaves behind comes here, so that it can be ended.
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    kernel.do(kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1), "PR_SET_CHILD_SUBREAPER")
     try:
         raised = raise_zygote(Boot.parse(message), zygote_fd, engine)
     except Failure as failure:

@@ -108,16 +108,16 @@ def _write_maps(boot: Boot, pid: int) -> None:
 
 def _first(run: _Run, keeper: socket.socket, foreign: socket.socket) -> None:
     """Make the namespaces, fork the zygote into them, and end when told to."""
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    _die_with_parent()
     foreign.close()
     with _reported(keeper):
-        _step("user_namespace", lambda: kernel.unshare(kernel.CLONE_NEWUSER))
+        _step("user_namespace", lambda: kernel.unshare_now(kernel.CLONE_NEWUSER))
         _say(keeper, "unshared")
         _hear(keeper, "mapped")
-        _step("mount_namespace", lambda: kernel.unshare(kernel.CLONE_NEWNS))
-        kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_SLAVE)
+        _step("mount_namespace", lambda: kernel.unshare_now(kernel.CLONE_NEWNS))
+        kernel.mount_now(None, "/", None, kernel.MS_REC | kernel.MS_SLAVE)
         trees = _step("read_only_view", lambda: read_only_view.clone_mounts(run.boot.view))
-        _step("pid_namespace", lambda: kernel.unshare(kernel.CLONE_NEWPID))
+        _step("pid_namespace", lambda: kernel.unshare_now(kernel.CLONE_NEWPID))
         pid = fork_into(lambda: _zygote(run._replace(foreign=(*run.foreign, keeper)), trees))
         run.keeper.close()
         _say(keeper, f"forked {pid}")
@@ -127,16 +127,16 @@ def _first(run: _Run, keeper: socket.socket, foreign: socket.socket) -> None:
 def _zygote(run: _Run, trees: "dict[str, int]") -> None:
     for one in run.foreign:
         one.close()
-    kernel.set_process_name("sandbox-zygote")
+    kernel.do(kernel.set_process_name("sandbox-zygote"), "prctl")
     with _reported(run.keeper):
         if run.boot.level == NAMESPACES:
             _step("read_only_view", lambda: _enter_view(run.boot, trees))
         else:
-            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+            kernel.do(kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1), "PR_SET_CHILD_SUBREAPER")
         _say(run.keeper, "built")
         _hear(run.keeper, "serve")
         # Only now: until this word the parent was the process that has just ended.
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        _die_with_parent()
     run.keeper.close()
     Zygote(run.boot, socket.socket(fileno=run.engine_fd)).serve()
 
@@ -147,9 +147,13 @@ def _enter_view(boot: Boot, trees: "dict[str, int]") -> None:
         os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-    kernel.unshare(kernel.CLONE_NEWNS)
+        kernel.do(kernel.prctl(kernel.PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE")
+    kernel.unshare_now(kernel.CLONE_NEWNS)
     read_only_view.build(boot.view, trees)
+
+
+def _die_with_parent() -> None:
+    kernel.do(kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL), "PR_SET_PDEATHSIG")
 
 
 # --- talking --------------------------------------------------------------------------------------------------------

@@ -11,22 +11,23 @@ import gc
 import os
 import resource
 import select
-import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from .. import kernel
 from ..contain import environment, pid_namespace, proc_view
+from ..contain.apply import Preparer
 from ..contain.plan import Descriptors, Mount, Plan
-from ..contain.policy import NAMESPACES
+from ..contain.policy import NAMESPACES, WORKSPACE
 from ..contain.read_only_view import View
 from ..python.loop import Worker
 from ..python.setup import reseed
-from . import channel, orphans, warm
-from .become import become_command, become_worker
-from .fork import fork_into
+from . import channel, orphans, signals, warm
+from .become import become_command, become_worker, prepare_command, prepare_worker
+from .fork import fork_into, note_handlers
 
 
 class Boot(NamedTuple):
@@ -70,37 +71,45 @@ class Zygote:
         self._boot = boot
         self._engine = engine
         self._to_warm = list(boot.warm)
+        self._preparer = Preparer()
         self._running: dict[int, int] = {}  # pid -> the engine's number for it
         self._masked = _existing(proc_view.MASKED) if boot.level == NAMESPACES else ()
         self._own_pid_namespace = pid_namespace.own() if boot.level == NAMESPACES else -1
 
     def serve(self) -> NoReturn:
-        environment.replace(self._boot.variables)
-        # The site module did not run (-S): it would run code of the environment's .pth files here.
-        sys.path[:] = [path for path in sys.path if os.path.isabs(path)] + list(self._boot.paths)
-        sys.prefix = sys.exec_prefix = self._boot.prefix
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        if self._boot.zygote_filter:
-            if self._boot.level != NAMESPACES:
-                kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-            kernel.seccomp_load(self._boot.zygote_filter)
-        wake = _wake_on_child_exit()
-        self._worker = Worker()
-        _freeze()
+        self._settle_in()
+        ended = signals.child_ends()
         poll = select.poll()
         poll.register(self._engine, select.POLLIN)
-        poll.register(wake, select.POLLIN)
+        poll.register(ended, select.POLLIN)
         while True:
             # Warm one module at a time, and only while nobody waits for a worker.
             ready = {fd for fd, _ in poll.poll(0 if self._to_warm else None)}
-            if wake in ready:
-                _drain(wake)
+            if ended in ready:
+                signals.drain(ended)
                 self._reap()
             if self._engine.fileno() in ready:
                 self._handle()
             elif self._to_warm:
                 self._warm_next()
+
+    def _settle_in(self) -> None:
+        boot = self._boot
+        environment.replace(boot.variables)
+        # The site module did not run (-S): it would run code of the environment's .pth files here.
+        sys.path[:] = [path for path in sys.path if os.path.isabs(path)] + list(boot.paths)
+        if boot.level == NAMESPACES:
+            sys.path.insert(0, WORKSPACE)  # empty here, and never written to; a worker's is its own
+        sys.prefix = sys.exec_prefix = boot.prefix
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        note_handlers()
+        self._worker = Worker()
+        if boot.zygote_filter:
+            if boot.level != NAMESPACES:
+                kernel.do(kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1), "no_new_privs")
+            kernel.do(kernel.seccomp_load(boot.zygote_filter), "seccomp")
+        self._freeze()
 
     def _handle(self) -> None:
         received = channel.receive(self._engine)
@@ -115,32 +124,25 @@ class Zygote:
             case "signal_group":
                 self._signal_group(message["id"], message["signal"])
 
-    def _fork_worker(self, message: dict[str, Any], fds: "list[int]") -> None:
-        plan, named = self._plan(message, fds)
+    def _fork_worker(self, message: dict[str, Any], fds: list[int]) -> None:
+        birth = prepare_worker(self._preparer, self._worker, *self._plan(message, fds))
         self._next_pid_namespace()
-        self._fork(message["id"], fds, lambda: become_worker(self._worker, plan, named))
+        self._fork(message["id"], fds, partial(become_worker, birth))
+        reseed()
 
-    def _fork_command(self, message: dict[str, Any], fds: "list[int]") -> None:
-        plan, named = self._plan(message, fds)
+    def _fork_command(self, message: dict[str, Any], fds: list[int]) -> None:
+        launch = prepare_command(self._preparer, *self._plan(message, fds))
         if self._own_pid_namespace >= 0:
             try:
-                pid_namespace.join_fork(named.worker)
+                pid_namespace.join_fork(launch.worker)
             except OSError as error:
                 self._answer_failed(message["id"], fds, error)
                 return
-        self._fork(message["id"], fds, lambda: become_command(plan, named, message["command"]))
+        self._fork(message["id"], fds, partial(become_command, launch))
 
     def _fork(self, number: int, fds: list[int], run: Callable[[], object]) -> None:
-        engine, own = self._engine, self._own_pid_namespace
-
-        def become() -> None:
-            engine.close()
-            if own >= 0:
-                os.close(own)
-            run()
-
         try:
-            pid = fork_into(become)
+            pid = fork_into(run)
         except OSError as error:
             self._answer_failed(number, fds, error)
             return
@@ -149,7 +151,6 @@ class Zygote:
         pidfd = os.pidfd_open(pid)
         channel.send(self._engine, {"forked": number}, (pidfd,))
         os.close(pidfd)
-        reseed()
 
     def _answer_failed(self, number: int, fds: "list[int]", error: OSError) -> None:
         _close(fds)
@@ -193,8 +194,14 @@ class Zygote:
 
     def _warm_next(self) -> None:
         report = warm.warm(self._to_warm.pop(0))
-        _freeze()
+        self._freeze()
         channel.send(self._engine, {**report, "left": len(self._to_warm)})
+
+    def _freeze(self) -> None:
+        """Keep the garbage collector of every worker away from what is shared, so that its pages stay shared."""
+        gc.collect()
+        gc.freeze()
+        self._worker.measure()
 
     def _plan(self, message: dict[str, Any], fds: "list[int]") -> "tuple[Plan, Descriptors]":
         wanted = message["plan"]
@@ -206,7 +213,8 @@ class Zygote:
             network=wanted["network"],
             mounts=tuple(Mount(m["target"], m["writable"], m["directory"]) for m in wanted["mounts"]),
             tmp_bytes=wanted["tmp_bytes"],
-            data_bytes=wanted["data_bytes"],
+            # What is shared with the zygote does not count: the kernel does not charge it to the worker either.
+            data_bytes=wanted["data_bytes"] + self._worker.data_bytes,
             file_bytes=wanted["file_bytes"],
             processes=wanted["processes"],
             hostname=wanted["hostname"],
@@ -248,25 +256,3 @@ def _close(fds: "list[int]") -> None:
 def _existing(names: "tuple[str, ...]") -> "tuple[str, ...]":
     """The names that this kernel's /proc has; those of directories end in a slash."""
     return tuple(f"{n}/" if os.path.isdir(f"/proc/{n}") else n for n in names if os.path.lexists(f"/proc/{n}"))
-
-
-def _wake_on_child_exit() -> int:
-    """Return a descriptor that becomes readable when a child has ended."""
-    ready, write = os.pipe()
-    os.set_blocking(ready, False)
-    os.set_blocking(write, False)
-    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    return ready
-
-
-def _drain(fd: int) -> None:
-    with contextlib.suppress(BlockingIOError):
-        while os.read(fd, 4096):
-            pass
-
-
-def _freeze() -> None:
-    """Keep the garbage collector of every worker away from what is shared, so that its pages stay shared."""
-    gc.collect()
-    gc.freeze()

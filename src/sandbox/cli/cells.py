@@ -1,0 +1,95 @@
+"""Where a cell of the interactive session ends. Source is only compiled here: it runs inside."""
+
+from __future__ import annotations
+
+import ast
+import codeop
+import re
+import warnings
+from collections.abc import Iterator
+from itertools import pairwise
+
+# What compiling can raise for the text that a user types or pastes.
+_NOT_COMPILED = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError)
+_LEAVE = re.compile(r"(sys\.)?(exit|quit)(\(\s*(0|None)?\s*\))?\s*\Z")
+
+
+def is_command(text: str) -> bool:
+    """Whether it is for the shell (`!`) or for the session itself (`%`)."""
+    return text.lstrip()[:1] in {"!", "%"}
+
+
+def leaves(text: str) -> bool:
+    """Whether it is `exit()` or the like, which a worker cannot tell from the end of a cell."""
+    return bool(_LEAVE.match(text.strip()))
+
+
+def is_complete(text: str) -> bool:
+    """Whether what was typed so far is a whole cell: a block ends with an empty line. What is wrong is complete."""
+    if not text.strip() or is_command(text):
+        return True
+    lines = text.split("\n")
+    if not lines[-1].strip():
+        lines[-1] = ""
+    source = "\n".join(lines)
+    try:
+        return _compiles(source, "single")
+    except _NOT_COMPILED:
+        pass
+    try:
+        return _compiles(source, "exec")  # several statements at once, as after pasting
+    except _NOT_COMPILED:
+        return True
+
+
+def _compiles(source: str, symbol: str) -> bool:
+    compiler = codeop.CommandCompiler()
+    compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the worker reports them
+        return compiler(source, symbol=symbol) is not None
+
+
+def split(text: str) -> Iterator[str]:
+    """Yield the cells of a whole text: each command line, and each statement between them.
+
+    Statements that do not compile come as one cell, for the worker to report.
+    """
+    block: list[str] = []
+    for line in text.split("\n"):
+        if line[:1] in {"!", "%"} and _is_whole("\n".join(block)):
+            yield from _statements("\n".join(block))
+            block.clear()
+            yield line
+        else:
+            block.append(line)
+    yield from _statements("\n".join(block))
+
+
+def _is_whole(block: str) -> bool:
+    """False in the middle of a bracket or a string, where a line may begin with any character."""
+    try:
+        return _compiles(block, "exec")
+    except _NOT_COMPILED:
+        return True
+
+
+def _statements(block: str) -> Iterator[str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(block)
+    except _NOT_COMPILED:
+        yield block
+        return
+    lines = block.split("\n")
+    bounds = [*(_first_line(statement) for statement in tree.body), len(lines) + 1]
+    for begin, end in pairwise(bounds):
+        if end > begin:  # else they share a line, and the last of them takes it
+            yield "\n".join(lines[begin - 1 : end - 1]).rstrip("\n")
+
+
+def _first_line(statement: ast.stmt) -> int:
+    decorators = getattr(statement, "decorator_list", [])
+    first: int = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
+    return first

@@ -1,0 +1,247 @@
+"""`sandbox repl`: an interactive session. What is typed is compiled here, to know where it ends, and runs inside."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from sandbox.cli import arguments, cells, terminal
+from sandbox.cli.report import Report, in_plain_words
+from sandbox.cli.session import Session, start_ahead
+from sandbox.errors import SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import FrameType
+
+    from sandbox.protocol.messages import ArtifactInfo, CommandFinished, ExecutionFinished, ResultShown
+
+_COMMANDS = """\
+!command      run a line of shell in the sandbox
+%files        list the workspace
+%artifacts    list what was produced: figures, and files below artifacts/
+%help         this list
+Ctrl-C        interrupt what runs, or clear the line; twice ends what does not
+              stop, and its variables with it
+Ctrl-D        leave; so does exit()
+"""
+
+_EPILOG = f"""\
+The session is gone when you leave. Inside:
+{_COMMANDS}
+Where standard input is not a terminal, it is read to its end and run statement
+by statement; the exit code is 1 if one of them failed.
+
+examples:
+  sandbox repl
+  sandbox repl --file sales.csv --artifacts out --memory 4G
+  echo '6 * 7' | sandbox repl
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Run the session to its end; return the exit code. Raises SandboxError, OSError."""
+    args = _parser().parse_args(argv)
+    keeper = start_ahead(args.environment or args.packages or None)
+    options = arguments.sandbox_options(args)
+    files = arguments.files_to_bring(args.file)
+    if options.isolation == "none":
+        terminal.note("isolation none: what you type can do whatever you may do")
+    session = Session(options, keeper)
+    try:
+        for local, inside in files:
+            session.upload(local, inside)
+        repl = Repl(session, options.timeout, args.artifacts, replace=args.replace)
+        if not os.isatty(0):
+            return repl.read(cells.split(_standard_input()))
+        from sandbox.cli.prompt import Prompt  # noqa: PLC0415 - 150 ms that only a terminal needs
+
+        opened = session.opened
+        terminal.write(
+            terminal.OUT,
+            f"Python in a sandbox: isolation {opened.isolation}, network {opened.network}, {options.memory} MB of "
+            f"memory.\n!command runs a shell, %help lists the rest, Ctrl-D leaves.\n",
+        )
+        return repl.read(Prompt(session), interactive=True)
+    finally:
+        session.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sandbox repl",
+        description="An interactive Python session in a sandbox.",
+        epilog=_EPILOG,
+        formatter_class=arguments.HelpFormatter,
+        allow_abbrev=False,
+    )
+    arguments.add_file_flags(parser)
+    arguments.add_sandbox_flags(parser, None)
+    return parser
+
+
+def _standard_input() -> str:
+    with open(0, "rb", closefd=False) as file:
+        return file.read().decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+class Repl:
+    """Runs cells and commands, and shows what comes of them."""
+
+    def __init__(self, session: Session, timeout: float | None, artifacts: str | None, *, replace: bool) -> None:
+        self._session = session
+        self._timeout = timeout
+        self._directory = artifacts
+        self._replace = replace
+        self._artifacts: list[str] = []
+        self._interrupts = 0
+        self._command: int | None = None
+        self._failed = False
+        self._line_open = False
+
+    def read(self, source: Iterable[str], *, interactive: bool = False) -> int:
+        """Run each cell of `source` until it ends or a cell calls exit; return the exit code."""
+        failed = False
+        for text in source:
+            if cells.leaves(text):
+                return 0
+            code = self._run(text)
+            if code is not None:
+                return code
+            failed = failed or self._failed
+            if interactive and self._line_open:
+                self._write("stdout", "\n")
+        return int(failed and not interactive)
+
+    def _run(self, text: str) -> int | None:
+        """Run one cell or command. Returns an exit code if it asked to leave."""
+        self._failed = False
+        self._interrupts = 0
+        before = signal.signal(signal.SIGINT, self._on_interrupt)
+        try:
+            return self._run_any(text.strip("\n"))
+        except KeyboardInterrupt:
+            terminal.note("it is being ended: what does not stop within 2 s is killed, and its variables with it")
+            self._failed = True
+        except SandboxError as error:
+            terminal.note(error.message)
+            self._failed = True
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return None
+
+    def _run_any(self, text: str) -> int | None:
+        if not text.strip():
+            return None
+        if not cells.is_command(text):
+            return self._run_cell(text)
+        name = text.strip()
+        if name[0] == "!":
+            self._run_shell(name[1:])
+        elif name in {"%files", "%artifacts", "%help"}:
+            getattr(self, f"_show_{name[1:]}")()
+        else:
+            terminal.note(f"there is no {name.split()[0]}; %help lists what there is")
+            self._failed = True
+        return None
+
+    # --- cells ---
+
+    def _run_cell(self, code: str) -> int | None:
+        from sandbox.protocol import messages as m  # noqa: PLC0415 - imported by the session already
+
+        for event in self._session.run(code, self._timeout):
+            match event:
+                case m.Output():
+                    self._write(event.stream, event.text)
+                case m.ResultShown():
+                    self._show(event)
+                case m.ExecutionFinished():
+                    return self._finish(event)
+        raise SandboxError("the answer ended without the end of the execution")
+
+    def _show(self, result: ResultShown) -> None:
+        text = result.data.get("text/plain")
+        if isinstance(text, str):
+            self._write("stdout", f"{text}\n")
+
+    def _finish(self, end: ExecutionFinished) -> int | None:
+        report = Report(f"<cell {end.number}>", collect=False)
+        report.ended(end, decides=True)
+        if end.error is not None and end.error.type == "SystemExit":
+            report.explain(end)
+            return report.exit_code
+        self._failed = end.error is not None
+        if end.error is not None and self._line_open:
+            self._write("stdout", "\n")
+        report.explain(end)
+        if end.state.kind != "kept":
+            terminal.note(f"the variables are {end.state.kind}: the next line begins in a fresh worker")
+        self._keep(end.artifacts)
+        return None
+
+    def _keep(self, artifacts: tuple[ArtifactInfo, ...]) -> None:
+        if self._directory is not None and artifacts:
+            from sandbox.cli.keep import keep  # noqa: PLC0415
+
+            kept = keep(artifacts, self._directory, replace=self._replace)
+            self._artifacts += kept.values()
+            return
+        for artifact in artifacts:
+            self._artifacts.append(artifact.path)
+            terminal.note(f"artifact {terminal.plain(artifact.path)}")
+
+    # --- commands ---
+
+    def _run_shell(self, script: str) -> None:
+        from sandbox.protocol import messages as m  # noqa: PLC0415
+
+        request = m.StartCommand(self._session.id, ("/bin/sh", "-c", script), timeout=self._timeout)
+        try:
+            for event in self._session.stream(request):
+                match event:
+                    case m.CommandStarted():
+                        self._command = event.command
+                    case m.Output():
+                        self._write(event.stream, event.text)
+                    case m.CommandFinished():
+                        self._finish_shell(event)
+        finally:
+            self._command = None
+
+    def _finish_shell(self, end: CommandFinished) -> None:
+        self._failed = end.exit_code != 0
+        if end.cause is not None:
+            terminal.note(in_plain_words(end.cause))
+        elif end.exit_code:
+            terminal.note(f"exit code {end.exit_code}")
+
+    def _show_files(self) -> None:
+        for entry in self._session.files():
+            mark = {"directory": "/", "link": "@"}.get(entry.kind, "")
+            self._write("stdout", f"{entry.size:>12,}  {terminal.plain(entry.path)}{mark}\n")
+
+    def _show_artifacts(self) -> None:
+        for path in self._artifacts:
+            self._write("stdout", f"{terminal.plain(path)}\n")
+
+    def _show_help(self) -> None:
+        self._write("stdout", _COMMANDS)
+
+    # --- the terminal ---
+
+    def _write(self, stream: str, text: str) -> None:
+        terminal.write(terminal.OUT if stream == "stdout" else terminal.ERR, text)
+        self._line_open = not text.endswith("\n")
+
+    def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """Interrupt inside; the second time, stop waiting, which ends what does not stop."""
+        self._interrupts += 1
+        if self._interrupts > 1:
+            raise KeyboardInterrupt
+        if self._command is not None:
+            self._session.signal(self._command, signal.SIGINT)
+        else:
+            self._session.interrupt()

@@ -1,0 +1,218 @@
+"""`sandbox run`: one program in a sandbox of its own, which is gone when it ends."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from sandbox.cli import arguments, program, session, terminal
+from sandbox.cli.report import INTERRUPTED, Report, failure_as_json, names_of
+from sandbox.errors import SandboxError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from sandbox.protocol.messages import ExecutionFinished
+
+_TIMEOUT = 30.0
+
+_EPILOG = """\
+Flags come before the script, or before the code's own arguments; after `--`
+nothing is a flag. The code's directory is its workspace: it begins with the
+script and what --file brings, and is gone at the end. What the code writes
+below artifacts/, and the figures that it shows, are kept by --artifacts.
+There is no standard input inside.
+
+exit code:
+  0        the code ran to its end
+  1        it raised an exception, or a limit other than those below stopped it
+  n        it called sys.exit(n) or os._exit(n)
+  2        the command line is wrong
+  3        no sandbox could be started; `sandbox doctor` says why
+  124      it did not end within --timeout
+  128 + n  it died from signal n: 137 if it was killed for its memory, 139 for a
+           crash in native code
+  130      Ctrl-C: it got a KeyboardInterrupt. A second Ctrl-C ends it at once
+  141      nobody reads standard output any more
+
+--json prints one line, an object that always has these keys:
+  exit_code, status   ok, error, interrupted, timeout, limit, killed, crashed,
+                      or not_run
+  stdout, stderr      what was printed
+  results             what was displayed: each has data, by MIME type (images
+                      as base64), main, true for the last expression's value,
+                      and chart
+  error               type, message, traceback; or null
+  cause               of a failure: kind, message, limit, seen, remedy; or null
+  artifacts           each has name, path if it was kept, mime, size, sha256
+  files               lists: created, modified, deleted
+  truncated           the streams of which the end was dropped
+  warnings, state, execution_time (seconds),
+  usage               cpu_seconds, peak_memory (bytes)
+  isolation, network, enforced
+
+examples:
+  sandbox run script.py input.txt
+  sandbox run -c 'print(6 * 7)'
+  sandbox run --file sales.csv --artifacts out analysis.py sales.csv
+  sandbox run --with polars --memory 4G --timeout 300 big.py
+  sandbox run --mount ~/data:/data --json -c 'import os; os.listdir("/data")'
+  generate | sandbox run - | head
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Run a program; return its exit code. Raises SandboxError, OSError."""
+    args = _parser().parse_args(argv)
+    try:
+        return _run(args)
+    except SandboxError as error:
+        if not args.json:
+            raise
+        from sandbox.cli.main import exit_code_of  # noqa: PLC0415
+
+        code = exit_code_of(error)
+        terminal.write_bytes(terminal.OUT, failure_as_json(code, type(error).__name__, error.message))
+        return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sandbox run",
+        usage="sandbox run [flags] SCRIPT [argument ...]\n       sandbox run [flags] -c CODE [argument ...]\n"
+        "       sandbox run [flags] - [argument ...]",
+        description="Run Python code in a sandbox of its own, with its output as it comes.",
+        epilog=_EPILOG,
+        formatter_class=arguments.HelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("rest", nargs=argparse.REMAINDER, metavar="SCRIPT", help="a script, or - to read it from standard input")
+    add("-c", dest="code", metavar="CODE", help="run this code instead of a script")
+    arguments.add_file_flags(parser)
+    add("--list-files", action="store_true", help="list what it wrote into the workspace, on stderr")
+    add("--json", action="store_true", help="print one JSON object at the end instead")
+    arguments.add_sandbox_flags(parser, _TIMEOUT)
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    begin = time.perf_counter()
+    gc.disable()  # there is no garbage yet, only imports, and looking for it takes 4 ms
+    what = program.read_program(args.code, args.rest)
+    keeper = session.start_ahead(args.environment or args.packages or None)
+    options = arguments.sandbox_options(args)
+    if args.packages and args.verbose:
+        terminal.note(f"an environment with {', '.join(args.packages)}: built by uv, unless it is kept already")
+    files = arguments.files_to_bring(args.file)
+    if options.isolation == "none":
+        terminal.note("isolation none: the code can do whatever you may do")
+    box = session.Session(options, keeper)
+    gc.enable()
+    try:
+        run = Run(box, what, Report(what.name, collect=args.json), options.timeout)
+        if args.verbose:
+            run.show_isolation(time.perf_counter() - begin)
+        run.bring(files)
+        run.run()
+        run.finish(args)
+    finally:
+        box.close()
+    if args.json:
+        terminal.write_bytes(terminal.OUT, run.report.as_json())
+    return run.report.exit_code
+
+
+class Run:
+    """One program in a session: what comes before its code, its code, and what the interpreter does at its end."""
+
+    def __init__(self, box: session.Session, what: program.Program, report: Report, timeout: float | None) -> None:
+        self.report = report
+        self._box = box
+        self._program = what
+        self._left = timeout
+        self._interrupts = 0
+
+    def bring(self, files: list[tuple[str, str]]) -> None:
+        """Copy files into the workspace, the script among them, and set sys.argv."""
+        for local, inside in files:
+            self._box.upload(local, inside)
+        if self._program.file is not None:
+            self._box.write(self._program.file, self._program.script)
+        # Apart from the report: what it finds new in the workspace is what was brought.
+        for event in self._box.run(self._program.prelude):
+            if event.last and getattr(event, "error", None) is not None:
+                raise SandboxError("the sandbox did not take the program's arguments")
+
+    def run(self) -> None:
+        """Run the code, then wait for its threads and call its exit handlers, within the same time."""
+        before = signal.signal(signal.SIGINT, self._on_interrupt)
+        try:
+            end = self._execute(self._program.code, decides=True)
+            if end.status in {"ok", "error", "interrupted"}:
+                self._execute(program.EPILOGUE)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _execute(self, code: str, *, decides: bool = False) -> ExecutionFinished:
+        from sandbox.protocol import messages as m  # noqa: PLC0415 - imported by the session already
+
+        for event in self._box.run(code, self._left):
+            if isinstance(event, m.Output):
+                self.report.printed(event.stream, event.text)
+            elif isinstance(event, m.ResultShown):
+                self.report.results.append(event)
+            elif isinstance(event, m.ExecutionFinished):
+                end = event
+        self.report.ended(end, decides=decides)
+        if not self.report.collects:
+            self.report.explain(end)
+        if self._left is not None:
+            self._left = max(self._left - end.execution_time, 0.001)
+        return end
+
+    def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self._interrupts += 1
+        if self._interrupts > 1:
+            # The keeper ends the code and cleans up.
+            terminal.leave(INTERRUPTED)
+        self._box.interrupt()
+
+    # --- after the end ---
+
+    def finish(self, args: argparse.Namespace) -> None:
+        """Keep the artifacts, and say what was asked for."""
+        artifacts = [artifact for end in self.report.ends for artifact in end.artifacts]
+        if args.artifacts is not None:
+            from sandbox.cli.keep import keep  # noqa: PLC0415 - most runs keep nothing
+
+            self.report.kept = keep(artifacts, args.artifacts, replace=args.replace, say=not args.json)
+        elif artifacts and not args.json:
+            terminal.note(f"dropped with the sandbox: {names_of(artifacts)}. Keep such files with --artifacts DIR")
+        if args.list_files and not args.json:
+            self._list_files()
+        if args.verbose:
+            self._show_usage()
+
+    def _list_files(self) -> None:
+        for kind in ("created", "modified", "deleted"):
+            for path in sorted({path for end in self.report.ends for path in getattr(end.files, kind)}):
+                terminal.note(f"{kind} {terminal.plain(path)}")
+
+    def show_isolation(self, seconds: float) -> None:
+        """Say what confines the code, and how long it took to get there."""
+        opened = self._box.opened
+        terminal.note(
+            f"isolation {opened.isolation}, network {opened.network}, started in {seconds * 1000:.0f} ms; "
+            f"in force: {', '.join(opened.enforced)}"
+        )
+
+    def _show_usage(self) -> None:
+        seconds = sum(end.execution_time for end in self.report.ends)
+        cpu = sum(end.usage.cpu_seconds for end in self.report.ends)
+        peak = max(end.usage.peak_memory for end in self.report.ends)
+        measured = f", {cpu:.3f} s of cpu time, at most {peak / 1e6:.0f} MB" if peak else ""
+        terminal.note(f"it took {seconds:.3f} s{measured}")

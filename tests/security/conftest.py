@@ -1,0 +1,216 @@
+"""A range for attacks: sandboxes in which attacks run, and controls that are the same but for what is switched off.
+
+An attack is a function in attacks.py. Its file is loaded in the worker as a module, so attacks are written, linted
+and typed as ordinary code, and an `Outcome` says what came of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from sandbox import Environment, SandboxStartError
+from sandbox.engine.metrics import host_pid
+from sandbox.engine.thread import EngineThread
+from sandbox.sync import Execution, LocalSandbox
+
+LEVEL = os.environ.get("SANDBOX_ISOLATION", "auto")
+_ATTACKS = Path(__file__).with_name("attacks.py").read_text("utf-8")
+_LOAD = f"""
+import sys, types
+sys.modules["attacks"] = types.ModuleType("attacks")
+exec(compile({_ATTACKS!r}, "attacks.py", "exec"), sys.modules["attacks"].__dict__)
+"""
+_SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+class Outcome(NamedTuple):
+    """What an attack returned, or the name of the errno that it met. `execution` is all that is known of it."""
+
+    value: Any
+    error: str
+    execution: Execution
+
+
+class Range:
+    """Sandboxes by their options, on an engine of their own that parks no workers."""
+
+    def __init__(self) -> None:
+        # Not below pytest's directories: those are closed to the uids that root's workers have.
+        self._home = open_directory()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SANDBOX_HOME", str(self._home))
+            self.engine = EngineThread()
+        self.engine._engine._pool.size = 0
+        self._boxes: dict[str, LocalSandbox] = {}
+        self._controls: tuple[tuple[Any, ...], Range] | None = None
+
+    # --- sandboxes ---
+
+    def box(self, **options: Any) -> LocalSandbox:
+        """A started sandbox with these options, the same one for the same options."""
+        key = repr(sorted(options.items()))
+        if key not in self._boxes:
+            self._boxes[key] = self.new_box(**options)
+        return self._boxes[key]
+
+    def new_box(self, **options: Any) -> LocalSandbox:
+        """A started sandbox that nobody else uses. Skips the test where the level is not to be had."""
+        options = {"isolation": LEVEL, "timeout": 20.0, **options}
+        options.setdefault("environment", _environment(options["isolation"]))
+        box = LocalSandbox(engine=self.engine, **options)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # isolation="none" warns
+                box.start()
+        except SandboxStartError as error:
+            if options["isolation"] in {LEVEL, "auto", "none"} or options.get("without"):
+                raise
+            pytest.skip(f"level {options['isolation']} is not to be had here: {error}")
+        box.run(_LOAD)
+        return box
+
+    def control_box(self, **options: Any) -> LocalSandbox:
+        """A sandbox with something switched off. Its zygote ends when the next control is asked for."""
+        key = (tuple(sorted(options.get("without", ()))), options.get("isolation"))
+        if self._controls is None or self._controls[0] != key:
+            self.end_controls()
+            self._controls = key, Range()
+        return self._controls[1].box(**options)
+
+    def end_controls(self) -> None:
+        if self._controls is not None:
+            self._controls[1].close()
+            self._controls = None
+
+    @property
+    def level(self) -> str:
+        """The level that attacks meet."""
+        return str(self.box().isolation)
+
+    def pid_of(self, box: LocalSandbox) -> int:
+        """The worker's pid on the host."""
+        for one in (self, *([self._controls[1]] if self._controls else ())):
+            session = one.engine._engine._sessions.get(box.session_id)
+            if session is not None and session.cell is not None:
+                return host_pid(session.cell.worker.pidfd)
+        raise AssertionError(f"{box.session_id} has no worker")
+
+    # --- attacks ---
+
+    def attack(self, name: str, *args: Any, **options: Any) -> Outcome:
+        """Run an attack under everything that is in force."""
+        return attack_in(self.box(**options), name, *args)
+
+    def control(self, name: str, *args: Any, without: tuple[str, ...] = (), **options: Any) -> Outcome:
+        """Run the same attack with the restrictions in `without` switched off, or at another level."""
+        return attack_in(self.control_box(without=without, **options), name, *args)
+
+    def close(self) -> None:
+        self.end_controls()
+        for box in self._boxes.values():
+            if box._opened is not None:
+                box.delete()
+        self._boxes.clear()
+        self.engine.close()
+        assert list((self._home / "run").glob("*")) == [], "the engine left its directory behind"
+        shutil.rmtree(self._home)
+
+
+def open_directory(parent: str | None = None) -> Path:
+    """A new directory that every uid may pass through."""
+    path = Path(tempfile.mkdtemp(prefix="sandbox-range-", dir=parent))
+    path.chmod(0o711)
+    return path
+
+
+def attack_in(box: LocalSandbox, name: str, *args: Any) -> Outcome:
+    """Run one attack in `box`. What the attack raises, unless it is an OSError, is the test's failure."""
+    arguments = json.dumps(args)
+    execution = box.run(f"import attacks, json; print(attacks.outcome({name!r}, {arguments!r}))", check=False)
+    assert execution.exception is None, execution.exception.traceback or execution.exception
+    answer = json.loads(execution.stdout.splitlines()[-1])
+    return Outcome(answer["value"], answer["error"], execution)
+
+
+def _environment(isolation: str) -> Environment | str:
+    """The running interpreter, without packages; at level `landlock` one that a worker's own uid can reach."""
+    if isolation == "landlock" and os.geteuid() == 0 and not _reachable(sys.base_prefix, sys.prefix):
+        if not os.access(_SYSTEM_PYTHON, os.X_OK):
+            pytest.skip("this interpreter lies in a directory that only root may enter, and there is no other")
+        return _SYSTEM_PYTHON
+    return Environment(warm=())
+
+
+def _reachable(*paths: str) -> bool:
+    """Whether everybody may enter the directories above these paths."""
+    parents = [parent for path in paths for parent in (Path(path), *Path(path).parents)]
+    return all(parent.stat().st_mode & 0o001 for parent in parents)
+
+
+@pytest.fixture(scope="module")
+def lab(_home: None) -> Iterator[Range]:
+    """The range of a test module. What was started in it is ended with it."""
+    lab = Range()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def common() -> Iterator[Path]:
+    """A directory of the host in which every uid may do everything: only the sandbox keeps a worker out of it."""
+    path = open_directory("/var/tmp")  # a sandbox has a /tmp of its own, below which it shows nothing
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def victim() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the host, of the same user as the engine."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process
+        process.kill()
+
+
+Greeting = Callable[[socket.socket], contextlib.AbstractContextManager[None]]
+
+
+@pytest.fixture
+def greeting() -> Greeting:
+    """A context in which a listening socket of the host greets its next caller."""
+
+    @contextlib.contextmanager
+    def greeting(server: socket.socket) -> Iterator[None]:
+        thread = threading.Thread(target=_greet, args=(server,))
+        thread.start()
+        yield
+        thread.join(10)
+
+    return greeting
+
+
+def _greet(server: socket.socket) -> None:
+    server.settimeout(10)
+    accepted, _ = server.accept()
+    with accepted:
+        accepted.sendall(b"hello")
+
+
+@pytest.fixture
+def needs_level_landlock(lab: Range) -> None:
+    """Skip where the level `landlock` is not to be had; see `Range.new_box`."""
+    lab.box(isolation="landlock")

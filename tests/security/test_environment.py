@@ -1,0 +1,73 @@
+"""What a worker knows without looking: its environment, its memory, and the state of its random generators."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.security.conftest import Range
+
+_NAME = "SANDBOX_TEST_API_KEY"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _host_secret() -> object:
+    """A variable in this process's environment before the module's engine starts."""
+    os.environ[_NAME] = "host-secret-7f3b19"
+    yield
+    del os.environ[_NAME]
+
+
+def disguised(text: str) -> str:
+    """The text in a form in which a search for it does not find its own argument."""
+    return text.encode()[::-1].hex()
+
+
+def test_a_worker_does_not_see_the_host_environment(lab: Range) -> None:
+    seen = lab.attack("environment").value
+    assert _NAME not in seen
+    assert os.environ[_NAME] not in repr(seen)
+    # Replaced at every level, so the control is a process that is started in the ordinary way.
+    ordinary = subprocess.run(
+        [sys.executable, "-c", f"import os; print(os.environ[{_NAME!r}], open('/proc/self/environ').read())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ordinary.stdout.count(os.environ[_NAME]) == 2
+
+
+def test_the_host_environment_is_not_in_a_workers_memory(lab: Range) -> None:
+    assert lab.attack("memory_with", disguised(os.environ[_NAME])).value == []
+    # The search finds what is there: a variable that the sandbox was given.
+    given = lab.attack("memory_with", disguised("given-to-it-4c1d88"), env={"GIVEN": "given-to-it-4c1d88"})
+    assert given.value != []
+
+
+def test_what_one_session_gives_a_command_is_not_in_the_memory_of_another(lab: Range) -> None:
+    """Commands are forked by the zygote that forks every later worker, and memory is not wiped when it is freed."""
+    secret, argument = "token-of-a-session-9a4e", "argument-of-a-session-2b6d"
+    first = lab.box()
+    for _ in range(3):
+        first.command.run("/bin/true", [argument], env={"TOKEN": secret})
+    later = lab.new_box()
+    code = f"import attacks; found = attacks.memory_with({disguised(secret)!r}) + attacks.memory_with({disguised(argument)!r})"
+    later.run(code)
+    assert later.run("found").text == "[]"
+    later.delete()
+
+
+def test_variables_of_one_session_are_not_seen_by_another(lab: Range) -> None:
+    lab.box(env={"ONLY_HERE": "only-here-51c7"})
+    assert lab.attack("memory_with", disguised("only-here-51c7"), env={"N": "1"}).value == []
+
+
+def test_workers_of_one_zygote_do_not_draw_the_same_random_numbers(lab: Range) -> None:
+    """They were forked from one memory, and every one of them is process 1."""
+    first, second = (lab.attack("random_numbers", env={"N": n}).value for n in "12")
+    assert [one for one, other in zip(first, second, strict=True) if one == other] == []

@@ -1,0 +1,445 @@
+"""The system call filter: every refused call, and for each the same call with its refusal switched off.
+
+Calls are made with arguments that are wrong in every way. A refused call answers with the refusal's error; one that
+gets past the filter answers with what the kernel says to such arguments. Several calls are refused by the kernel
+too, for want of a capability and with the same EPERM, before it looks at the arguments: then the control switches
+that layer off as well, and where only the host's root would get further, it runs as that, without isolation.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyseccomp
+import pytest
+
+from sandbox.engine import isolation
+from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, REFUSALS, SIGNAL_OWNERS, SIGNALS, Refusal
+
+if TYPE_CHECKING:
+    from tests.security.conftest import Range
+
+    Victim = subprocess.Popen[bytes]
+
+_WRONG = (-1, -1, -1, -1, -1, -1)
+# Where -1 everywhere would do something, or would not get far enough.
+_ARGUMENTS: dict[str, tuple[int, ...]] = {
+    "fanotify_init": (0x40000200, 0),  # FAN_REPORT_FID, which needs no right, and an unknown flag
+    "init_module": (-1, 1, -1),
+    "syslog": (3, 0, -1),
+    "prlimit64": (0, 4, -1, 0),
+    "setrlimit": (4, -1),
+    "shmget": (0x5EC7E57, 1, 0),
+    "msgget": (0x5EC7E57, 0),
+    "userfaultfd": (0,),
+    "sched_setaffinity": (0, 8, -1),
+    "memfd_create": (-1, 0xFFFF),
+    "memfd_secret": (0xFFFF,),
+    "pidfd_send_signal": (-1, 0, 0, 0),
+}
+_TOUCHES_THE_MACHINE = {"vhangup"}
+_CAPABLE = ("capabilities", "user_namespace", "own_uid", "landlock")
+# At level landlock: a worker that is the engine's own user, with all that it may do.
+_AS_THE_ENGINE = ("landlock", "own_uid", "capabilities")
+_EVERYWHERE = [row for row in REFUSALS if not row.when and not row.without_cgroups and len(row.levels) == 2]
+_UNCOUNTED = [row for row in REFUSALS if row.without_cgroups and LANDLOCK in row.levels]
+_AT_LANDLOCK = [row for row in (*REFUSALS, SIGNALS) if not row.when and row.levels == (LANDLOCK,)]
+_TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423
+_STREAM, _NO_KIND = int(socket.SOCK_STREAM), 15
+_ALLOWED_FAMILIES = {int(socket.AF_UNIX), int(socket.AF_INET), int(socket.AF_INET6)}
+_FAMILIES = range(46)
+
+
+def number_of(call: str) -> int | None:
+    """Return the call's number here, None if the architecture or the compiler of filters does not know it."""
+    try:
+        number = int(pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, call))
+    except (ValueError, OSError):
+        return None
+    return number if number >= 0 else None
+
+
+def row_named(name: str) -> Refusal:
+    return next(row for row in (*REFUSALS, SIGNALS, SIGNAL_OWNERS) if row.name == name)
+
+
+def known(row: Refusal) -> list[str]:
+    return [call for call in row.calls if number_of(call) is not None]
+
+
+def probe(call: str) -> list[int]:
+    return [number_of(call) or 0, *_ARGUMENTS.get(call, _WRONG)]
+
+
+def answer_of(row: Refusal) -> str:
+    """What a refused call answers: the name of an errno, or the 0 of a pretended success."""
+    return errno.errorcode[row.error] if row.error else "0"
+
+
+def options_for(row: Refusal) -> dict[str, object]:
+    """How a sandbox is made in which the row is in force."""
+    options: dict[str, object] = {}
+    if len(row.levels) == 1:
+        options["isolation"] = row.levels[0]
+    if row.without_cgroups:
+        options["without"] = ("cgroup",)
+    return options
+
+
+def control_options(row: Refusal, *also: str) -> dict[str, object]:
+    options = options_for(row)
+    without = options.pop("without", ())
+    assert isinstance(without, tuple)
+    return {**options, "without": (*without, f"seccomp.{row.name}", *also)}
+
+
+def assert_refused(lab: Range, name: str) -> None:
+    """Every call of the row is refused, and the first that the kernel has gets through without it."""
+    row = row_named(name)
+    answers = lab.attack("calls", [probe(call) for call in known(row)], **options_for(row)).value
+    assert dict(zip(known(row), answers, strict=True)) == dict.fromkeys(known(row), answer_of(row))
+    without = lab.control("calls", [probe(call) for call in known(row)], **control_options(row)).value
+    assert lab.control_box(**control_options(row)).enforced.count("seccomp") == 1, "the rest of the filter is off too"
+    through = [call for call, answer in zip(known(row), without, strict=True) if answer != answer_of(row)]
+    if not through:
+        assert _gets_through_somewhere(lab, row, known(row)[0]), "the attack never worked"
+
+
+def _gets_through_somewhere(lab: Range, row: Refusal, call: str) -> bool:
+    """Switch off what else refuses the call with the same error. Skips where nobody here could get further."""
+    if lab.control_box(**control_options(row)).isolation == NAMESPACES:
+        further = lab.control("calls", [probe(call)], **control_options(row, *_CAPABLE)).value
+        if further[0] != answer_of(row):
+            return True
+    if os.geteuid() != 0:
+        pytest.skip(f"{call}: only the host's root would get past the kernel's own check")
+    if call in _TOUCHES_THE_MACHINE:
+        pytest.skip(f"{call}: as the host's root it would take effect")
+    return bool(lab.control("calls", [probe(call)], isolation="none").value[0] != answer_of(row))
+
+
+# --- every call by itself -------------------------------------------------------------------------------------------
+
+
+def each_call_of(rows: list[Refusal]) -> list[object]:
+    return [pytest.param(row, call, id=f"{row.name}-{call}") for row in rows for call in known(row)]
+
+
+@pytest.mark.parametrize(("row", "call"), each_call_of([*_EVERYWHERE, *_UNCOUNTED]))
+def test_without_its_refusal_a_call_reaches_the_kernel(lab: Range, row: Refusal, call: str) -> None:
+    found = lab.control("calls", [probe(call)], **control_options(row)).value
+    assert found[0] != answer_of(row) or _gets_through_somewhere(lab, row, call)
+
+
+@pytest.mark.usefixtures("needs_level_landlock")
+@pytest.mark.parametrize(("row", "call"), each_call_of([row for row in _AT_LANDLOCK if row is not SIGNALS]))
+def test_without_its_refusal_a_call_reaches_the_kernel_at_level_landlock(lab: Range, row: Refusal, call: str) -> None:
+    assert lab.control("calls", [probe(call)], **control_options(row)).value[0] != answer_of(row)
+
+
+# --- the proofs of the policy's rows --------------------------------------------------------------------------------
+
+
+def test_a_worker_cannot_mount(lab: Range) -> None:
+    assert_refused(lab, "mounts")
+
+
+def test_a_worker_cannot_make_a_namespace(lab: Range) -> None:
+    assert_refused(lab, "namespaces")
+
+
+def test_a_worker_cannot_clone_into_a_namespace(lab: Range) -> None:
+    sighand_without_vm = 0x800  # what the kernel answers with EINVAL, so that the control starts no process
+    flags = [1 << bit for bit in (17, 25, 26, 27, 28, 29, 30)]
+    probes = [[number_of("clone") or 0, flag | sighand_without_vm, 0, 0, 0, 0] for flag in flags]
+    assert set(lab.attack("calls", probes).value) == {"EPERM"}
+    assert set(lab.control("calls", probes, without=("seccomp.clone_namespaces",)).value) == {"EINVAL"}
+
+
+def test_clone3_is_unknown(lab: Range) -> None:
+    assert_refused(lab, "clone3")
+
+
+def test_a_worker_cannot_trace(lab: Range) -> None:
+    assert_refused(lab, "ptrace")
+
+
+def test_a_worker_cannot_load_bpf(lab: Range) -> None:
+    assert_refused(lab, "bpf")
+
+
+def test_a_worker_cannot_open_perf_events(lab: Range) -> None:
+    assert_refused(lab, "perf")
+
+
+def test_a_worker_cannot_use_keyrings(lab: Range) -> None:
+    assert_refused(lab, "keys")
+
+
+def test_a_worker_cannot_set_up_io_uring(lab: Range) -> None:
+    assert_refused(lab, "io_uring")
+
+
+def test_a_worker_cannot_load_or_stop_a_kernel(lab: Range) -> None:
+    assert_refused(lab, "kexec")
+
+
+def test_a_worker_cannot_load_modules(lab: Range) -> None:
+    assert_refused(lab, "modules")
+
+
+def test_a_worker_cannot_set_the_clock(lab: Range) -> None:
+    assert_refused(lab, "clock")
+
+
+def test_a_worker_cannot_change_the_host_name(lab: Range) -> None:
+    assert_refused(lab, "host_name")
+
+
+def test_a_worker_cannot_administer(lab: Range) -> None:
+    assert_refused(lab, "administration")
+
+
+def test_a_worker_cannot_use_quotas(lab: Range) -> None:
+    assert_refused(lab, "quotas")
+
+
+def test_a_worker_cannot_change_its_personality(lab: Range) -> None:
+    assert_refused(lab, "personality")
+
+
+def test_userfaultfd_is_for_user_mode_only(lab: Range) -> None:
+    number = number_of("userfaultfd") or 0
+    user_mode_only = 1 | os.O_CLOEXEC
+    refused, allowed = lab.attack("calls", [[number, os.O_CLOEXEC], [number, user_mode_only]]).value
+    assert refused == "EPERM"
+    assert allowed == "ENOSYS" or int(allowed) > 2
+    row = row_named("userfaultfd")
+    # The kernel asks for a capability first, unless vm.unprivileged_userfaultfd is set.
+    found = lab.control("calls", [[number, os.O_CLOEXEC]], **control_options(row)).value[0]
+    assert found != "EPERM" or _gets_through_somewhere(lab, row, "userfaultfd")
+
+
+def test_a_worker_cannot_make_rare_sockets(lab: Range) -> None:
+    """A kind that no family has is what the kernel complains of once a family is past the filter: EINVAL."""
+    rare = [family for family in _FAMILIES if family not in _ALLOWED_FAMILIES]
+    # The kernel takes 32 bits of the family, so a higher bit must not hide it from the filter.
+    disguised = [family | 1 << 32 for family in rare]
+    probes = [[number_of("socket") or 0, family, _NO_KIND, 0] for family in (*rare, *disguised)]
+    pairs = [[number_of("socketpair") or 0, family, _NO_KIND, 0, -1] for family in (*rare, *disguised)]
+    expected = {"EACCES"} if lab.level == LANDLOCK else {"EAFNOSUPPORT"}
+    assert set(lab.attack("calls", probes).value) == expected
+    assert set(lab.attack("calls", pairs).value) <= {"EAFNOSUPPORT", "EACCES"}
+    off = ("seccomp.sockets", "seccomp.all_sockets", "seccomp.datagram_pairs")
+    # socketpair looks at where to put its answer first.
+    assert set(lab.control("calls", probes, without=off).value) == {"EINVAL"}
+    assert set(lab.control("calls", pairs, without=off).value) == {"EFAULT"}
+
+
+def test_a_worker_cannot_load_rare_protocols(lab: Range) -> None:
+    protocols = (33, 115, 132, 136, 256)
+    probes = [[number_of("socket") or 0, int(socket.AF_INET), _NO_KIND, protocol] for protocol in protocols]
+    expected = {"EACCES"} if lab.level == LANDLOCK else {"EPROTONOSUPPORT"}
+    assert set(lab.attack("calls", probes).value) == expected
+    off = ("seccomp.protocols", "seccomp.all_sockets")
+    assert set(lab.control("calls", probes, without=off).value) == {"EINVAL"}
+
+
+def test_a_worker_cannot_type_into_a_terminal(lab: Range) -> None:
+    ioctl = number_of("ioctl") or 0
+    # The kernel takes 32 bits of the request, so a higher bit must not hide it from the filter.
+    probes = [[ioctl, -1, request | high, 0] for request in (_TIOCSTI, _TIOCLINUX) for high in (0, 1 << 32)]
+    assert set(lab.attack("calls", probes).value) == {"EPERM"}
+    assert set(lab.control("calls", probes, without=("seccomp.tiocsti",)).value) == {"EBADF"}
+
+
+def test_a_worker_cannot_load_a_line_discipline(lab: Range) -> None:
+    probes = [[number_of("ioctl") or 0, -1, _TIOCSETD | high, 0] for high in (0, 1 << 32)]
+    assert set(lab.attack("calls", probes).value) == {"EPERM"}
+    assert set(lab.control("calls", probes, without=("seccomp.line_disciplines",)).value) == {"EBADF"}
+
+
+def test_a_crash_starts_no_program_on_the_host(lab: Range) -> None:
+    """A core limit of 1 is what the kernel takes as "start no handler"; 0 would not do, and must not be settable."""
+    assert lab.attack("core_limit").value == [1, 1]
+    assert lab.attack("set_core_limit", 0).error == "EPERM"
+    assert lab.attack("calls", [probe("setrlimit")]).value == ["EPERM"]
+    # The older call is not refused by the row under test, and the other way round.
+    assert lab.control("set_core_limit", 0, without=("seccomp.core_limit",)).error == ""
+    assert lab.control("calls", [probe("setrlimit")], without=("seccomp.old_core_limit",)).value == ["EFAULT"]
+
+
+def test_files_in_memory_that_nobody_counts_are_refused(lab: Range) -> None:
+    assert_refused(lab, "uncounted_memory")
+
+
+@pytest.mark.needs_namespaces
+def test_shared_memory_that_nobody_counts_is_refused(lab: Range) -> None:
+    assert_refused(lab, "uncounted_shared_memory")
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="there is one cpu only")
+def test_a_worker_cannot_leave_its_cpus(lab: Range) -> None:
+    cpus = os.cpu_count()
+    assert lab.attack("change_affinity", without=("cgroup",)).error == "EPERM"
+    assert lab.control("change_affinity", without=("cgroup", "seccomp.cpu_affinity")).value == cpus
+
+
+# --- what only the level without namespaces refuses -----------------------------------------------------------------
+
+
+def test_a_landlock_worker_has_no_sockets(lab: Range) -> None:
+    assert_refused(lab, "all_sockets")
+    assert lab.attack("socket_of", socket.AF_UNIX, _STREAM, isolation=LANDLOCK).error == "EACCES"
+    made = lab.control("socket_of", socket.AF_UNIX, _STREAM, isolation=LANDLOCK, without=("seccomp.all_sockets",))
+    assert made.error == ""
+
+
+def test_a_landlock_worker_cannot_send_to_a_socket_of_the_host(lab: Range, common: Path) -> None:
+    """A pair of datagram sockets needs no socket call, and either end can send to any path."""
+    path = str(common / "log")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(path)
+        os.chmod(path, 0o777)
+        server.setblocking(False)
+        kinds = [[number_of("socketpair") or 0, int(socket.AF_UNIX), kind | 0o2000000, 0, -1] for kind in (2, 3)]
+        assert lab.attack("calls", kinds, isolation=LANDLOCK).value == ["EACCES", "EACCES"]
+        assert lab.attack("datagram_by_pair", path, isolation=LANDLOCK).error == "EACCES"
+        with pytest.raises(BlockingIOError):
+            server.recv(64)
+        off = ("seccomp.datagram_pairs",)
+        assert lab.control("datagram_by_pair", path, isolation=LANDLOCK, without=off).error == ""
+        assert server.recv(64) == b"from inside"
+
+
+def test_a_landlock_worker_has_no_system_v_ipc(lab: Range) -> None:
+    assert_refused(lab, "sysv_ipc")
+
+
+def test_a_landlock_worker_cannot_change_another_process(lab: Range, victim: Victim) -> None:
+    row = row_named("other_processes")
+    probes = [[number_of(call) or 0, victim.pid, *_WRONG[1:]] for call in row.calls]
+    assert set(lab.attack("calls", probes, isolation=LANDLOCK).value) == {"EPERM"}
+    assert lab.attack("change_affinity", victim.pid, isolation=LANDLOCK).error == "EPERM"
+    assert set(lab.control("calls", probes, **control_options(row, "seccomp.cpu_affinity")).value) <= {"EINVAL", "EFAULT"}
+
+
+def test_a_landlock_worker_cannot_change_priorities(lab: Range) -> None:
+    assert_refused(lab, "priorities")
+
+
+def test_a_landlock_worker_cannot_change_modes(lab: Range) -> None:
+    assert_refused(lab, "file_modes")
+    lab.attack("create", "plain", isolation=LANDLOCK)
+    assert lab.attack("mode_after_chmod", "plain", 0o611, isolation=LANDLOCK).value == 0o644
+    off = control_options(row_named("file_modes"))
+    lab.control("create", "plain", **off)
+    assert lab.control("mode_after_chmod", "plain", 0o611, **off).value == 0o611
+
+
+def test_a_landlock_worker_cannot_change_owners(lab: Range) -> None:
+    assert_refused(lab, "file_owners")
+
+
+def test_a_landlock_worker_cannot_change_file_flags(lab: Range) -> None:
+    requests = (0x40086602, 0x40046602, 0x401C5820, 0x40087602, 0x40806685)
+    probes = [[number_of("ioctl") or 0, -1, request, 0] for request in requests]
+    assert set(lab.attack("calls", probes, isolation=LANDLOCK).value) == {errno.errorcode[errno.ENOTSUP]}
+    assert set(lab.control("calls", probes, **control_options(row_named("file_flags"))).value) == {"EBADF"}
+
+
+def test_a_landlock_worker_cannot_watch_directories(lab: Range, common: Path) -> None:
+    assert lab.attack("watch", str(common), isolation=LANDLOCK).error == "EACCES"
+    assert lab.control("watch", str(common), **control_options(row_named("watches"))).value is True
+
+
+@pytest.fixture
+def old_landlock(monkeypatch: pytest.MonkeyPatch, lab: Range) -> Iterator[None]:
+    """Have the next control's engine believe in a kernel whose Landlock does not know signals."""
+    lab.box(isolation=LANDLOCK)
+    lab.end_controls()
+    monkeypatch.setattr(isolation, "landlock_abi", lambda: 5)
+    yield
+    lab.end_controls()
+
+
+@pytest.mark.usefixtures("old_landlock")
+def test_a_landlock_worker_cannot_signal_the_host(lab: Range, victim: Victim) -> None:
+    """Where Landlock does not keep signals inside, the filter does. Landlock is off in both, since this kernel's does, and so is
+    the uid of its own, with which root's workers could not signal root either.
+    """
+    calls = [probe(call) for call in known(SIGNALS)]
+    alone = _AS_THE_ENGINE
+    assert set(lab.control("calls", calls, isolation=LANDLOCK, without=alone).value) == {"EPERM"}
+    assert lab.control("kill", victim.pid, isolation=LANDLOCK, without=alone).error == "EPERM"
+    assert victim.poll() is None
+    assert lab.control("kill", victim.pid, isolation=LANDLOCK, without=(*alone, "seccomp.signals")).error == ""
+    assert victim.wait(10) == -signal.SIGTERM
+
+
+@pytest.mark.usefixtures("old_landlock")
+def test_a_landlock_worker_cannot_have_the_kernel_signal_the_host(lab: Range, victim: Victim) -> None:
+    alone = _AS_THE_ENGINE
+    assert lab.control("have_signalled", victim.pid, isolation=LANDLOCK, without=alone).error == "EPERM"
+    assert victim.poll() is None
+    off = (*alone, "seccomp.signal_owners")
+    assert lab.control("have_signalled", victim.pid, isolation=LANDLOCK, without=off).error == ""
+    assert victim.wait(10) == -signal.SIGTERM
+
+
+# --- the filter as a whole ------------------------------------------------------------------------------------------
+
+
+def test_the_filter_is_in_force_in_a_worker_and_in_its_commands(lab: Range) -> None:
+    assert lab.attack("own_status").value["Seccomp"] == "2"
+    assert lab.control("own_status", without=("seccomp",)).value["Seccomp"] == "0"
+    for box, mode in ((lab.box(), "2"), (lab.control_box(without=("seccomp",)), "0")):
+        status = box.command.run("/bin/cat", ["/proc/self/status"]) if lab.level == NAMESPACES else None
+        assert status is None or f"Seccomp:\t{mode}" in status.stdout
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the other calling conventions of x86-64")
+def test_calls_by_another_calling_convention_end_the_process(lab: Range) -> None:
+    x32_getpid = 39 | 0x40000000
+    assert lab.attack("in_child", "call", x32_getpid).value["signal"] == signal.SIGSYS
+    assert lab.attack("in_child", "call_as_i386", 20).value["signal"] == signal.SIGSYS
+    assert lab.control("in_child", "call", x32_getpid, without=("seccomp",)).value["signal"] == 0
+    # A kernel without 32 bit support answers the instruction with a segmentation fault.
+    assert lab.control("in_child", "call_as_i386", 20, without=("seccomp",)).value["signal"] in {0, signal.SIGSEGV}
+
+
+def test_a_call_that_the_compiler_does_not_know_is_refused(lab: Range) -> None:
+    """A newer kernel opens nothing by itself. mseal, statmount, setxattrat, ... are harmless, and serve as examples."""
+    newer = [number for number in range(453, 470) if _name(number) is None]
+    if not newer:
+        pytest.skip("this libseccomp knows every call of this kernel")
+    probes = [[number, *_WRONG] for number in newer]
+    there = lab.control("calls", probes, without=("seccomp",)).value
+    if set(there) == {"ENOSYS"}:
+        pytest.skip("this kernel has no call that libseccomp does not know")
+    assert set(lab.attack("calls", probes).value) == {"ENOSYS"}
+
+
+def _name(number: int) -> str | None:
+    try:
+        return str(pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, number))
+    except (ValueError, OSError):
+        return None
+
+
+def test_every_refusal_is_attacked_with_the_calls_that_this_machine_knows() -> None:
+    """A misspelt call would be left out of the filter without a word."""
+    by_hand = {"umount", "clock_settime64", "clock_adjtime64", "stime", "open_tree_attr", "setxattrat"}
+    by_hand |= {"removexattrat", "file_setattr", "kexec_file_load", "process_madvise", "create_module", "fchmodat2"}
+    unknown = {call for row in (*REFUSALS, SIGNALS) for call in row.calls if number_of(call) is None}
+    if sys.maxsize < 1 << 32 or os.uname().machine != "x86_64":
+        pytest.skip("other architectures lack old calls")
+    assert unknown <= by_hand
