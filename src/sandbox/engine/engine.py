@@ -175,6 +175,7 @@ class Engine:
             cell = await self._cell(session)
             finished = await session.run(request, cell, emit)
             if cell.worker.gone is not None:
+                session.lose()
                 await self._end(session)
             return finished
 
