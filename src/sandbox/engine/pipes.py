@@ -9,7 +9,8 @@ import struct
 import termios
 from collections.abc import Callable
 
-_CHUNK = 256 * 1024
+CHUNK = 64 * 1024
+"""What a pipe holds. Larger buffers are mapped and unmapped for each read, which costs more than the read."""
 
 
 class Pipe:
@@ -24,7 +25,7 @@ class Pipe:
 
     def _on_readable(self) -> None:
         try:
-            data = os.read(self._fd, _CHUNK)
+            data = os.read(self._fd, CHUNK)
         except BlockingIOError:
             return
         if not data:
@@ -49,7 +50,7 @@ class Pipe:
         (waiting,) = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0"))
         while waiting > 0 and self._fd >= 0:
             try:
-                data = os.read(self._fd, min(waiting, _CHUNK))
+                data = os.read(self._fd, min(waiting, CHUNK))
             except BlockingIOError:
                 return  # somebody inside has opened the pipe for reading, and took what was there
             waiting -= len(data)

@@ -15,13 +15,12 @@ from typing import Any
 import msgspec
 
 from sandbox.engine.output import TextStream
-from sandbox.engine.pipes import Pipe
+from sandbox.engine.pipes import CHUNK, Pipe
 from sandbox.engine.worker_events import FromWorker, Gone, Mark, decoder
 from sandbox.engine.zygote import Forked
 from sandbox.inside.wire import frames
 from sandbox.protocol.messages import Output
 
-_CHUNK = 256 * 1024
 _MOST_WAITING = 256
 _LATE_BYTES = 1024 * 1024
 _ANSWER_SECONDS = 10.0
@@ -151,7 +150,7 @@ class Worker:
 
     def _on_control(self) -> None:
         try:
-            data = self._control.recv(_CHUNK)
+            data = self._control.recv(CHUNK)
         except BlockingIOError:
             return
         except OSError:
@@ -234,7 +233,7 @@ class Worker:
 
     def _rest(self) -> bytes:
         try:
-            return self._control.recv(_CHUNK)
+            return self._control.recv(CHUNK)
         except OSError:
             return b""
 

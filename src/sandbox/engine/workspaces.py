@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 
 from sandbox.engine.ids import Ids
 from sandbox.engine.paths import RunDirectory
@@ -15,6 +16,8 @@ from sandbox.protocol.messages import FileChanges
 # A look at fewer files than this is shorter than the way to another thread and back is worth; a longer one would
 # keep the engine from everybody else.
 _MANY = 200
+_NO_DIRECTORIES = 2
+_TICK_NS = 50_000_000
 
 
 class Workspace:
@@ -30,6 +33,7 @@ class Workspace:
         owner = ids.on_host(self.uid)
         self.owner = None if owner is None else (owner, owner)
         self.last = EMPTY
+        self._stamp = (0, 0, 0)
         if self.owner:
             os.chown(self.path, *self.owner)
         self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -48,6 +52,11 @@ class Workspace:
         if self.owner:
             os.chown(self.tmp, *self.owner)
 
+    def free(self) -> int:
+        """Bytes that are free on the disk where it lies."""
+        disk = os.fstatvfs(self.fd)
+        return disk.f_bfree * disk.f_frsize
+
     async def look(self) -> Scan:
         """See what is there now, without making it the point of comparison."""
         if len(self.last.files) < _MANY:
@@ -58,10 +67,23 @@ class Workspace:
 
     async def changed(self) -> tuple[FileChanges, Scan]:
         """Return what changed since the last call."""
+        if self._is_still_empty():
+            return FileChanges(), self.last
         now = await self.look()
         result = changes(self.last, now)
         self.last = now
         return result, now
+
+    def _is_still_empty(self) -> bool:
+        """Whether nothing was there and nothing came: the commonest case, and one look at the directory tells it."""
+        status = os.fstat(self.fd)
+        stamp = status.st_mtime_ns, status.st_ctime_ns, status.st_nlink
+        # Two links are the directory's own: there is no directory in it whose content could have changed. And a
+        # time that is nearly now says nothing, since the clock of file systems ticks some milliseconds at a time.
+        settled = time.time_ns() - status.st_ctime_ns > _TICK_NS
+        unchanged = settled and stamp == self._stamp and not self.last.files and status.st_nlink == _NO_DIRECTORIES
+        self._stamp = stamp
+        return unchanged
 
     def remove(self) -> None:
         """Remove the directory with all that is in it. No process may use it any more."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..wire import frames
 
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024
 _MOST_ACKS = 64
 
 
