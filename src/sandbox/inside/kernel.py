@@ -45,10 +45,10 @@ _MACHINE = platform.machine()
 _OLD = {
     "x86_64": "write 1 close 3 rt_sigprocmask 14 ioctl 16 socket 41 chdir 80 setsid 112 setgroups 116 setresuid 117 "
     "setresgid 119 capset 126 pivot_root 155 prctl 157 mount 165 umount2 166 sethostname 170 sched_setaffinity 203 "
-    "openat 257 unshare 272 signalfd4 289 dup3 292 prlimit64 302 setns 308",
+    "openat 257 mkdirat 258 unshare 272 signalfd4 289 dup3 292 prlimit64 302 setns 308",
     "aarch64": "write 64 close 57 rt_sigprocmask 135 ioctl 29 socket 198 chdir 49 setsid 157 setgroups 159 "
     "setresuid 147 setresgid 149 capset 91 pivot_root 41 prctl 167 mount 40 umount2 39 sethostname 161 "
-    "sched_setaffinity 122 openat 56 unshare 97 signalfd4 74 dup3 24 prlimit64 261 setns 268",
+    "sched_setaffinity 122 openat 56 mkdirat 34 unshare 97 signalfd4 74 dup3 24 prlimit64 261 setns 268",
 }
 _NEW = (
     "open_tree 428 move_mount 429 close_range 436 openat2 437 mount_setattr 442 landlock_create_ruleset 444 "

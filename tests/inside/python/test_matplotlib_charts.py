@@ -118,9 +118,12 @@ async def test_the_rings_of_a_nested_pie_are_series_of_their_own(draw: Any) -> N
 @pytest.mark.parametrize("patch", [False, True])
 @pytest.mark.parametrize("orientation", ["vertical", "horizontal"])
 async def test_boxes_have_their_five_numbers_and_outliers(draw: Any, patch: bool, orientation: str) -> None:
+    lies = orientation == "horizontal"
     chart = await draw(
-        f"plt.boxplot([[1, 2, 3, 4, 50], [2, 3, 4]], tick_labels=['p', 'q'], patch_artist={patch}, "
-        f"orientation={orientation!r});"
+        "import inspect\nnew = 'orientation' in inspect.signature(plt.boxplot).parameters\n"
+        f"way = {{'orientation': {orientation!r}}} if new else {{'vert': {not lies}}}\n"
+        f"plt.boxplot([[1, 2, 3, 4, 50], [2, 3, 4]], patch_artist={patch}, **way)\n"
+        f"plt.{'y' if lies else 'x'}ticks([1, 2], ['p', 'q']);"
     )
     assert chart["type"] == "box"
     (found,) = chart["series"]

@@ -83,8 +83,9 @@ async def test_include_and_exclude_choose_and_the_text_stays(box: LocalSandbox) 
 
 
 async def test_a_class_is_not_asked_for_what_its_instances_have(box: LocalSandbox) -> None:
-    data = await only(box, "class Value:\n    def _repr_html_(self): return '<p>'\nValue")
-    assert data == {"text/plain": "<class '__main__.Value'>"}
+    execution = await box.run("class Value:\n    def _repr_html_(self): return '<p>'\nValue")
+    assert [result.data for result in execution.results] == [{"text/plain": "<class '__main__.Value'>"}]
+    assert execution.stderr == ""
 
 
 async def test_what_answers_to_any_name_has_only_its_text(box: LocalSandbox) -> None:

@@ -26,7 +26,10 @@ class Channel:
         self._owner = -1
         self._buffer = frames.FrameBuffer()
         self._waiting: list[bytes] = []
-        self._lock = threading.Lock()
+        # Reentrant, because the handler of a signal may print or show something while a frame is being written.
+        self._lock = threading.RLock()
+        self._writing = False
+        self._deferred: list[bytes] = []
         self._marks = 0
         self._acked = 0
 
@@ -52,10 +55,13 @@ class Channel:
         """Send `message` and wait until the engine has read everything that was written before it."""
         if not self.mine:
             return
-        data = frames.encode({**(message or {"event": "mark"}), "ack": True})
+        message = message or {"event": "mark"}
         with self._lock:
+            if self._writing:
+                self._write(frames.encode(message))  # from a signal's handler: it cannot wait for what it interrupts
+                return
             self._marks += 1
-            self._write(data)
+            self._write(frames.encode({**message, "ack": True}))
             # Counted, because an interrupt can end this wait and leave an acknowledgement behind.
             while self._acked < self._marks:
                 self._acked += self._read_acks()
@@ -67,13 +73,21 @@ class Channel:
         return len(acks)
 
     def _write(self, data: bytes) -> None:
-        """Write a whole frame, even if the handler of a signal raises meanwhile: half of one is a broken protocol."""
+        """Write a whole frame, whatever the handler of a signal does meanwhile: half of one is a broken protocol."""
+        if self._writing:
+            self._deferred.append(data)
+            return
+        self._writing = True
         written: list[int] = []
         try:
             self._write_rest(data, written)
         except BaseException:
             self._write_rest(data, written)
             raise
+        finally:
+            self._writing = False
+        while self._deferred:
+            self._write(self._deferred.pop(0))
 
     def _write_rest(self, data: bytes, written: "list[int]") -> None:
         while (start := sum(written)) < len(data):
@@ -87,6 +101,7 @@ class Channel:
             if not data:
                 return None
             self._waiting.extend(self._buffer.feed(data))
+        self._marks = self._acked = 0  # an interrupt may have come between a mark and its frame
         request: dict[str, Any] = json.loads(self._waiting.pop(0))
         return request
 

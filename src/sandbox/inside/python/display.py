@@ -74,7 +74,6 @@ class Display:
         with self._lock:
             self._send_held(self._updates, "under ids of their own")
             self._running = False
-        self._pictures.clear()
 
     def hook(self, value: object) -> None:
         """`sys.displayhook`: show a value as the cell's own."""

@@ -76,7 +76,11 @@ class Worker:
                 self._channel.send({"event": "done"})
 
     def _run(self, request: dict[str, Any]) -> None:
-        end = self._runner.run(request["code"], request["number"], request["key"])
+        try:
+            end = self._runner.run(request["code"], request["number"], request["key"])
+        except KeyboardInterrupt as late:
+            # It struck in the few steps between the cell's end and the interrupt's being refused.
+            end = self._runner.end_interrupted(late)
         if not self._channel.mine:
             # User code forked and this is the copy: it must not go on as a second worker.
             self._streams.settle()

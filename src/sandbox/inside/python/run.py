@@ -42,6 +42,11 @@ class Runner:
             self._interruptible = False
         return self._end(error, hit)
 
+    def end_interrupted(self, error: KeyboardInterrupt) -> dict[str, Any]:
+        """The last event of a cell whose end was itself interrupted."""
+        self._interruptible = False
+        return self._end(error, hit=False)
+
     def warm_up(self) -> None:
         """Do what an execution does, while nobody waits: the memory that it touches first is copied now."""
         runner = Runner(types.ModuleType("warm_up"), self._display, self._streams)

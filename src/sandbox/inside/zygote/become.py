@@ -44,7 +44,8 @@ def _settle(plan: Plan) -> list[Call]:
         kernel.prepare("chdir", os.fsencode(plan.home)),
     ]
     if plan.level == NAMESPACES:
-        return calls
+        # matplotlib remembers from the zygote that this directory is there; its /tmp was another one.
+        return [*calls, kernel.prepare("mkdirat", kernel.AT_FDCWD, os.environb[b"MPLCONFIGDIR"], 0o700)]
     # Without a pid namespace: die with the zygote, and keep what daemonises below this process, where it is found.
     return [
         *calls,

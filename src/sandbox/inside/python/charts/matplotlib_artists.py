@@ -214,10 +214,10 @@ def read_steps(steps: Any, _plane: Plane) -> "dict[str, Any]":
 
 def read_outline(polygon: Any, plane: Plane) -> "dict[str, Any] | None":
     """A polygon. That of a histogram without bars goes up and down at the edges of its bins."""
-    if plane.follows_data(polygon) != (True, True):
-        return None
     x, y = _filled(polygon.get_xy()).T
     name = name_of(polygon)
+    if plane.follows_data(polygon) != (True, True):
+        return _span(polygon, plane, [x.min(), x.max()], [y.min(), y.max()])
     for orientation, bins in (("vertical", _bins(x, y)), ("horizontal", _bins(y, x))):
         if bins:
             return {"name": name, "type": "histogram", "orientation": orientation, "edges": bins[0], "counts": bins[1]}
@@ -237,12 +237,16 @@ def _bins(along: Any, up: Any) -> "tuple[Any, Any] | None":
 def read_span(rectangle: Any, plane: Plane) -> "dict[str, Any] | None":
     """A rectangle that is no bar: a range of one axis, all along the other."""
     x, y = rectangle.get_x(), rectangle.get_y()
-    span = {"name": name_of(rectangle), "type": "reference_span"}
-    match plane.follows_data(rectangle):
+    return _span(rectangle, plane, [x, x + rectangle.get_width()], [y, y + rectangle.get_height()])
+
+
+def _span(artist: Any, plane: Plane, x: "list[float]", y: "list[float]") -> "dict[str, Any] | None":
+    span = {"name": name_of(artist), "type": "reference_span"}
+    match plane.follows_data(artist):
         case (True, False):
-            return {**span, "orientation": "vertical", "x": plane.x.values([x, x + rectangle.get_width()])}
+            return {**span, "orientation": "vertical", "x": plane.x.values(x)}
         case (False, True):
-            return {**span, "orientation": "horizontal", "y": plane.y.values([y, y + rectangle.get_height()])}
+            return {**span, "orientation": "horizontal", "y": plane.y.values(y)}
     return None
 
 
