@@ -7,15 +7,18 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pexpect
 import pytest
 
+import sandbox
 from sandbox import LocalSandbox
+from sandbox.engine.thread import EngineThread
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -25,7 +28,9 @@ FILES = {"map.png", "states.png", "regions.png", "airports-clean.csv", "report.h
 
 
 def _environment(home: Path, columns: int) -> dict[str, str]:
-    return {**os.environ, "COLUMNS": str(columns), "SANDBOX_HOME": str(home), "TERM": "xterm-256color"}
+    package = str(Path(sandbox.__file__).parents[1])
+    ours = {"PYTHONPATH": package, "COLUMNS": str(columns), "SANDBOX_HOME": str(home), "TERM": "xterm-256color"}
+    return {**os.environ, **ours}
 
 
 @pytest.fixture(scope="module")
@@ -111,15 +116,13 @@ def test_a_timeout_keeps_the_variables_and_a_crash_does_not(ran: tuple[str, Path
 
 
 def test_no_line_is_wider_than_80_columns_and_nothing_is_coloured_without_a_terminal(ran: tuple[str, Path]) -> None:
-    printed, directory = ran
-    # The last line names the directory, which may be longer than a line: a path is worth more whole.
-    wide = [line for line in printed.splitlines() if len(line) > 80 and str(directory) not in line]
-    assert wide == []
+    printed, _ = ran
+    assert [line for line in printed.splitlines() if len(line) > 80] == []
     assert "\x1b" not in printed
 
 
 def test_it_says_how_long_it_took(ran: tuple[str, Path]) -> None:
-    took = ENDED.search(ran[0].replace("\n", " "))
+    took = ENDED.search(ran[0])
     assert took is not None
     assert took[2] == "s"
     # 10 s is the promise for a quiet machine; a busy one gets twice that.
@@ -141,14 +144,21 @@ def test_a_terminal_gets_a_progress_line(tmp_path: Path) -> None:
     assert child.exitstatus == 0
 
 
-async def test_a_sandbox_without_pandas_is_told_what_to_install(
-    demo: ModuleType, make: Callable[..., LocalSandbox], tmp_path: Path
-) -> None:
-    venv.create(tmp_path / "bare", with_pip=False)
-    box = make(environment=str(tmp_path / "bare"))
-    await box.start()
-    with pytest.raises(demo.Unfit, match=r"pandas.*pip install 'enhanced-sandbox\[data\]'"):
-        await demo.check_packages(box)
+@pytest.fixture
+def bare() -> Iterator[LocalSandbox]:
+    """A sandbox, not started, in an environment without any package. Its engine is its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)  # at level `landlock`, a host that is root has workers of another uid
+        venv.create(directory, with_pip=False)
+        engine = EngineThread(parked=0)
+        yield LocalSandbox(engine=engine, environment=directory)
+        engine.close()
+
+
+async def test_a_sandbox_without_pandas_is_told_what_to_install(demo: ModuleType, bare: LocalSandbox) -> None:
+    async with bare:
+        with pytest.raises(demo.Unfit, match=r"pandas.*pip install 'enhanced-sandbox\[data\]'"):
+            await demo.check_packages(bare)
 
 
 async def test_a_sandbox_with_everything_needs_nothing(demo: ModuleType, box: LocalSandbox) -> None:

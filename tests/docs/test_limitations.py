@@ -1,0 +1,252 @@
+"""Each row of docs/limitations.md with an anchor is tried: what it says does not work must not work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import stat
+import subprocess
+import tempfile
+import venv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import ISOLATION
+from tests.docs.blocks import ROOT
+
+from sandbox import LocalSandbox, SandboxCrashedError, UsageError
+from sandbox.engine.thread import EngineThread
+from sandbox.results import ExecutionData
+
+DOCUMENT = ROOT / "docs" / "limitations.md"
+_ROW = re.compile(r'^\| <a id="([a-z-]+)"></a>(.+?) \| .+ \|$', re.MULTILINE)
+ROWS: dict[str, str] = dict(_ROW.findall(DOCUMENT.read_text(encoding="utf-8")))
+
+Make = Callable[..., LocalSandbox]
+
+# The row, code that tries it, and what comes of it: the value or the exception.
+CELLS = [
+    ("input", "input()", r"EOFError: .*"),
+    ("magics", "%timeit 1", r"SyntaxError: .*"),
+    ("magics", "!ls", r"SyntaxError: .*"),
+    ("create-task", "import asyncio\nasync def f(): pass\nc = f()\nasyncio.create_task(c)", r"RuntimeError: no run.*"),
+    ("pip", "import sysconfig; open(sysconfig.get_path('purelib') + '/new.py', 'w')", r"(OSError|PermissionError): .*"),
+    ("windows", "import matplotlib.pyplot as plt; plt.switch_backend('TkAgg')", r"(Import|ModuleNotFound)Error: .*"),
+    ("nested", "import ctypes; ctypes.CDLL(None).unshare(0x10000000)", r"-1"),
+    ("debuggers", "import ctypes; ctypes.CDLL(None).ptrace(0, 0, 0, 0)", r"-1"),
+    ("setuid", "'NoNewPrivs:\\t1' in open('/proc/self/status').read()", r"True"),
+    ("tmp", "import shutil; [shutil.disk_usage(at).total >> 20 for at in ('/tmp', '/dev/shm')]", r"\[512, 512\]"),
+    ("ll-sockets", "import socket; socket.socket()", r"PermissionError: .*"),
+    ("ll-sockets", "import socket; a, b = socket.socketpair(); a.send(b'x'); b.recv(1)", r"b'x'"),
+    ("ll-multiprocessing", "import multiprocessing; multiprocessing.Lock()", r"PermissionError: .*"),
+    ("ll-multiprocessing", "import multiprocessing as m; m.get_context('fork').Pool(1)", r"PermissionError: .*"),
+    ("ll-multiprocessing", "import os; os.fork() or os._exit(0); os.wait()[1]", r"0"),
+    ("ll-chmod", "import os; open('m', 'w').close(); os.chmod('m', 0o751); oct(os.stat('m').st_mode)", r"'0o100644'"),
+    ("ll-chmod", "import os; open('t', 'w').close(); os.utime('t', (1, 1)); os.stat('t').st_mtime > 1", r"True"),
+    ("ll-chown", "import os; open('o', 'w').close(); os.chown('o', os.getuid(), -1)", r"OSError: .*"),
+    ("ll-chown", "import os; open('o', 'w').close(); os.setxattr('o', 'user.a', b'')", r"OSError: .*"),
+    ("ll-paths", "import os; os.getcwd() != '/workspace' and '/run/' in os.getcwd()", r"True"),
+    ("ll-tmp", "open('/tmp/x', 'w')", r"PermissionError: .*"),
+    ("ll-tmp", "import tempfile; tempfile.gettempdir() != '/tmp' and bool(tempfile.mkdtemp())", r"True"),
+    ("ll-dev", "import os; os.listdir('/dev')", r"PermissionError: .*"),
+    ("ll-dev", "import os; os.listdir('/proc')", r"PermissionError: .*"),
+    ("ll-dev", "import pty; pty.openpty()", r"OSError: .*"),
+    ("ll-nice", "import os; os.nice(1)", r"PermissionError: .*"),
+    ("ll-nice", "import ctypes; c = ctypes.CDLL(None); c.inotify_add_watch(c.inotify_init(), b'.', 2)", r"-1"),
+    ("ll-host", "import os; os.getpid() > 2", r"True"),
+]  # fmt: skip
+
+
+ALLOWED_DEVICES = {"null", "zero", "full", "random", "urandom", "ptmx", "tty"}
+
+
+def _tries(name: str) -> None:
+    """Begin a test of this row; skip it where the row is about a level that this run does not have."""
+    level = re.search(r"\((namespaces|landlock)\)$", ROWS[name])
+    here = "landlock" if ISOLATION == "landlock" else "namespaces"
+    if level and level[1] != here:
+        pytest.skip(f"the row is about level {level[1]}, and this run is at {here}")
+
+
+def _came(execution: ExecutionData) -> str:
+    return str(execution.exception) if execution.exception is not None else str(execution.text)
+
+
+def test_every_row_is_tried() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert {name for name, _, _ in CELLS} | set(re.findall(r'_tries\("([a-z-]+)"\)', source)) == set(ROWS)
+
+
+@pytest.mark.parametrize(("name", "code", "outcome"), CELLS)
+async def test_the_row_says_what_happens(box: LocalSandbox, name: str, code: str, outcome: str) -> None:
+    _tries(name)
+    came = _came(await box.run(code, check=False))
+    assert re.fullmatch(outcome, came, re.DOTALL), came
+
+
+async def test_variables_are_lost_with_the_worker_and_files_stay(box: LocalSandbox) -> None:
+    _tries("worker-lost")
+    await box.run("x = 1; open('f', 'w').close()")
+    with pytest.raises(SandboxCrashedError) as crash:
+        await box.run("import os; os._exit(1)")
+    assert crash.value.execution.state == "lost"
+    assert _came(await box.run("x", check=False)).startswith("NameError")
+    assert await box.files.exists("f")
+
+
+async def test_background_programs_end_with_the_worker(box: LocalSandbox) -> None:
+    _tries("background")
+    program = await box.command.start("sleep", ["1000"])
+    await box.run("import os; os._exit(1)", check=False)
+    async with asyncio.timeout(10):
+        ended = await program.wait()
+    assert ended.exit_code == -9
+
+
+async def test_executions_run_one_at_a_time(box: LocalSandbox) -> None:
+    _tries("sequential")
+    first, second = await asyncio.gather(
+        box.run("import time; sum(range(1_000_000)); end = time.monotonic()"), box.run("time.monotonic() > end")
+    )
+    assert (first.number, second.number, second.text) == (1, 2, "True")
+
+
+async def test_a_task_begins_in_a_cell_that_awaits(box: LocalSandbox) -> None:
+    _tries("create-task")
+    code = "import asyncio\nasync def f(): return 7\nawait asyncio.create_task(f())"
+    assert (await box.run(code)).text == "7"
+
+
+@pytest.fixture
+def editable() -> Iterator[Path]:
+    """An environment with a package whose files lie elsewhere, as an editable installation has it."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        venv.create(directory / "venv", with_pip=False)
+        (directory / "source").mkdir()
+        (directory / "source" / "mine.py").touch()
+        (site,) = (directory / "venv" / "lib").glob("python*/site-packages")
+        (site / "mine.pth").write_text(f"{directory / 'source'}\n", encoding="utf-8")
+        subprocess.run([directory / "venv" / "bin" / "python", "-c", "import mine"], check=True)
+        yield directory / "venv"
+
+
+async def test_an_editable_package_is_not_visible(editable: Path) -> None:
+    _tries("editable")
+    engine = EngineThread(parked=0)
+    try:
+        async with LocalSandbox(engine=engine, environment=editable) as box:
+            came = _came(await box.run("import mine", check=False))
+    finally:
+        engine.close()
+    assert came == "ModuleNotFoundError: No module named 'mine'"
+
+
+async def test_what_ignores_an_interrupt_loses_its_variables(box: LocalSandbox) -> None:
+    _tries("ctrl-c")
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+    execution = await box.run(ignoring, timeout=0.1, check=False)
+    assert (execution.cause, execution.state) == ("timeout", "lost")
+    assert 2 <= execution.execution_time < 20
+
+
+async def test_temporary_files_are_not_reported(box: LocalSandbox) -> None:
+    _tries("history")
+    code = (
+        "import os; open(os.environ['TMPDIR'] + '/x', 'w').close(); os.mkdir('__pycache__'); open('__pycache__/a', 'w')"
+    )
+    assert not (await box.run(code)).files
+    assert list((await box.run("open('seen', 'w').close()")).files) == ["seen"]
+
+
+def _devices() -> list[str]:
+    """The devices that this user may open on the host, apart from those that every sandbox has."""
+    return [
+        str(path)
+        for path in Path("/dev").rglob("*")
+        if stat.S_ISCHR(path.lstat().st_mode)
+        and os.access(path, os.R_OK)
+        and path.name not in ALLOWED_DEVICES
+        and "watchdog" not in path.name  # opening one resets the machine some time later
+    ]
+
+
+OPENED = """
+import os
+def opens(path):
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+"""
+
+
+async def test_no_device_of_the_host_opens(box: LocalSandbox) -> None:
+    _tries("gpu")
+    assert _came(await box.run(f"{OPENED}opens('/dev/null')")) == "True"
+    devices = _devices()
+    if not devices:
+        pytest.skip("the host itself can open none")
+    assert _came(await box.run(f"[path for path in {devices} if opens(path)]")) == "[]"
+
+
+async def test_code_can_exceed_the_disk_limit_for_a_moment(make: Make) -> None:
+    _tries("disk")
+    box = make(disk=1)
+    await box.start()
+    code = "for n in range(5): open(str(n), 'wb').write(bytes(900_000))\nprint('written')\nwhile True: pass"
+    for _ in range(5):  # the engine may look in the few milliseconds that writing takes
+        execution = await box.run(code, check=False)
+        assert execution.cause == "disk"
+        if execution.stdout:
+            break
+        await box.command.shell("rm -f ?")
+    assert execution.stdout == "written\n"
+
+
+async def test_one_file_is_held_by_the_kernel(make: Make) -> None:
+    _tries("disk")
+    box = make(disk=1)
+    await box.start()
+    came = await box.run("open('one', 'wb').write(bytes(2_000_000))", check=False)
+    assert (came.cause, came.status) == ("disk", "error")
+
+
+async def test_a_workspace_has_at_most_100_000_files(box: LocalSandbox) -> None:
+    _tries("files-many")
+    code = "import os\nfor n in range(100_100): os.close(os.open(str(n), os.O_CREAT))\nwhile True: pass"
+    execution = await box.run(code, check=False, timeout=50)
+    assert execution.cause == "disk"
+
+
+async def test_the_network_of_the_host_is_out_of_reach_too(make: Make) -> None:
+    _tries("ll-sockets")
+    box = make(network="host")
+    await box.start()
+    assert _came(await box.run("import socket; socket.socket()", check=False)).startswith("PermissionError")
+
+
+async def test_a_mount_keeps_its_path(make: Make) -> None:
+    _tries("ll-mounts")
+    with pytest.raises(UsageError, match="a path stays what it is on the host"):
+        await make(files={"/data": "/usr/share"}).start()
+    box = make(files={"/var/lib/dpkg": "/var/lib/dpkg"})
+    await box.start()
+    assert _came(await box.run("import os; len(os.listdir('/var/lib/dpkg')) > 0")) == "True"
+
+
+async def test_the_name_of_the_host_is_visible(box: LocalSandbox) -> None:
+    _tries("ll-host")
+    assert _came(await box.run("import socket; socket.gethostname()")) == repr(socket.gethostname())
+
+
+def test_every_row_has_a_reason() -> None:
+    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ") and "| why |" not in line]
+    assert len(rows) >= len(ROWS)
+    assert [row for row in rows if len(row) != 2 or not row[1].endswith(".")] == []
