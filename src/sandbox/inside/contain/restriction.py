@@ -10,6 +10,7 @@ LEVELS = (NAMESPACES, LANDLOCK)
 
 INSIDE_UID = 1000
 WORKSPACE = "/workspace"
+HOSTNAME = "sandbox"
 
 ZYGOTE, WORKER = "zygote", "worker"
 

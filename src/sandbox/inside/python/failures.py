@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any
 
 CELL_PREFIX = "<cell "
-_OURS = os.path.dirname(os.path.dirname(__file__)) + "/"
+OURS = os.path.dirname(os.path.dirname(__file__)) + "/"
 _MOST_TEXT = 200_000
 _MOST_MESSAGE = 20_000
 
@@ -61,7 +61,7 @@ def _without_ours(trace: "TracebackType | None") -> "TracebackType | None":
     start = next((n for n, name in enumerate(files) if name.startswith(CELL_PREFIX)), 0)
     result = None
     for frame, name in reversed(list(zip(frames[start:], files[start:], strict=True))):
-        if not name.startswith(_OURS):
+        if not name.startswith(OURS):
             result = TracebackType(result, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
     return result
 

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from . import hooks
 from .display import Display
+from .failures import OURS
 
 
 def prepare(display: Display) -> None:
@@ -71,7 +72,15 @@ def _once_per_location() -> "Callable[..., None]":
         place = (str(message), category, filename, lineno)
         if place not in seen:
             seen.add(place)
-            text = warnings.formatwarning(message, category, filename, lineno, line)
-            (file or sys.stderr).write(text)
+            (file or sys.stderr).write(_warning_text(message, category, filename, lineno, line))
 
     return show
+
+
+def _warning_text(
+    message: "Warning | str", category: type[Warning], filename: str, lineno: int, line: "str | None"
+) -> str:
+    if filename.startswith(OURS):
+        # Python blames whoever was running when an object was lost; that it was this package helps nobody.
+        return f"{category.__name__}: {message}\n"
+    return warnings.formatwarning(message, category, filename, lineno, line)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from .. import kernel
 from ..contain import read_only_view
-from ..contain.policy import NAMESPACES
+from ..contain.restriction import HOSTNAME, NAMESPACES
 from .fork import fork_into
 from .server import Boot, Zygote
 
@@ -148,7 +148,9 @@ def _enter_view(boot: Boot, trees: "dict[str, int]") -> None:
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         kernel.do(kernel.prctl(kernel.PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE")
-    kernel.unshare_now(kernel.CLONE_NEWNS)
+    # The host's name too: packages ask for it while they are imported, and remember the answer.
+    kernel.unshare_now(kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS)
+    socket.sethostname(HOSTNAME)
     read_only_view.build(boot.view, trees)
 
 
