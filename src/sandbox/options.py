@@ -113,7 +113,7 @@ class SandboxOptions:
             "disk": _whole("disk", self.disk, 1, 1 << 30, "MB"),
             "output": _between("output", self.output, 0.001, 1024, "MB"),
             "timeout": None if self.timeout is None else _between("timeout", self.timeout, 0.001, 1e9, "seconds"),
-            "env": _checked_env(self.env),
+            "env": checked_env(self.env),
             "files": _checked_files(self.files),
             "environment": _checked_environment(self.environment),
             "without": _checked_names("without", self.without, "cgroup"),
@@ -236,7 +236,8 @@ def _checked_names(what: str, names: object, example: str) -> tuple[str, ...]:
     return checked
 
 
-def _checked_env(env: object) -> dict[str, str]:
+def checked_env(env: object) -> dict[str, str]:
+    """Return environment variables as they can be passed on. Raises UsageError."""
     if not isinstance(env, Mapping):
         raise UsageError(f"env is {env!r}: it must map names to values, such as {{'DEBUG': 'true'}}")
     for key, value in env.items():

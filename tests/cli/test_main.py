@@ -82,6 +82,12 @@ def test_what_cannot_be_started_is_one_message_and_3(cli: Cli, command: str) -> 
     assert done.stderr.count("\n") == 1
 
 
+def test_code_that_is_not_text_is_one_message(environment: dict[str, str]) -> None:
+    command = [sys.executable.encode(), b"-m", b"sandbox", b"run", b"-c", b"print('\xff')"]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (2, b"sandbox: an argument is not text in UTF-8\n")
+
+
 def test_a_mistake_of_ours_is_a_message_too(environment: dict[str, str]) -> None:
     code = (
         "from sandbox.cli import main, run\n"
@@ -98,7 +104,7 @@ def test_a_mistake_of_ours_is_a_message_too(environment: dict[str, str]) -> None
 
 def test_a_run_imports_nothing_that_only_other_commands_need(environment: dict[str, str]) -> None:
     """Each of these costs 5 to 150 ms."""
-    heavy = {"rich", "prompt_toolkit", "pygments", "_ssl", "sandbox.cli.repl", "sandbox.engine.doctor"}
+    heavy = {"argparse", "rich", "prompt_toolkit", "pygments", "_ssl", "sandbox.cli.repl", "sandbox.engine.doctor"}
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "sandbox", "run", "-c", "print(1)"],
         capture_output=True,

@@ -100,7 +100,8 @@ def test_ctrl_c_interrupts_what_runs_and_keeps_the_variables(terminal: Terminal)
 
 
 def test_ctrl_c_interrupts_a_shell_line(terminal: Terminal) -> None:
-    terminal.child.send("!echo be''gun; sleep 600\r")
+    # Not `echo; sleep`: a shell that is just starting a program lets an interrupt wait until that program ends.
+    terminal.child.send("!python3 -c \"import time; print('be' + 'gun', flush=True); time.sleep(600)\"\r")
     terminal.child.expect("begun\r\n")
     terminal.child.sendintr()
     terminal.child.expect("exit code")

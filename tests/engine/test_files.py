@@ -363,7 +363,9 @@ def swapped(workspace: Workspace, outside: Path, swapping: Swapping) -> Abstract
 
 def often(action: Callable[[], object], *allowed: int) -> list[Any]:
     """Do it so many times, and on until it has met both states; return what it returned when it did not fail."""
-    results, failures, times = [], set(), 0
+    results: list[Any] = []
+    failures: set[int | None] = set()
+    times = 0
     deadline = time.monotonic() + 30
     while times < TIMES or (not (results and failures) and time.monotonic() < deadline):
         times += 1

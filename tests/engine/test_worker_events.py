@@ -27,7 +27,7 @@ def shown(value: bytes, chart: bytes = b"null") -> Shown:
 
 def test_every_kind_of_event_is_taken() -> None:
     assert decoder.decode(b'{"event":"mark","ack":true}') == Mark(ack=True)
-    assert decoder.decode(b'{"event":"ready","enforced":["seccomp"],"pid":7}') == Ready(False, ("seccomp",), 7)
+    assert decoder.decode(b'{"event":"ready","enforced":["seccomp"]}') == Ready(False, ("seccomp",))
     raised = b'{"type":"E","message":"m","traceback":"t","errno":null,"exit_code":1}'
     ended = decoder.decode(b'{"event":"end","error":%s,"cache_hit":true}' % raised)
     assert isinstance(ended, Ended)
@@ -63,9 +63,9 @@ def test_a_figure_is_told_from_a_result() -> None:
         b'{"event":"mark"} trailing',
         b'\xef\xbb\xbf{"event":"mark"}',
         b'{"event":"mark","ack":1}',
-        b'{"event":"ready","pid":-1}',
-        b'{"event":"ready","pid":1.5}',
-        b'{"event":"ready","pid":99999999999999999999}',
+        b'{"event":"refused","errno":-1}',
+        b'{"event":"refused","errno":1.5}',
+        b'{"event":"refused","errno":99999999999999999999}',
         b'{"event":"ready","enforced":"seccomp"}',
         b'{"event":"end","error":{"type":"E"}}',
         b'{"event":"end","error":{"type":"E","message":"","traceback":"","errno":null,"exit_code":256}}',

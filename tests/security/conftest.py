@@ -1,7 +1,7 @@
 """A range for attacks: sandboxes in which attacks run, and controls that are the same but for what is switched off.
 
-An attack is a function in attacks.py. Its file is loaded in the worker as a module, so attacks are written, linted
-and typed as ordinary code, and an `Outcome` says what came of it.
+An attack is a function in attacks/, which is loaded in the worker as a package: attacks are written, linted and typed
+as ordinary code. An `Outcome` says what came of one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,12 +29,18 @@ from sandbox.engine.thread import EngineThread
 from sandbox.sync import Execution, LocalSandbox
 
 LEVEL = os.environ.get("SANDBOX_ISOLATION", "auto")
-_ATTACKS = Path(__file__).with_name("attacks.py").read_text("utf-8")
-_LOAD = f"""
+_ATTACKS = Path(__file__).with_name("attacks")
+_LOAD = """
 import sys, types
-sys.modules["attacks"] = types.ModuleType("attacks")
-exec(compile({_ATTACKS!r}, "attacks.py", "exec"), sys.modules["attacks"].__dict__)
+for name, source in SOURCES.items():
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__package__ = "attacks"
+    exec(compile(source, name, "exec"), vars(module))
+del name, source, module
 """
+# How long another session may wait for an answer, on a machine that has other work too.
+PATIENCE = 3.0
+_SECONDS = 20.0
 _SYSTEM_PYTHON = "/usr/bin/python3"
 
 
@@ -80,7 +87,7 @@ class Range:
             if options["isolation"] in {LEVEL, "auto", "none"} or options.get("without"):
                 raise
             pytest.skip(f"level {options['isolation']} is not to be had here: {error}")
-        box.run(_LOAD)
+        box.run(_load())
         return box
 
     def control_box(self, **options: Any) -> LocalSandbox:
@@ -111,13 +118,13 @@ class Range:
 
     # --- attacks ---
 
-    def attack(self, name: str, *args: Any, **options: Any) -> Outcome:
+    def attack(self, name: str, /, *args: Any, **options: Any) -> Outcome:
         """Run an attack under everything that is in force."""
         return attack_in(self.box(**options), name, *args)
 
-    def control(self, name: str, *args: Any, without: tuple[str, ...] = (), **options: Any) -> Outcome:
+    def control(self, name: str, /, *args: Any, **options: Any) -> Outcome:
         """Run the same attack with the restrictions in `without` switched off, or at another level."""
-        return attack_in(self.control_box(without=without, **options), name, *args)
+        return attack_in(self.control_box(**options), name, *args)
 
     def close(self) -> None:
         self.end_controls()
@@ -146,6 +153,14 @@ def attack_in(box: LocalSandbox, name: str, *args: Any) -> Outcome:
     return Outcome(answer["value"], answer["error"], execution)
 
 
+def _load() -> str:
+    """Code that puts the attacks into a worker, where no file of theirs is to be seen."""
+    files = [_ATTACKS / "__init__.py", *sorted(set(_ATTACKS.glob("*.py")) - {_ATTACKS / "__init__.py"})]
+    names = ["attacks", *(f"attacks.{file.stem}" for file in files[1:])]
+    sources = {name: file.read_text("utf-8") for name, file in zip(names, files, strict=True)}
+    return _LOAD.replace("SOURCES", repr(sources))
+
+
 def _environment(isolation: str) -> Environment | str:
     """The running interpreter, without packages; at level `landlock` one that a worker's own uid can reach."""
     if isolation == "landlock" and os.geteuid() == 0 and not _reachable(sys.base_prefix, sys.prefix):
@@ -167,6 +182,68 @@ def lab(_home: None) -> Iterator[Range]:
     lab = Range()
     yield lab
     lab.close()
+
+
+BoxWith = Callable[..., LocalSandbox]
+Served = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+@pytest.fixture
+def box_with(lab: Range) -> Iterator[BoxWith]:
+    """Makes sandboxes that are deleted afterwards."""
+    made: list[LocalSandbox] = []
+
+    def box_with(**options: Any) -> LocalSandbox:
+        made.append(lab.new_box(**options))
+        return made[-1]
+
+    yield box_with
+    for box in made:
+        box.delete()
+
+
+@pytest.fixture
+def served(lab: Range) -> Served:
+    """A context in which another session asks again and again, and must have each answer in time."""
+
+    @contextlib.contextmanager
+    def served() -> Iterator[None]:
+        waits: list[float] = []
+        done = threading.Event()
+        thread = threading.Thread(target=_ask, args=(lab.box(), waits, done))
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+        assert waits
+        assert max(waits) < PATIENCE
+
+    return served
+
+
+def _ask(box: LocalSandbox, waits: list[float], done: threading.Event) -> None:
+    while not done.is_set():
+        begin = time.monotonic()
+        answer = box.run("import subprocess; subprocess.run(['/bin/echo', '42'], capture_output=True).stdout")
+        waits.append(time.monotonic() - begin if answer.text == "b'42\\n'" else float("inf"))
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for something that has no event to wait for, such as the end of somebody else's process."""
+    deadline = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+WaitUntil = Callable[[Callable[[], bool], str], None]
+
+
+@pytest.fixture(name="wait_until")
+def _wait_until() -> WaitUntil:
+    return wait_until
 
 
 @pytest.fixture
@@ -208,6 +285,29 @@ def _greet(server: socket.socket) -> None:
     accepted, _ = server.accept()
     with accepted:
         accepted.sendall(b"hello")
+
+
+@contextlib.contextmanager
+def memory_watch() -> Iterator[Callable[[], int]]:
+    """Yields what tells, at the end, by how many bytes the memory of this process grew at the most."""
+    peak = 0
+    Path("/proc/self/clear_refs").write_text("5", "ascii")  # let the peak begin anew
+    before = _own_memory("VmRSS")
+    yield lambda: peak - before
+    peak = _own_memory("VmHWM")
+
+
+def _own_memory(name: str) -> int:
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(name))
+
+
+MemoryWatch = Callable[[], contextlib.AbstractContextManager[Callable[[], int]]]
+
+
+@pytest.fixture(name="memory_watch")
+def _memory_watch() -> MemoryWatch:
+    return memory_watch
 
 
 @pytest.fixture

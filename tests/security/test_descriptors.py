@@ -6,13 +6,13 @@ others are served meanwhile, and the session has a fresh worker at the latest on
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +20,9 @@ import pytest
 from sandbox.inside.wire import frames
 
 if TYPE_CHECKING:
+    from tests.security.conftest import MemoryWatch, Range
+
     from sandbox.sync import Execution, LocalSandbox
-    from tests.security.conftest import Range
 
 # How long another session may wait for an answer, on a machine that has other work too.
 _PATIENCE = 3.0
@@ -85,25 +86,27 @@ def seconds_of_another(lab: Range) -> float:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _open_secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def open_secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A descriptor that this process's children inherit, open before the module's engine starts."""
     path = tmp_path_factory.mktemp("secret") / "secret-of-the-host"
     path.write_text("secret")
     fd = os.open(path, os.O_RDONLY)
     os.set_inheritable(fd, True)
-    yield fd
+    yield
     os.close(fd)
 
 
-def test_a_worker_holds_only_the_named_descriptors(lab: Range, _open_secret: int) -> None:
+def test_a_worker_holds_only_the_named_descriptors(lab: Range) -> None:
     """At every level, so the control is a process that inherits what it is given."""
     found = lab.attack("descriptors").value
     low = {fd: kind.partition(":")[0] for fd, kind in found.items() if int(fd) < 1000}
     high = sorted(kind.partition(":")[0] for fd, kind in found.items() if int(fd) >= 1000)
     assert low == {"0": "/dev/null", "1": "pipe", "2": "pipe"}
     assert high == ["pipe", "socket"]
-    listing = "import os; print([os.path.basename(os.readlink(f'/proc/self/fd/{fd}')) for fd in range(3, 100) " \
+    listing = (
+        "import os; print([os.path.basename(os.readlink(f'/proc/self/fd/{fd}')) for fd in range(3, 100) "
         "if os.path.exists(f'/proc/self/fd/{fd}')])"
+    )
     inheriting = subprocess.run(
         [sys.executable, "-c", listing], close_fds=False, capture_output=True, text=True, check=True
     )
@@ -113,7 +116,9 @@ def test_a_worker_holds_only_the_named_descriptors(lab: Range, _open_secret: int
 def test_a_command_holds_only_its_streams(lab: Range) -> None:
     # Sorted, because `ls` has the directory open that it lists.
     if lab.level == "landlock":
-        found = lab.box().command.shell("for fd in 0 1 2 3 4 5 6 7 8 9 1000 1001 1002; do (: <&$fd) 2>/dev/null && echo $fd; done")
+        found = lab.box().command.shell(
+            "for fd in 0 1 2 3 4 5 6 7 8 9 1000 1001 1002; do (: <&$fd) 2>/dev/null && echo $fd; done"
+        )
     else:
         found = lab.box().command.run("/bin/ls", ["/proc/self/fd"])
     assert set(found.stdout.split()) <= {"0", "1", "2", "3"}
@@ -178,8 +183,6 @@ def test_filling_the_way_back_does_not_stop_the_engine(lab: Range, box: LocalSan
 
 
 def box_descriptors(box: LocalSandbox) -> dict[str, str]:
-    import json
-
     found: dict[str, str] = json.loads(box.run("import attacks, json; print(json.dumps(attacks.descriptors()))").stdout)
     return found
 
@@ -202,7 +205,7 @@ _FLOODS = {
 
 
 @pytest.mark.parametrize("code", _FLOODS.values(), ids=_FLOODS)
-def test_a_flood_does_not_keep_others_from_their_answers(lab: Range, code: str) -> None:
+def test_a_flood_does_not_keep_others_from_their_answers(lab: Range, memory_watch: MemoryWatch, code: str) -> None:
     flooding = lab.new_box(timeout=1.0, output=1)
     seconds_of_another(lab)
     with memory_watch() as grown:
@@ -218,8 +221,10 @@ def test_a_flood_does_not_keep_others_from_their_answers(lab: Range, code: str) 
     flooding.delete()
 
 
-def test_a_flood_between_executions_ends_the_worker_or_is_dropped(lab: Range, box: LocalSandbox) -> None:
-    box.run("import attacks, threading; threading.Thread(target=attacks.flood_output, args=(65536,), daemon=True).start()")
+def test_a_flood_between_executions_is_dropped(lab: Range, box: LocalSandbox, memory_watch: MemoryWatch) -> None:
+    box.run(
+        "import attacks, threading; threading.Thread(target=attacks.flood_output, args=(65536,), daemon=True).start()"
+    )
     with memory_watch() as grown:
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
@@ -232,12 +237,14 @@ _RESULTS = {
     "empty lists": ("[", "[],", 9_000_000, "[]]", 4),
     "numbers": ("[", "0,", 14_000_000, "0]", 4),
     "text": ('"', "x", 28_000_000, '"', 4),
-    "many of the largest that are taken": ("[", "0,", 4_000_000, "0]", 60),
+    "many of the largest that are taken": ("[", "0,", 4_000_000, "0]", 20),
 }
 
 
 @pytest.mark.parametrize("result", _RESULTS.values(), ids=_RESULTS)
-def test_large_results_do_not_use_up_the_hosts_memory(lab: Range, box: LocalSandbox, result: tuple[object, ...]) -> None:
+def test_large_results_do_not_use_up_the_hosts_memory(
+    lab: Range, box: LocalSandbox, memory_watch: MemoryWatch, result: tuple[object, ...]
+) -> None:
     """A byte of JSON can take thirty of the memory of who takes it apart."""
     with memory_watch() as grown:
         execution = box.run(f"import attacks; attacks.send_large_results(*{result!r})", check=False)
@@ -245,23 +252,3 @@ def test_large_results_do_not_use_up_the_hosts_memory(lab: Range, box: LocalSand
     del execution
     assert grown() < _MEMORY, f"with {kept} results"
     assert seconds_of_another(lab) < _PATIENCE
-
-
-class memory_watch:
-    """Measures by how many bytes the most memory that this process has held grew meanwhile."""
-
-    def __enter__(self) -> memory_watch:
-        Path("/proc/self/clear_refs").write_text("5")  # let the peak begin anew
-        self._before = _resident("VmRSS")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._peak = _resident("VmHWM")
-
-    def __call__(self) -> int:
-        return self._peak - self._before
-
-
-def _resident(name: str) -> int:
-    text = Path("/proc/self/status").read_text("utf-8")
-    return next(int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith(name))

@@ -56,9 +56,8 @@ def test_what_one_session_gives_a_command_is_not_in_the_memory_of_another(lab: R
     for _ in range(3):
         first.command.run("/bin/true", [argument], env={"TOKEN": secret})
     later = lab.new_box()
-    code = f"import attacks; found = attacks.memory_with({disguised(secret)!r}) + attacks.memory_with({disguised(argument)!r})"
-    later.run(code)
-    assert later.run("found").text == "[]"
+    needles = [disguised(secret), disguised(argument)]
+    assert later.run(f"import attacks; [attacks.memory_with(needle) for needle in {needles}]").text == "[[], []]"
     later.delete()
 
 

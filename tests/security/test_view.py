@@ -7,7 +7,7 @@ import pty
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -183,9 +183,14 @@ def test_everything_but_three_directories_is_read_only(lab: Range) -> None:
 def test_a_mounted_directory_is_read_only_unless_it_is_asked_for(lab: Range, common: Path) -> None:
     (common / "data").write_text("data")
     (common / "data").chmod(0o666)
-    shown = {"files": {"/data": str(common)}}
+    shown: dict[str, Any] = {"files": {"/data": str(common)}}
     assert lab.attack("read", "/data/data", **shown).value == "data"
-    for attack in (("write", "/data/data"), ("create", "/data/new"), ("truncate", "/data/data"), ("remove", "/data/data")):
+    for attack in (
+        ("write", "/data/data"),
+        ("create", "/data/new"),
+        ("truncate", "/data/data"),
+        ("remove", "/data/data"),
+    ):
         assert lab.attack(*attack, **shown).error in {"EROFS", "EACCES"}, attack
         assert lab.control(*attack, without=("landlock",), **shown).error == "EROFS", attack
     assert (common / "data").read_text() == "data"
@@ -197,7 +202,7 @@ def test_a_mounted_directory_is_read_only_unless_it_is_asked_for(lab: Range, com
 def test_making_room_for_a_directory_opens_nothing_else(lab: Range, common: Path, target: str) -> None:
     """Mount points are made in a root of the session's own, which is read-only again afterwards."""
     (common / "data").write_text("data")
-    shown = {"files": {target: str(common)}}
+    shown: dict[str, Any] = {"files": {target: str(common)}}
     assert lab.attack("read", f"{target}/data", **shown).value == "data"
     assert lab.attack("read", f"{target}/data").error == "ENOENT", "another session sees it"
     for path in ("/new", "/home/new", "/var/new", "/var/tmp/new"):
@@ -241,8 +246,8 @@ def test_a_hard_link_cannot_bring_a_file_into_the_workspace(lab: Range) -> None:
 
 def test_a_fifo_among_the_artifacts_does_not_stop_the_engine(lab: Range) -> None:
     box = lab.new_box()
-    code = "import os\nos.makedirs('artifacts', exist_ok=True)\nos.mkfifo('artifacts/f')\nos.symlink('/etc/shadow', 'artifacts/s')"
-    execution = box.run(code)
+    make = "os.makedirs('artifacts', exist_ok=True); os.mkfifo('artifacts/f'); os.symlink('/etc/shadow', 'artifacts/s')"
+    execution = box.run(f"import os; {make}")
     assert [artifact.name for artifact in execution.artifacts] == []
     assert box.run("1 + 1").text == "2"
     box.delete()

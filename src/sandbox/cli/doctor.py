@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli import arguments, terminal
+from sandbox.cli import terminal
+from sandbox.cli.flags import HelpFormatter
 
 if TYPE_CHECKING:
     from sandbox.engine.doctor import Diagnosis, Fact, Level
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
         prog="sandbox doctor",
         description="Show which isolation this machine can give.",
         epilog=_EPILOG,
-        formatter_class=arguments.HelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")

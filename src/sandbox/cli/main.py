@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
@@ -43,12 +44,12 @@ examples:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line. Ends the process."""
     terminal.keep_standard_descriptors()
+    # Until there is code to interrupt. An exception would end up in the middle of some import.
+    signal.signal(signal.SIGINT, lambda _number, _frame: terminal.leave(INTERRUPTED))
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as end:  # argparse, after it has printed a usage error or the help
         code = end.code if isinstance(end.code, int) else USAGE
-    except KeyboardInterrupt:
-        code = INTERRUPTED
     except BrokenPipeError:
         code = READER_GONE
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, a user gets a message and no traceback of ours
@@ -85,6 +86,9 @@ def _failed(error: Exception) -> int:
     if isinstance(error, SandboxError):
         terminal.note(error.message)
         return exit_code_of(error)
+    if isinstance(error, UnicodeEncodeError):
+        terminal.note("an argument is not text in UTF-8")
+        return USAGE
     if isinstance(error, OSError) and error.filename is not None:
         terminal.note(f"{error.filename}: {error.strerror}")
         return USAGE

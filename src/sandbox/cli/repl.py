@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 from typing import TYPE_CHECKING
 
 from sandbox.cli import arguments, cells, terminal
+from sandbox.cli.flags import REPL_COMMANDS, repl_parser
 from sandbox.cli.report import Report, in_plain_words
 from sandbox.cli.session import Session, start_ahead
 from sandbox.errors import SandboxError
@@ -18,32 +18,10 @@ if TYPE_CHECKING:
 
     from sandbox.protocol.messages import ArtifactInfo, CommandFinished, ExecutionFinished, ResultShown
 
-_COMMANDS = """\
-!command      run a line of shell in the sandbox
-%files        list the workspace
-%artifacts    list what was produced: figures, and files below artifacts/
-%help         this list
-Ctrl-C        interrupt what runs, or clear the line; twice ends what does not
-              stop, and its variables with it
-Ctrl-D        leave; so does exit()
-"""
-
-_EPILOG = f"""\
-The session is gone when you leave. Inside:
-{_COMMANDS}
-Where standard input is not a terminal, it is read to its end and run statement
-by statement; the exit code is 1 if one of them failed.
-
-examples:
-  sandbox repl
-  sandbox repl --file sales.csv --artifacts out --memory 4G
-  echo '6 * 7' | sandbox repl
-"""
-
 
 def main(argv: list[str]) -> int:
     """Run the session to its end; return the exit code. Raises SandboxError, OSError."""
-    args = _parser().parse_args(argv)
+    args = repl_parser().parse_args(argv, arguments.Arguments())
     keeper = start_ahead(args.environment or args.packages or None)
     options = arguments.sandbox_options(args)
     files = arguments.files_to_bring(args.file)
@@ -67,19 +45,6 @@ def main(argv: list[str]) -> int:
         return repl.read(Prompt(session), interactive=True)
     finally:
         session.close()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sandbox repl",
-        description="An interactive Python session in a sandbox.",
-        epilog=_EPILOG,
-        formatter_class=arguments.HelpFormatter,
-        allow_abbrev=False,
-    )
-    arguments.add_file_flags(parser)
-    arguments.add_sandbox_flags(parser, None)
-    return parser
 
 
 def _standard_input() -> str:
@@ -228,7 +193,7 @@ class Repl:
             self._write("stdout", f"{terminal.plain(path)}\n")
 
     def _show_help(self) -> None:
-        self._write("stdout", _COMMANDS)
+        self._write("stdout", REPL_COMMANDS)
 
     # --- the terminal ---
 

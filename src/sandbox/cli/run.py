@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import signal
 import time
@@ -17,56 +16,14 @@ if TYPE_CHECKING:
 
     from sandbox.protocol.messages import ExecutionFinished
 
-_TIMEOUT = 30.0
-
-_EPILOG = """\
-Flags come before the script, or before the code's own arguments; after `--`
-nothing is a flag. The code's directory is its workspace: it begins with the
-script and what --file brings, and is gone at the end. What the code writes
-below artifacts/, and the figures that it shows, are kept by --artifacts.
-There is no standard input inside.
-
-exit code:
-  0        the code ran to its end
-  1        it raised an exception, or a limit other than those below stopped it
-  n        it called sys.exit(n) or os._exit(n)
-  2        the command line is wrong
-  3        no sandbox could be started; `sandbox doctor` says why
-  124      it did not end within --timeout
-  128 + n  it died from signal n: 137 if it was killed for its memory, 139 for a
-           crash in native code
-  130      Ctrl-C: it got a KeyboardInterrupt. A second Ctrl-C ends it at once
-  141      nobody reads standard output any more
-
---json prints one line, an object that always has these keys:
-  exit_code, status   ok, error, interrupted, timeout, limit, killed, crashed,
-                      or not_run
-  stdout, stderr      what was printed
-  results             what was displayed: each has data, by MIME type (images
-                      as base64), main, true for the last expression's value,
-                      and chart
-  error               type, message, traceback; or null
-  cause               of a failure: kind, message, limit, seen, remedy; or null
-  artifacts           each has name, path if it was kept, mime, size, sha256
-  files               lists: created, modified, deleted
-  truncated           the streams of which the end was dropped
-  warnings, state, execution_time (seconds),
-  usage               cpu_seconds, peak_memory (bytes)
-  isolation, network, enforced
-
-examples:
-  sandbox run script.py input.txt
-  sandbox run -c 'print(6 * 7)'
-  sandbox run --file sales.csv --artifacts out analysis.py sales.csv
-  sandbox run --with polars --memory 4G --timeout 300 big.py
-  sandbox run --mount ~/data:/data --json -c 'import os; os.listdir("/data")'
-  generate | sandbox run - | head
-"""
-
 
 def main(argv: list[str]) -> int:
     """Run a program; return its exit code. Raises SandboxError, OSError."""
-    args = _parser().parse_args(argv)
+    args = arguments.without_flags(argv)
+    if args is None:
+        from sandbox.cli.flags import run_parser  # noqa: PLC0415 - 5 ms that a run without flags does without
+
+        args = run_parser().parse_args(argv, arguments.Arguments())
     try:
         return _run(args)
     except SandboxError as error:
@@ -79,27 +36,7 @@ def main(argv: list[str]) -> int:
         return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sandbox run",
-        usage="sandbox run [flags] SCRIPT [argument ...]\n       sandbox run [flags] -c CODE [argument ...]\n"
-        "       sandbox run [flags] - [argument ...]",
-        description="Run Python code in a sandbox of its own, with its output as it comes.",
-        epilog=_EPILOG,
-        formatter_class=arguments.HelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("rest", nargs=argparse.REMAINDER, metavar="SCRIPT", help="a script, or - to read it from standard input")
-    add("-c", dest="code", metavar="CODE", help="run this code instead of a script")
-    arguments.add_file_flags(parser)
-    add("--list-files", action="store_true", help="list what it wrote into the workspace, on stderr")
-    add("--json", action="store_true", help="print one JSON object at the end instead")
-    arguments.add_sandbox_flags(parser, _TIMEOUT)
-    return parser
-
-
-def _run(args: argparse.Namespace) -> int:
+def _run(args: arguments.Arguments) -> int:
     begin = time.perf_counter()
     gc.disable()  # there is no garbage yet, only imports, and looking for it takes 4 ms
     what = program.read_program(args.code, args.rest)
@@ -183,7 +120,7 @@ class Run:
 
     # --- after the end ---
 
-    def finish(self, args: argparse.Namespace) -> None:
+    def finish(self, args: arguments.Arguments) -> None:
         """Keep the artifacts, and say what was asked for."""
         artifacts = [artifact for end in self.report.ends for artifact in end.artifacts]
         if args.artifacts is not None:

@@ -18,7 +18,7 @@ from sandbox.engine.output import TextStream
 from sandbox.engine.pipes import Pipe
 from sandbox.engine.worker_events import NotStarted, Refused, decoder
 from sandbox.engine.zygote import Forked, settle
-from sandbox.errors import SandboxError, SandboxStartError, UsageError
+from sandbox.errors import SandboxConnectionError, SandboxError, SandboxStartError, UsageError
 from sandbox.inside.wire import frames
 from sandbox.protocol.messages import (
     CauseInfo,
@@ -101,7 +101,7 @@ class Command:
             "control": theirs.fileno(), "stdin": stdin_end, "stdout": out_end, "stderr": err_end, "cgroups": joins,
             "mounts": [], "worker": cell.worker.pidfd,
         }  # fmt: skip
-        plan = {**cell.plan, "data_bytes": self._options.memory << 20, "mounts": []}
+        plan = {**cell.plan, "data_bytes": self._options.memory << 20}
         try:
             self._process = await cell.zygote.fork_command(plan, named)
         except OSError as error:
@@ -114,6 +114,7 @@ class Command:
             theirs.close()
             for fd in (out_end, err_end, stdin_end, *joins):
                 os.close(fd)
+        cell.commands.add(self._process.pidfd)
         await self._started(control, self._program(cell, launcher), out, err)
         return [Pipe(out, self._writer("stdout")), Pipe(err, self._writer("stderr"))]
 
@@ -155,7 +156,8 @@ class Command:
         self._close_stdin()
 
     def _forget(self) -> None:
-        if self._process is not None:
+        if self._process is not None and self._cell is not None:
+            self._cell.commands.discard(self._process.pidfd)
             os.close(self._process.pidfd)
 
     # --- while it runs ---
@@ -201,19 +203,26 @@ class Command:
         assert self._process is not None
         await self._cell.zygote.signal_group(self._process.number, number)
 
+    async def end(self) -> None:
+        """Kill it, if it runs: its session's worker ends."""
+        if self._process is not None and self._cell is not None:
+            with contextlib.suppress(SandboxConnectionError):  # the zygote is gone, and all of its processes
+                await self.signal(signal.SIGKILL)
+
     def _on_timeout(self) -> None:
         self.stop_for(causes.timeout(self._request.timeout or 0.0))
 
-    def stop_for(self, cause: CauseInfo) -> None:
-        """A limit was hit: terminate, and kill after the grace."""
+    def stop_for(self, cause: CauseInfo, *, at_once: bool = False) -> None:
+        """A limit was hit: terminate, and kill after the grace, or `at_once`."""
         if self._limit_hit is None:
             self._limit_hit = cause
-            self._ending = asyncio.get_running_loop().create_task(self._terminate_then_kill())
+            grace = 0.0 if at_once else _GRACE_SECONDS
+            self._ending = asyncio.get_running_loop().create_task(self._terminate_then_kill(grace))
 
-    async def _terminate_then_kill(self) -> None:
+    async def _terminate_then_kill(self, grace: float) -> None:
         await self.signal(signal.SIGTERM)
         assert self._process is not None
-        await asyncio.wait([self._process.ended], timeout=_GRACE_SECONDS)
+        await asyncio.wait([self._process.ended], timeout=grace)
         await self.signal(signal.SIGKILL)
 
     def _close_stdin(self) -> None:

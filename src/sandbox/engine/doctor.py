@@ -39,6 +39,7 @@ LAYERS = (
     ("proc_view", (NAMESPACES,), "reading the host's /proc"),
     ("own_uid", LEVELS, "being root or another user outside"),
     ("user_namespace", (NAMESPACES,), "owning the namespaces it is in"),
+    ("user_limits", (NAMESPACES,), "using up what is few for a user"),
     ("capabilities", LEVELS, "using administrators' kernel code"),
     ("rlimits", LEVELS, "exceeding its limits, each process"),
     ("no_new_privs", LEVELS, "gaining rights, as with sudo"),

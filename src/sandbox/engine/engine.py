@@ -142,9 +142,11 @@ class Engine:
         return cell
 
     async def _end(self, session: Session) -> None:
-        """End the session's worker, if it has one."""
+        """End the session's worker, if it has one, and its commands, which only a pid namespace would end with it."""
         cell, session.cell = session.cell, None
         if cell is not None:
+            for command in list(session.commands.values()):
+                await command.end()
             await self._launcher.end(cell)
 
     async def _close_session(self, request: m.CloseSession, emit: Emit) -> m.Done:

@@ -30,6 +30,7 @@ _MOST_DIRECTORIES = 4096
 _MOST_FOUND = 20_000
 _MOST_CHANGES = 1000
 _READ_BYTES = 64 * 1024
+_MOST_READS = 16
 # What changes within this time is reported once, so that a program that writes in small pieces is not reported for
 # each. A thousand changes a second at most: hostile code must not fill the memory of a user who is slow to look.
 _TOGETHER_SECONDS = 0.02
@@ -159,7 +160,7 @@ class _Watcher:
                 _libc.inotify_rm_watch(self.fd, number)
 
     def changes(self) -> list[FilesChanged]:
-        """Take the events that are there; each change is reported once."""
+        """Take the events that are there; each change is reported once, and no more than so many."""
         changed: dict[FilesChanged, None] = {}
         self.full = False
         for number, mask, name in self._events():
@@ -169,11 +170,17 @@ class _Watcher:
                 self._paths.pop(number, None)
             elif number in self._paths:
                 path = os.path.normpath(f"{self._paths[number]}/{name}")
-                changed[FilesChanged(printable(path), _kind(mask))] = None
+                self._report(changed, path, _kind(mask))
                 if mask & _ISDIR and self._recursive:
-                    changed.update((FilesChanged(printable(new), "created"), None) for new in self._moved(path, mask))
-        several = list(changed)
-        return [*several[:_MOST_CHANGES], _OVERFLOWED] if self.full or len(several) > _MOST_CHANGES else several
+                    for new in self._moved(path, mask):
+                        self._report(changed, new, "created")
+        return [*changed, _OVERFLOWED] if self.full else list(changed)
+
+    def _report(self, changed: dict[FilesChanged, None], path: str, kind: str) -> None:
+        if len(changed) < _MOST_CHANGES:
+            changed[FilesChanged(printable(path), kind)] = None
+        else:
+            self.full = True
 
     def _moved(self, path: str, mask: int) -> list[str]:
         """A directory came or went: follow. Return what was put into a new one before it was watched."""
@@ -182,16 +189,18 @@ class _Watcher:
         return self._watch_below([(path, True)])[1:] if mask & (_CREATE | _MOVED_TO) else []
 
     def _events(self) -> Iterator[tuple[int, int, str]]:
-        try:
-            data = os.read(self.fd, _READ_BYTES)
-        except BlockingIOError:
-            return
-        at = 0
-        while at < len(data):
-            number, mask, _, length = _HEADER.unpack_from(data, at)
-            at += _HEADER.size
-            yield number, mask, os.fsdecode(data[at : at + length].rstrip(b"\0"))
-            at += length
+        # As many times as the kernel's queue is long, and not for ever.
+        for _ in range(_MOST_READS):
+            try:
+                data = os.read(self.fd, _READ_BYTES)
+            except BlockingIOError:
+                return
+            at = 0
+            while at < len(data):
+                number, mask, _, length = _HEADER.unpack_from(data, at)
+                at += _HEADER.size
+                yield number, mask, os.fsdecode(data[at : at + length].rstrip(b"\0"))
+                at += length
 
 
 def _kind(mask: int) -> str:

@@ -27,11 +27,12 @@ from sandbox.engine.zygote import IsolationUnavailable, Zygote, ZygoteSpec
 from sandbox.errors import SandboxStartError
 from sandbox.inside import tidy
 from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, NONE
-from sandbox.protocol.messages import EnvironmentSpec, SessionOptions
+from sandbox.protocol.messages import EnvironmentSpec, Output, SessionOptions
 
 _READY_SECONDS = 20.0
 _HOSTNAME = "sandbox"
 _TMP_SHARE = 2
+_UNLIMITED = 1 << 60
 _REMOVE_SECONDS = 10.0
 
 
@@ -47,6 +48,7 @@ class Cell:
     plan: dict[str, Any]
     counted: cgroups.Counters | None = None
     started_at: float = field(default_factory=time.monotonic)
+    commands: set[int] = field(default_factory=set)  # the pidfds of those that run
 
 
 class Launcher:
@@ -192,7 +194,7 @@ class Launcher:
             "tmp_bytes": (options.memory << 20) // _TMP_SHARE,
             "data_bytes": _data_bytes(options),
             "file_bytes": options.disk << 20,
-            "processes": options.processes,
+            "processes": self._own_processes(options, level),
             "hostname": _HOSTNAME,
             "pin_cpus": 0 if level == NONE or self.counts(options) else math.ceil(options.cpus),
         }
@@ -228,9 +230,11 @@ class Launcher:
     async def _ready(self, worker: Worker, level: str) -> None:
         """Wait for the first event. Raises SandboxStartError for any other than Ready."""
         event: object = None
+        printed = ""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_READY_SECONDS):
-                event = await worker.next()
+                while isinstance(event := await worker.next(), Output):
+                    printed += event.text
         if isinstance(event, Ready):
             worker.enforced = event.enforced
             return
@@ -240,7 +244,8 @@ class Launcher:
             text = f"{event.restriction} could not be put in force: {event.message}; {remedy}"
             raise IsolationUnavailable(text, details)
         why = f"it ended with {event.code}" if isinstance(event, Gone) else "it did not answer"
-        raise SandboxStartError(f"a worker could not be started: {why}; the log says:\n{self.run.log_tail()}")
+        text = f"a worker could not be started: {why}; it printed:\n{printed}\nthe log says:\n{self.run.log_tail()}"
+        raise SandboxStartError(text)
 
     async def attach(self, cell: Cell, options: SessionOptions) -> None:
         """Give a worker to a session with these options: what it was launched with stays, the rest is changed.
@@ -253,15 +258,25 @@ class Launcher:
             cell.group.limit(options.memory << 20, options.cpus, options.processes)
         env = dict(options.env) if cell.zygote.spec.level == NAMESPACES else self.variables(cell)
         if env or _inside(before) != _inside(options):
-            await cell.worker.tell(
-                {
-                    "do": "attach",
-                    "env": env,
-                    "data_bytes": _data_bytes(options),
-                    "file_bytes": options.disk << 20,
-                    "processes": options.processes,
-                }
-            )
+            await cell.worker.tell({"do": "attach", "env": env, **self._own_limits(options, cell)})
+
+    def _own_limits(self, options: SessionOptions, cell: Cell) -> dict[str, int]:
+        """What a worker is to limit itself to, unless that was switched off."""
+        if "rlimits" in options.without:
+            return dict.fromkeys(("data_bytes", "file_bytes", "processes"), _UNLIMITED)
+        return {
+            "data_bytes": _data_bytes(options),
+            "file_bytes": options.disk << 20,
+            "processes": self._own_processes(options, cell.zygote.spec.level),
+        }
+
+    def _own_processes(self, options: SessionOptions, level: str) -> int:
+        """The kernel counts the processes of a user in a user namespace.
+
+        Where a sandbox has neither of its own, those of all others count too: one would use up what another may
+        have, and a busy desktop everybody's. There the engine's watch counts.
+        """
+        return options.processes if level == NAMESPACES or self.ids.range is not None else _UNLIMITED
 
     def variables(self, cell: Cell) -> dict[str, str]:
         """The environment of everything that runs in a sandbox."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 
 from sandbox.engine.launcher import Cell
 from sandbox.engine.session import Session
 
 _MB = 1e6
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_RESIDENT = (b"RssAnon:", b"RssShmem:")
+_PROPORTIONAL = (b"Pss_Anon:", b"Pss_Shmem:")
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -52,12 +55,17 @@ def session_start(cell: Cell | None, now: float) -> float:
 
 
 def used(cell: Cell | None) -> tuple[float, int, int]:
-    """Cpu seconds, bytes of memory and processes of a worker with everything that it started."""
+    """Cpu seconds, bytes of memory and processes of a worker and its commands, with everything that they started."""
     if cell is None:
         return 0.0, 0, 0
     if cell.group is not None:
         return cell.group.cpu_seconds(), cell.group.memory(), cell.group.processes()
-    return _of_tree(host_pid(cell.worker.pidfd))
+    return _sum(processes_of(cell))
+
+
+def _roots(cell: Cell) -> list[int]:
+    """Pids of the worker and of its commands, which are children of the zygote and not of the worker."""
+    return [pid for pidfd in (cell.worker.pidfd, *cell.commands) if (pid := host_pid(pidfd))]
 
 
 def host_pid(pidfd: int) -> int:
@@ -69,24 +77,48 @@ def host_pid(pidfd: int) -> int:
     return 0
 
 
-def _of_tree(root: int) -> tuple[float, int, int]:
-    """Without a control group: add up the process and all its descendants. Shared memory counts once for each."""
+def _sum(pids: list[int]) -> tuple[float, int, int]:
+    """Without a control group: add up processes. Shared memory counts once for each."""
     cpu, memory, count = 0.0, 0, 0
-    waiting = [root] if root else []
-    while waiting:
-        pid = waiting.pop()
+    for pid in pids:
         try:
             with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
                 fields = file.read().rpartition(")")[2].split()
-            with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-                size = file.read().split()
-            waiting += _children(pid)
+            size = _sizes(f"/proc/{pid}/status", _RESIDENT)
         except (OSError, IndexError):
             continue  # it ended
         cpu += sum(int(value) for value in fields[11:15]) / _TICK
-        memory += max(0, int(size[1]) - int(size[2])) * _PAGE
+        memory += size
         count += int(fields[17])
     return cpu, memory, count
+
+
+def shared_out(cell: Cell) -> int:
+    """Without a control group: bytes of memory, each page that processes share counted for a part of it in each."""
+    memory = 0
+    for pid in processes_of(cell):
+        with contextlib.suppress(OSError):  # it ended
+            memory += _sizes(f"/proc/{pid}/smaps_rollup", _PROPORTIONAL)
+    return memory
+
+
+def processes_of(cell: Cell) -> list[int]:
+    """Pids on the host of everything that runs in a sandbox and has not lost its parent."""
+    return list(_with_descendants(_roots(cell)))
+
+
+def _with_descendants(waiting: list[int]) -> Iterator[int]:
+    while waiting:
+        pid = waiting.pop()
+        yield pid
+        with contextlib.suppress(OSError):  # it ended
+            waiting += _children(pid)
+
+
+def _sizes(path: str, names: tuple[bytes, ...]) -> int:
+    """Add up the lines of a file in /proc that begin with `names`, in bytes. Files' pages are not among them."""
+    with open(path, "rb") as file:
+        return sum(int(line.split()[1]) << 10 for line in file if line.startswith(names))
 
 
 def _children(pid: int) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.execution import Execution, Outcome
 from sandbox.engine.launcher import Cell
+from sandbox.engine.scan import EMPTY
 from sandbox.engine.worker_events import Completed, DoneInside
 from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxClosedError
@@ -61,8 +62,7 @@ class Session:
         self.commands: dict[int, Any] = {}
         self.running: Execution | None = None
         self.variables_lost = ""  # why, until an execution has told its caller
-        self.disk_before = 0
-        self.files_before = 0
+        self.scan_before = EMPTY
         self._time = 0.0
         self._hits = 0
         self._compiled = 0
@@ -87,14 +87,22 @@ class Session:
         """Its worker is gone, in the middle of nothing: between executions."""
         if self.state == "ready":
             self.step("lose")
-            self.variables_lost = "the worker died between executions"
+            gone = self.cell.worker.gone if self.cell is not None else None
+            self.variables_lost = (gone and gone.why) or "the worker died between executions"
+
+    @property
+    def busy(self) -> bool:
+        """Whether an execution or a command is under way."""
+        return self.running is not None or bool(self.commands)
 
     def stop_for(self, cause: CauseInfo, *, at_once: bool = False) -> None:
-        """A limit was hit: stop what runs."""
+        """A limit was hit: stop what runs. What an earlier execution left running ends with the worker only."""
+        if not self.busy and self.cell is not None:
+            self.cell.worker.kill(cause.message)
         if self.running is not None:
             self.running.stop_for(cause, at_once=at_once)
         for command in list(self.commands.values()):
-            command.stop_for(cause)
+            command.stop_for(cause, at_once=at_once)
 
     async def clear_cache(self) -> None:
         """Forget compiled code, in the worker too."""
@@ -106,8 +114,7 @@ class Session:
         """Run code in `cell`, whose turn the caller holds; emit what it prints and shows; return how it ended."""
         self.executions += 1
         self.step("run")
-        before = cell.workspace.last
-        self.disk_before, self.files_before = before.bytes, len(before.files)
+        self.scan_before = cell.workspace.last
         execution = self.running = Execution(self.executions, request, self.options, cell, self.artifacts, emit)
         execution.lost_before, self.variables_lost = self.variables_lost, ""
         try:

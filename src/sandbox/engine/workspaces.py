@@ -52,11 +52,6 @@ class Workspace:
         if self.owner:
             os.chown(self.tmp, *self.owner)
 
-    def free(self) -> int:
-        """Bytes that are free on the disk where it lies."""
-        disk = os.fstatvfs(self.fd)
-        return disk.f_bfree * disk.f_frsize
-
     async def look(self) -> Scan:
         """See what is there now, without making it the point of comparison."""
         if len(self.last.files) < _MANY:

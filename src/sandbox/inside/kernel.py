@@ -7,7 +7,6 @@ touches has to be copied first, and running Python code touches much.
 
 import ctypes
 import os
-import platform
 import struct
 from collections.abc import Callable
 from functools import partial
@@ -40,7 +39,7 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 PR_SET_NAME = 15
 SECCOMP_MODE_FILTER = 2
 
-_MACHINE = platform.machine()
+_MACHINE = os.uname().machine
 # Calls older than 2019 have other numbers on each architecture; those from 424 on are the same on all.
 _OLD = {
     "x86_64": "write 1 close 3 rt_sigprocmask 14 ioctl 16 socket 41 chdir 80 setsid 112 setgroups 116 setresuid 117 "

@@ -58,6 +58,21 @@ class Transport(Protocol):
         """Carry a request whose answer nobody waits for."""
 
 
+class Feed:
+    """An answer, taken event by event."""
+
+    def __init__(self, events: Generator[m.AnyEvent]) -> None:
+        self._events = events
+
+    def next(self) -> m.AnyEvent | None:
+        """Return the next event, or None after the last one."""
+        return next(self._events, None)
+
+    def close(self) -> None:
+        """Cancel the request, if it is not answered yet."""
+        self._events.close()
+
+
 def notify(callback: Callable[[Any], Any] | None, value: object) -> None:
     """Call a user's callback."""
     if callback is not None:

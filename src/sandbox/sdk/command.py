@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
 from typing import Any
 
-from sandbox.errors import ProtocolError, SandboxCommandError, SandboxTimeoutError
+from sandbox.errors import ProtocolError, SandboxCommandError, SandboxError, SandboxTimeoutError, UsageError
+from sandbox.options import checked_env
 from sandbox.protocol import messages as m
 from sandbox.sdk.connection import Connection
 from sandbox.sdk.execution import CommandExecution
-from sandbox.sdk.transport import notify
+from sandbox.sdk.transport import Feed, notify
 
 Callback = Callable[[str], Any]
 
@@ -21,6 +21,8 @@ class Command:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # A program runs on when nobody keeps its handle, and would be ended with its request.
+        self._running: set[CommandHandle] = set()
 
     async def run(  # noqa: PLR0913
         self,
@@ -40,9 +42,12 @@ class Command:
         and SandboxCommandError for an exit code other than 0 if `check`.
         """
         handle = await self.start(program, args, cwd=cwd, env=env, timeout=timeout, stdin=False)
-        async with aclosing(handle.stream()) as outputs:
-            async for output in outputs:
+        try:
+            async for output in handle.stream():
                 await notify(on_stdout if output.stream == "stdout" else on_stderr, output.text)
+        except BaseException:
+            await handle._abandon()
+            raise
         return _checked(handle.execution, timeout, check=check)
 
     async def shell(
@@ -79,43 +84,66 @@ class Command:
         stdin: bool = True,
     ) -> CommandHandle:
         """Start a program and return a handle on it. It ends with the session's worker at the latest."""
-        argv = (program, *args) if isinstance(program, str) else (*program, *args)
-        request = m.StartCommand(self._connection.session, argv, cwd, env or {}, timeout, stdin)
-        handle = CommandHandle(self._connection, request)
+        argv = _checked_argv(program, args)
+        _checked_timeout(timeout)
+        request = m.StartCommand(self._connection.session, argv, cwd, checked_env(env or {}), timeout, stdin)
+        handle = CommandHandle(self._connection, request, self._running)
         await handle.begin()
         return handle
 
 
 class CommandHandle:
-    """A program that runs in the background."""
+    """A program that runs in the background. `execution` has what it has printed so far, and how it ended."""
 
-    def __init__(self, connection: Connection, request: m.StartCommand) -> None:
+    def __init__(self, connection: Connection, request: m.StartCommand, running: set[CommandHandle]) -> None:
         self._connection = connection
-        self._events = connection.stream(request)
-        self.execution = CommandExecution(argv=request.argv)
+        self._feed = Feed(connection.stream(request))
+        self._running = running
         self._timeout = request.timeout
+        self.execution = CommandExecution(argv=request.argv)
         self.command = 0
 
     async def begin(self) -> None:
         """Wait until it runs; called by `start`."""
-        async for event in self._events:
-            if isinstance(event, m.CommandStarted):
-                self.command = event.command
-                return
-        raise ProtocolError("a command's answer began without its start")
+        try:
+            event = await self._feed.next()
+        except BaseException:
+            await self._abandon()
+            raise
+        if not isinstance(event, m.CommandStarted):
+            await self._abandon()
+            raise ProtocolError("a command's answer began without its start")
+        self.command = event.command
+        self._running.add(self)
 
     async def stream(self) -> AsyncGenerator[m.Output]:
         """Yield what it prints until it ends."""
-        async for event in self._events:
-            self.execution.add(event)
+        while (event := await self._next()) is not None:
             if isinstance(event, m.Output):
                 yield event
 
     async def wait(self, *, check: bool = False) -> CommandExecution:
-        """Wait for its end. Raises as `Command.run`."""
-        async for event in self._events:
-            self.execution.add(event)
+        """Wait for its end. Raises as `Command.run`. Being cancelled ends the wait and not the program."""
+        while await self._next() is not None:
+            pass
         return _checked(self.execution, self._timeout, check=check)
+
+    async def _next(self) -> m.AnyEvent | None:
+        try:
+            event = await self._feed.next()
+        except SandboxError:
+            self._running.discard(self)
+            raise
+        if event is None:
+            self._running.discard(self)
+        else:
+            self.execution.add(event)
+        return event
+
+    async def _abandon(self) -> None:
+        """End it, if it runs: nobody waits for it."""
+        self._running.discard(self)
+        await self._feed.close()
 
     async def write(self, data: bytes | str) -> None:
         """Write to its standard input."""
@@ -142,6 +170,23 @@ class CommandHandle:
         await self._connection.ask(m.WriteStdin(self._connection.session, self.command, data, close), m.Done)
 
 
+def _checked_argv(program: str | Sequence[str], args: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(args, str):
+        raise UsageError(f"args is {args!r}: it must be a list, such as [{args!r}]; shell() takes a line of shell")
+    argv = (program, *args) if isinstance(program, str) else (*program, *args)
+    for arg in argv:
+        if not isinstance(arg, str) or "\0" in arg:
+            raise UsageError(f"a command has the argument {arg!r}, which is not a text without NUL")
+    if not argv or not argv[0]:
+        raise UsageError("a command needs at least the program's name")
+    return argv
+
+
+def _checked_timeout(timeout: float | None) -> None:
+    if timeout is not None and not timeout > 0:
+        raise UsageError(f"timeout={timeout!r} is not a number of seconds above 0, or None for no limit")
+
+
 def _checked(execution: CommandExecution, timeout: float | None, *, check: bool) -> CommandExecution:
     if execution.cause == "timeout":
         error = SandboxTimeoutError(f"{execution.argv[0]} did not end in {timeout:g} s", {"timeout": timeout})
@@ -149,6 +194,8 @@ def _checked(execution: CommandExecution, timeout: float | None, *, check: bool)
         raise error
     if check and execution.exit_code != 0:
         text = f"{execution.argv[0]} ended with {execution.exit_code}: {execution.stderr.strip()[-1000:]}"
+        if execution.cause is not None:
+            text = f"{text} [{execution.cause}: {execution.cause.message}; {execution.cause.remedy}]"
         failure = SandboxCommandError(text, {"exit_code": execution.exit_code})
         failure.execution = execution
         raise failure

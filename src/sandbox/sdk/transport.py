@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from sandbox.engine.thread import EngineThread
+    from sandbox.protocol.messages import AnyEvent
 
 
 class Transport(Protocol):
@@ -72,6 +73,36 @@ class InProcess:
         finally:
             if not last:
                 call.cancel()
+
+
+class Feed:
+    """An answer, taken event by event. A reader that is cancelled loses nothing, and the request goes on."""
+
+    def __init__(self, events: AsyncGenerator[AnyEvent]) -> None:
+        self._events = events
+        self._next: asyncio.Future[AnyEvent | None] | None = None
+        self._reading: asyncio.Lock | None = None
+
+    async def next(self) -> AnyEvent | None:
+        """Return the next event, or None after the last one. Of several readers, one gets it."""
+        import asyncio  # noqa: PLC0415 - 40 ms that importing the package does without
+
+        self._reading = self._reading or asyncio.Lock()
+        async with self._reading:
+            if self._next is None:
+                self._next = asyncio.ensure_future(anext(self._events, None))
+            event = await asyncio.shield(self._next)
+            self._next = None
+            return event
+
+    async def close(self) -> None:
+        """Cancel the request, if it is not answered yet."""
+        import asyncio  # noqa: PLC0415 - as above
+
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.wait([self._next])
+        await self._events.aclose()
 
 
 async def notify(callback: Callable[[Any], Any] | None, value: object) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
 from typing import Any
 
-from sandbox.errors import ProtocolError, SandboxCommandError, SandboxTimeoutError
+from sandbox.errors import ProtocolError, SandboxCommandError, SandboxError, SandboxTimeoutError, UsageError
+from sandbox.options import checked_env
 from sandbox.protocol import messages as m
-from sandbox.sdk.blocking import notify
+from sandbox.sdk.blocking import Feed, notify
 from sandbox.sync.connection import Connection
 from sandbox.sync.execution import CommandExecution
 
@@ -22,8 +22,10 @@ class Command:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # A program runs on when nobody keeps its handle, and would be ended with its request.
+        self._running: set[CommandHandle] = set()
 
-    def run(
+    def run(  # noqa: PLR0913
         self,
         program: str | Sequence[str],
         args: Sequence[str] = (),
@@ -41,9 +43,12 @@ class Command:
         and SandboxCommandError for an exit code other than 0 if `check`.
         """
         handle = self.start(program, args, cwd=cwd, env=env, timeout=timeout, stdin=False)
-        with closing(handle.stream()) as outputs:
-            for output in outputs:
+        try:
+            for output in handle.stream():
                 notify(on_stdout if output.stream == "stdout" else on_stderr, output.text)
+        except BaseException:
+            handle._abandon()
+            raise
         return _checked(handle.execution, timeout, check=check)
 
     def shell(
@@ -80,43 +85,66 @@ class Command:
         stdin: bool = True,
     ) -> CommandHandle:
         """Start a program and return a handle on it. It ends with the session's worker at the latest."""
-        argv = (program, *args) if isinstance(program, str) else (*program, *args)
-        request = m.StartCommand(self._connection.session, argv, cwd, env or {}, timeout, stdin)
-        handle = CommandHandle(self._connection, request)
+        argv = _checked_argv(program, args)
+        _checked_timeout(timeout)
+        request = m.StartCommand(self._connection.session, argv, cwd, checked_env(env or {}), timeout, stdin)
+        handle = CommandHandle(self._connection, request, self._running)
         handle.begin()
         return handle
 
 
 class CommandHandle:
-    """A program that runs in the background."""
+    """A program that runs in the background. `execution` has what it has printed so far, and how it ended."""
 
-    def __init__(self, connection: Connection, request: m.StartCommand) -> None:
+    def __init__(self, connection: Connection, request: m.StartCommand, running: set[CommandHandle]) -> None:
         self._connection = connection
-        self._events = connection.stream(request)
-        self.execution = CommandExecution(argv=request.argv)
+        self._feed = Feed(connection.stream(request))
+        self._running = running
         self._timeout = request.timeout
+        self.execution = CommandExecution(argv=request.argv)
         self.command = 0
 
     def begin(self) -> None:
         """Wait until it runs; called by `start`."""
-        for event in self._events:
-            if isinstance(event, m.CommandStarted):
-                self.command = event.command
-                return
-        raise ProtocolError("a command's answer began without its start")
+        try:
+            event = self._feed.next()
+        except BaseException:
+            self._abandon()
+            raise
+        if not isinstance(event, m.CommandStarted):
+            self._abandon()
+            raise ProtocolError("a command's answer began without its start")
+        self.command = event.command
+        self._running.add(self)
 
     def stream(self) -> Generator[m.Output]:
         """Yield what it prints until it ends."""
-        for event in self._events:
-            self.execution.add(event)
+        while (event := self._next()) is not None:
             if isinstance(event, m.Output):
                 yield event
 
     def wait(self, *, check: bool = False) -> CommandExecution:
-        """Wait for its end. Raises as `Command.run`."""
-        for event in self._events:
-            self.execution.add(event)
+        """Wait for its end. Raises as `Command.run`. Being cancelled ends the wait and not the program."""
+        while self._next() is not None:
+            pass
         return _checked(self.execution, self._timeout, check=check)
+
+    def _next(self) -> m.AnyEvent | None:
+        try:
+            event = self._feed.next()
+        except SandboxError:
+            self._running.discard(self)
+            raise
+        if event is None:
+            self._running.discard(self)
+        else:
+            self.execution.add(event)
+        return event
+
+    def _abandon(self) -> None:
+        """End it, if it runs: nobody waits for it."""
+        self._running.discard(self)
+        self._feed.close()
 
     def write(self, data: bytes | str) -> None:
         """Write to its standard input."""
@@ -143,6 +171,23 @@ class CommandHandle:
         self._connection.ask(m.WriteStdin(self._connection.session, self.command, data, close), m.Done)
 
 
+def _checked_argv(program: str | Sequence[str], args: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(args, str):
+        raise UsageError(f"args is {args!r}: it must be a list, such as [{args!r}]; shell() takes a line of shell")
+    argv = (program, *args) if isinstance(program, str) else (*program, *args)
+    for arg in argv:
+        if not isinstance(arg, str) or "\0" in arg:
+            raise UsageError(f"a command has the argument {arg!r}, which is not a text without NUL")
+    if not argv or not argv[0]:
+        raise UsageError("a command needs at least the program's name")
+    return argv
+
+
+def _checked_timeout(timeout: float | None) -> None:
+    if timeout is not None and not timeout > 0:
+        raise UsageError(f"timeout={timeout!r} is not a number of seconds above 0, or None for no limit")
+
+
 def _checked(execution: CommandExecution, timeout: float | None, *, check: bool) -> CommandExecution:
     if execution.cause == "timeout":
         error = SandboxTimeoutError(f"{execution.argv[0]} did not end in {timeout:g} s", {"timeout": timeout})
@@ -150,6 +195,8 @@ def _checked(execution: CommandExecution, timeout: float | None, *, check: bool)
         raise error
     if check and execution.exit_code != 0:
         text = f"{execution.argv[0]} ended with {execution.exit_code}: {execution.stderr.strip()[-1000:]}"
+        if execution.cause is not None:
+            text = f"{text} [{execution.cause}: {execution.cause.message}; {execution.cause.remedy}]"
         failure = SandboxCommandError(text, {"exit_code": execution.exit_code})
         failure.execution = execution
         raise failure

@@ -26,6 +26,7 @@ from . import (
     proc_view,
     rlimits,
     seccomp,
+    user_limits,
     user_namespace,
     uts_namespace,
 )
@@ -43,6 +44,7 @@ STEPS: "tuple[ModuleType, ...]" = (
     proc_view,  # before the last user namespace, which does not own the pid namespace
     identity,  # here root's rights on the host end
     user_namespace,
+    user_limits,  # takes a right that ends next
     capabilities,  # here the rights inside end
     rlimits,
     no_new_privs,  # both of the next need it
@@ -53,7 +55,7 @@ STEPS: "tuple[ModuleType, ...]" = (
 _SHARED = frozenset(
     {
         ipc_namespace, uts_namespace, network_namespace, private_tmp, private_dev, proc_view, capabilities,
-        no_new_privs, landlock, seccomp,
+        no_new_privs, landlock, seccomp, user_limits,
     }
 )  # fmt: skip
 _MOST_KEPT = 64

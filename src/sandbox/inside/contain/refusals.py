@@ -193,7 +193,7 @@ EVERYWHERE: tuple[Refusal, ...] = (
     Refusal(
         "protocols",
         ("socket",),
-        because="asking for SCTP, DCCP, L2TP, UDP-Lite or SMC loads them into the kernel: rarely used, often vulnerable",
+        because="asking for SCTP, DCCP, L2TP, UDP-Lite or SMC loads them into the kernel: rarely used, often broken",
         breaks="these protocols; TCP, UDP, MPTCP and ICMP work",
         proof=proof("test_a_worker_cannot_load_rare_protocols"),
         error=errno.EPROTONOSUPPORT,
@@ -212,7 +212,7 @@ EVERYWHERE: tuple[Refusal, ...] = (
     Refusal(
         "line_disciplines",
         ("ioctl",),
-        because="a worker has terminals of its own, and TIOCSETD would load a rarely used driver into the kernel for one",
+        because="TIOCSETD loads a rarely used driver into the kernel, for a terminal of the worker's own",
         breaks="slip, ppp and other serial line protocols",
         proof=proof("test_a_worker_cannot_load_a_line_discipline"),
         stage=WORKER,

@@ -90,7 +90,7 @@ WITHOUT_NAMESPACES: tuple[Refusal, ...] = (
     Refusal(
         "file_flags",
         ("ioctl",),
-        because="Landlock does not cover a file's flags, and reading a file is enough to set them or to seal it for ever",
+        because="Landlock does not cover a file's flags: who may read it may set them, or seal it for ever",
         breaks="chattr, fs-verity",
         proof=proof("test_a_landlock_worker_cannot_change_file_flags"),
         error=errno.ENOTSUP,
@@ -100,7 +100,7 @@ WITHOUT_NAMESPACES: tuple[Refusal, ...] = (
     ),
     Refusal(
         "watches",
-        ("inotify_add_watch",),
+        ("inotify_add_watch", "inotify_init", "inotify_init1"),
         because="Landlock does not cover watching: the names of all files that other programs use could be learned",
         breaks="watching files: reloading servers, tail -f (which then polls)",
         proof=proof("test_a_landlock_worker_cannot_watch_directories"),

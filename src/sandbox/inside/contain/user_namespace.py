@@ -22,12 +22,14 @@ def calls(plan: Plan, fds: Descriptors) -> list[Call]:
     ids = f"{INSIDE_UID} {own} 1"
     # setgroups can only be denied before the group map is written, and must be for an unprivileged writer.
     files = {"setgroups": "deny", "uid_map": ids, "gid_map": ids}
-    return [kernel.unshare(kernel.CLONE_NEWUSER), *(call for item in files.items() for call in _write(*item))]
+    written = [call for name, text in files.items() for call in write_file(f"/proc/self/{name}", text)]
+    return [kernel.unshare(kernel.CLONE_NEWUSER), *written]
 
 
-def _write(name: str, text: str) -> list[Call]:
+def write_file(path: str, text: str) -> list[Call]:
+    """Write `text` to a file of /proc."""
     return [
-        kernel.open_path(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC),
+        kernel.open_path(path, os.O_WRONLY | os.O_CLOEXEC),
         kernel.write(FREE, text.encode()),
         kernel.close(FREE),
     ]

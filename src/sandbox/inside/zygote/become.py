@@ -43,6 +43,8 @@ def _settle(plan: Plan) -> list[Call]:
         signals.unblock(),
         kernel.prepare("chdir", os.fsencode(plan.home)),
     ]
+    if plan.level == NAMESPACES and "private_tmp" in plan.without:
+        return calls  # another worker may have made the directory
     if plan.level == NAMESPACES:
         # matplotlib remembers from the zygote that this directory is there; its /tmp was another one.
         return [*calls, kernel.prepare("mkdirat", kernel.AT_FDCWD, os.environb[b"MPLCONFIGDIR"], 0o700)]

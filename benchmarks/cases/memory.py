@@ -1,0 +1,75 @@
+"""What a sandbox keeps in memory, idle after the imports, and after a first use of pandas."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from statistics import mean
+
+import psutil
+
+from benchmarks import peers, proc
+from benchmarks.figures import Figure, Goal, Rounds, compare
+from benchmarks.ours import IMPORTS, running_engine, sandbox, worker_pid
+from benchmarks.peers.ipykernel import ipykernel
+from benchmarks.peers.surroundings import surroundings
+from benchmarks.settings import Settings
+from sandbox import LocalSandbox
+from sandbox.engine.thread import EngineThread
+
+USE = """
+import gc, pandas
+frame = pandas.DataFrame({"group": list("abcd") * 250, "value": range(1000)})
+totals = frame.groupby("group").value.sum()
+described = frame.describe()
+gc.collect()
+"""
+_PEERS = 3
+_MB = 1e6
+
+
+async def measure(settings: Settings) -> list[Figure]:
+    count = settings.size(100, 20)
+    async with running_engine(parked=0) as engine, contextlib.AsyncExitStack() as stack:
+        boxes = [await stack.enter_async_context(sandbox(engine)) for _ in range(count)]
+        idle = await _after(IMPORTS, engine, boxes)
+        total = _all_processes() / count
+        used = await _after(USE, engine, boxes)
+    peer_idle, peer_used = await _peer(settings)
+    name = "ipykernel after the same"
+    note = f"PSS, mean of {count} alive at once; {_PEERS} of the peer"
+    all_note = f"the {count} workers, zygote and keeper together, for each"
+    idle_goals, used_goals = (Goal("ours", "<=", 4 * _MB),), (Goal("ours", "<=", 7 * _MB),)
+    return [
+        compare("memory, idle after the imports", idle, name, peer_idle, unit="bytes", goals=idle_goals, note=note),
+        compare(
+            "memory, after a first use of pandas", used, name, peer_used, unit="bytes", goals=used_goals, note=note
+        ),
+        compare("memory, idle, everything counted", [[total]], name, peer_idle, unit="bytes", note=all_note),
+    ]
+
+
+async def _after(code: str, engine: EngineThread, boxes: list[LocalSandbox]) -> Rounds:
+    """Run `code` in all of them; return the mean when all have."""
+    for box in boxes:
+        await box.run(code)
+    return [[mean(proc.pss(worker_pid(engine, box)) for box in boxes)]]
+
+
+def _all_processes() -> float:
+    """Everything that this process has started."""
+    return sum(proc.pss(process.pid) for process in psutil.Process().children(recursive=True))
+
+
+async def _peer(settings: Settings) -> tuple[Rounds | None, Rounds | None]:
+    """The mean of a few at once, so that libraries which they share count in parts, as ours do."""
+    if not settings.peers or not peers.present("ipykernel"):
+        return None, None
+    found = []
+    async with contextlib.AsyncExitStack() as stack:
+        variables = stack.enter_context(surroundings())
+        processes = [await stack.enter_async_context(ipykernel(variables)) for _ in range(_PEERS)]
+        for code in (IMPORTS, USE):
+            await asyncio.gather(*(process.first(code) for process in processes))
+            found.append([[mean(proc.pss(process.pid) for process in processes)]])
+    return found[0], found[1]

@@ -1,0 +1,185 @@
+"""The flags of `run` and `repl`, and their help. Apart from `arguments`, since argparse takes 5 ms to import."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from sandbox.cli.arguments import TIMEOUT
+
+_WIDEST = 100
+_UNITS = {"": 1, "M": 1, "MB": 1, "G": 1024, "GB": 1024}
+
+_RUN_EPILOG = """\
+Flags come before the script, or before the code's own arguments; after `--`
+nothing is a flag. The code's directory is its workspace: it begins with the
+script and what --file brings, and is gone at the end. What the code writes
+below artifacts/, and the figures that it shows, are kept by --artifacts.
+There is no standard input inside.
+
+exit code:
+  0        the code ran to its end
+  1        it raised an exception, or a limit other than those below stopped it
+  n        it called sys.exit(n) or os._exit(n)
+  2        the command line is wrong
+  3        no sandbox could be started; `sandbox doctor` says why
+  124      it did not end within --timeout
+  128 + n  it died from signal n: 137 if it was killed for its memory, 139 for a
+           crash in native code
+  130      Ctrl-C: it got a KeyboardInterrupt. A second Ctrl-C ends it at once
+  141      nobody reads standard output any more
+
+--json prints one line, an object that always has these keys:
+  exit_code, status   ok, error, interrupted, timeout, limit, killed, crashed,
+                      or not_run
+  stdout, stderr      what was printed
+  results             what was displayed: each has data, by MIME type (images
+                      as base64), main, true for the last expression's value,
+                      and chart
+  error               type, message, traceback; or null
+  cause               of a failure: kind, message, limit, seen, remedy; or null
+  artifacts           each has name, path if it was kept, mime, size, sha256
+  files               lists: created, modified, deleted
+  truncated           the streams of which the end was dropped
+  warnings, state, execution_time (seconds),
+  usage               cpu_seconds, peak_memory (bytes)
+  isolation, network, enforced
+
+examples:
+  sandbox run script.py input.txt
+  sandbox run -c 'print(6 * 7)'
+  sandbox run --file sales.csv --artifacts out analysis.py sales.csv
+  sandbox run --with polars --memory 4G --timeout 300 big.py
+  sandbox run --mount ~/data:/data --json -c 'import os; os.listdir("/data")'
+  generate | sandbox run - | head
+"""
+
+REPL_COMMANDS = """\
+!command      run a line of shell in the sandbox
+%files        list the workspace
+%artifacts    list what was produced: figures, and files below artifacts/
+%help         this list
+Ctrl-C        interrupt what runs, or clear the line; twice ends what does not
+              stop, and its variables with it
+Ctrl-D        leave; so does exit()
+"""
+
+_REPL_EPILOG = f"""\
+The session is gone when you leave. Inside:
+{REPL_COMMANDS}
+Where standard input is not a terminal, it is read to its end and run statement
+by statement; the exit code is 1 if one of them failed.
+
+examples:
+  sandbox repl
+  sandbox repl --file sales.csv --artifacts out --memory 4G
+  echo '6 * 7' | sandbox repl
+"""
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. The width is given because finding it costs argparse an import of shutil, 5 ms."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26, width=min(_columns(), _WIDEST))
+
+
+def _columns() -> int:
+    try:
+        return int(os.environ.get("COLUMNS", "")) or 80
+    except ValueError:
+        pass
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
+def megabytes(text: str) -> int:
+    """Read "512", "512M" or "2G" as megabytes."""
+    digits = text.rstrip("MGBmgb")
+    unit = _UNITS.get(text[len(digits) :].upper())
+    if not digits.isdecimal() or unit is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 512, 512M or 2G")
+    return int(digits) * unit
+
+
+def seconds(text: str) -> float | None:
+    """Read a number of seconds, or "none" for no limit."""
+    try:
+        return None if text == "none" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, or none") from None
+
+
+def add_file_flags(parser: argparse.ArgumentParser) -> None:
+    """Add how files come and go."""
+    add = parser.add_argument
+    add("--file", action="append", metavar="LOCAL[:INSIDE]", help="copy a file into the workspace")
+    add("--artifacts", metavar="DIR", help="keep what the code produced in this directory")
+    add("--replace", action="store_true", help="let --artifacts replace files that are there already")
+
+
+def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) -> None:
+    """Add what a sandbox may have and do; `timeout` is this command's default."""
+    limits = parser.add_argument_group("limits")
+    add = limits.add_argument
+    add("--memory", type=megabytes, metavar="MB", help="of all its processes together, as 512 or 2G (default: 1024)")
+    add("--cpus", type=float, metavar="N", help="how many cpus' time, as 0.5 or 2 (default: 1)")
+    described = "none" if timeout is None else f"{timeout:g}"
+    add("--timeout", type=seconds, default=timeout, metavar="SECONDS", help=f"or none (default: {described})")
+    add("--processes", type=int, metavar="N", help="processes and threads at once (default: 128)")
+    add("--disk", type=megabytes, metavar="MB", help="of its files (default: 1024)")
+    add(
+        "--output", type=megabytes, metavar="MB", help="of each of stdout and stderr; the rest is dropped (default: 10)"
+    )
+    sandbox = parser.add_argument_group("the sandbox")
+    add = sandbox.add_argument
+    add("--env", action="append", metavar="K=V", help="set an environment variable; again for more")
+    add("--mount", action="append", metavar="HOST:INSIDE[:rw]", help="show a host directory or file")
+    add("--network", choices=("none", "host"), help="none has a loopback of its own (default: none)")
+    add("--isolation", choices=("auto", "namespaces", "landlock", "none"), help="how strong (default: auto)")
+    packages = sandbox.add_mutually_exclusive_group()
+    packages.add_argument(
+        "--environment", metavar="PATH", help="a virtual environment, for its interpreter and packages"
+    )
+    packages.add_argument(
+        "--with", action="append", metavar="PACKAGE", dest="packages",
+        help="an environment with this package, built by uv and kept; again for more",
+    )  # fmt: skip
+    add("-v", "--verbose", action="store_true", help="show the isolation in force and times, on stderr")
+
+
+def run_parser() -> argparse.ArgumentParser:
+    """The flags of `sandbox run`."""
+    parser = argparse.ArgumentParser(
+        prog="sandbox run",
+        usage="sandbox run [flags] SCRIPT [argument ...]\n       sandbox run [flags] -c CODE [argument ...]\n"
+        "       sandbox run [flags] - [argument ...]",
+        description="Run Python code in a sandbox of its own, with its output as it comes.",
+        epilog=_RUN_EPILOG,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("rest", nargs=argparse.REMAINDER, metavar="SCRIPT", help="a script, or - to read it from standard input")
+    add("-c", dest="code", metavar="CODE", help="run this code instead of a script")
+    add_file_flags(parser)
+    add("--list-files", action="store_true", help="list what it wrote into the workspace, on stderr")
+    add("--json", action="store_true", help="print one JSON object at the end instead")
+    add_sandbox_flags(parser, TIMEOUT)
+    return parser
+
+
+def repl_parser() -> argparse.ArgumentParser:
+    """The flags of `sandbox repl`."""
+    parser = argparse.ArgumentParser(
+        prog="sandbox repl",
+        description="An interactive Python session in a sandbox.",
+        epilog=_REPL_EPILOG,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    add_file_flags(parser)
+    add_sandbox_flags(parser, None)
+    return parser

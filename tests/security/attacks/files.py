@@ -1,0 +1,154 @@
+"""Files, directories and devices."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import subprocess
+import sys
+
+from . import name_of
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def read(path: str, most: int = 4096) -> str:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return os.read(fd, most).decode("utf-8", "replace")
+    finally:
+        os.close(fd)
+
+
+def read_all(paths: list[str]) -> dict[str, str]:
+    """Try to read each; return the text or the errno by path."""
+    return {path: _text_or_error(path) for path in paths}
+
+
+def _text_or_error(path: str) -> str:
+    try:
+        return read(path, 64)
+    except OSError as error:
+        return name_of(error)
+
+
+def write(path: str, text: str = "x") -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def create(path: str, text: str = "x") -> str:
+    """Create a file and read it back."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return read(path)
+
+
+def names(path: str) -> list[str]:
+    return sorted(os.listdir(path))
+
+
+def exists(path: str) -> bool:
+    os.lstat(path)
+    return True
+
+
+def read_link(path: str) -> str:
+    return os.readlink(path)
+
+
+def truncate(path: str) -> None:
+    os.truncate(path, 0)
+
+
+def remove(path: str) -> None:
+    os.unlink(path)
+
+
+def rename(source: str, target: str) -> None:
+    os.rename(source, target)
+
+
+def link_to(source: str, target: str) -> str:
+    """Make a hard link to a file and read it through the link."""
+    os.link(source, target)
+    return read(target)
+
+
+def follow_link_to(path: str, link: str = "link") -> str:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(link)
+    os.symlink(path, link)
+    return read(link)
+
+
+def read_by_descriptor_of_parent(path: str) -> str:
+    """Go to the directory, then read by a relative path; and through an O_PATH descriptor."""
+    fd = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY)
+    try:
+        return read(f"/proc/self/fd/{fd}/{os.path.basename(path)}")
+    finally:
+        os.close(fd)
+
+
+def run_program(*argv: str) -> str:
+
+    return subprocess.run(list(argv), capture_output=True, text=True, check=False, timeout=10).stdout
+
+
+def make_device(path: str) -> None:
+    os.mknod(path, 0o600 | 0o020000, os.makedev(1, 1))
+
+
+def is_read_only(path: str) -> bool:
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def devices() -> dict[str, list[int]]:
+    """Major and minor number of every device below /dev, by path."""
+    found = {}
+    for directory, _, files in os.walk("/dev"):
+        for name in files:
+            status = os.lstat(os.path.join(directory, name))
+            if status.st_mode & 0o170000 in {0o020000, 0o060000}:
+                found[os.path.join(directory, name)] = [os.major(status.st_rdev), os.minor(status.st_rdev)]
+    return found
+
+
+def open_terminal() -> str:
+    controller, terminal = os.openpty()
+    try:
+        return os.ttyname(terminal)
+    finally:
+        os.close(controller)
+        os.close(terminal)
+
+
+def mode_after_chmod(path: str, mode: int) -> int:
+    os.chmod(path, mode)
+    return os.stat(path).st_mode & 0o777
+
+
+def watch(path: str) -> bool:
+    """Have the kernel tell the names of what is used below a directory."""
+    fd = _libc.inotify_init1(os.O_CLOEXEC)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "inotify_init1")
+    try:
+        if _libc.inotify_add_watch(fd, os.fsencode(path), 0xFFF) < 0:
+            raise OSError(ctypes.get_errno(), "inotify_add_watch")
+    finally:
+        os.close(fd)
+    return True
+
+
+def interpreter() -> list[str]:
+    return [sys.base_prefix, sys.prefix, sys.executable]
+
+
+def source_of_the_standard_library() -> str:
+    return read(os.__file__)
