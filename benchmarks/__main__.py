@@ -63,9 +63,7 @@ def _measured(name: str, settings: Settings) -> list[Figure] | None:
     print(f"{name}:", flush=True)
     command = [sys.executable, "-m", "benchmarks.one", name, msgspec.json.encode(settings).decode()]
     try:
-        ended = subprocess.run(
-            command, env=_environment(), stdout=subprocess.PIPE, check=False, timeout=_MOST_SECONDS
-        )
+        ended = subprocess.run(command, env=_environment(), stdout=subprocess.PIPE, check=False, timeout=_MOST_SECONDS)
     except subprocess.TimeoutExpired:
         print(f"  {name} took more than {_MOST_SECONDS:g} s and was ended", file=sys.stderr)
         return None

@@ -292,7 +292,8 @@ async def test_a_worker_that_dies_between_executions_is_told_of(any_box: Any) ->
 
 async def test_a_forked_copy_of_the_worker_does_not_answer(any_box: Any) -> None:
     execution = await any_box.run(
-        "import os\npid = os.fork()\nif pid == 0:\n    print('child', flush=True)\nelse:\n    os.waitpid(pid, 0)\n    print('parent')"
+        "import os\npid = os.fork()\nif pid == 0:\n    print('child', flush=True)\n"
+        "else:\n    os.waitpid(pid, 0)\n    print('parent')"
     )
     assert sorted(execution.stdout.split()) == ["child", "parent"]
     assert (await any_box.run("1")).text == "1"
@@ -359,7 +360,8 @@ async def test_files_that_an_execution_changes_are_listed(any_box: Any) -> None:
 
 async def test_files_below_artifacts_become_artifacts(any_box: Any) -> None:
     execution = await any_box.run(
-        "import os\nos.makedirs('artifacts/sub')\nopen('artifacts/sub/t.csv', 'w').write('a,b\\n')\nopen('other', 'w').write('')"
+        "import os\nos.makedirs('artifacts/sub')\n"
+        "open('artifacts/sub/t.csv', 'w').write('a,b\\n')\nopen('other', 'w').write('')"
     )
     (artifact,) = execution.artifacts
     assert (artifact.name, artifact.mime, artifact.size, artifact.execution) == ("sub/t.csv", "text/csv", 4, 1)

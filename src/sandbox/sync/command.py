@@ -25,7 +25,7 @@ class Command:
         # A program runs on when nobody keeps its handle, and would be ended with its request.
         self._running: set[CommandHandle] = set()
 
-    def run(  # noqa: PLR0913
+    def run(
         self,
         program: str | Sequence[str],
         args: Sequence[str] = (),

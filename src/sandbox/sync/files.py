@@ -105,7 +105,7 @@ class Files:
         target = self._place(path, source.name)
         part = os.path.join(os.path.dirname(target), _part_name())
         try:
-            with source.open("rb") as file:  # noqa: ASYNC230 - short reads of a local file
+            with source.open("rb") as file:
                 size = self._copy_in(file, part)
             self._check_whole(part, size, target)
             self.rename(part, target)
