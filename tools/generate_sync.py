@@ -49,7 +49,7 @@ def generate(directory: Path) -> None:
     (directory / "__init__.py").write_text(INIT, "utf-8")
     ruff = Path(sys.executable).with_name("ruff")
     config = ["--config", str(ROOT / "pyproject.toml")]
-    subprocess.run([ruff, "check", "-q", "--fix", "--select", "I,F401,RUF100", *config, directory], check=True)
+    subprocess.run([ruff, "check", "-q", "--fix-only", *config, directory], check=True)
     subprocess.run([ruff, "format", "-q", *config, directory], check=True)
 
 

@@ -350,7 +350,6 @@ async def test_a_program_that_reads_slowly_gets_all_of_its_input(loud: LocalSand
     assert (await handle.wait()).stdout.strip() == "3000000"
 
 
-@pytest.mark.xfail(run=False, reason="engine/commands.py lets the second write take the first one's place")
 async def test_two_writes_at_once_both_get_through(loud: LocalSandbox) -> None:
     handle = await loud.command.start(["/bin/sh", "-c", "sleep 0.2; wc -c"])
     await asyncio.gather(handle.write(b"x" * 1_000_000), handle.write(b"y" * 1_000_000))
@@ -375,7 +374,6 @@ async def test_writing_to_a_program_that_has_stopped_reading_is_an_error(box: Lo
     assert (await handle.wait()).exit_code == -9
 
 
-@pytest.mark.xfail(run=False, reason="engine/commands.py closes the descriptor under the write, and others get it")
 async def test_a_write_that_waits_ends_when_the_program_does(box: LocalSandbox, sleep: str) -> None:
     """Also where something that it has left behind keeps the pipe open and never reads."""
     handle = await box.command.start(["/bin/sh", "-c", f"exec 3<&0; {sleep} & read line; exit 5"])

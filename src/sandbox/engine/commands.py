@@ -50,6 +50,8 @@ class Command:
         self._open = 2
         self._all_read: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stdin = -1
+        self._writing = asyncio.Lock()
+        self._writable: asyncio.Future[None] | None = None
         self._process: Forked | None = None
         self._cell: Cell | None = None
         self._limit_hit: CauseInfo | None = None
@@ -179,23 +181,34 @@ class Command:
         """Write to its standard input, waiting while it does not read. Raises UsageError if that is closed."""
         if self._stdin < 0:
             raise UsageError(f"the standard input of command {self.number} is closed: start it with stdin=True")
-        loop = asyncio.get_running_loop()
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[os.write(self._stdin, view) :]
-            except BlockingIOError:
-                ready: asyncio.Future[None] = loop.create_future()
-                loop.add_writer(self._stdin, settle, ready)
+        # One at a time: a descriptor has one place for who waits for it.
+        async with self._writing:
+            view = memoryview(data)
+            while view:
                 try:
-                    await ready
-                finally:
-                    loop.remove_writer(self._stdin)
-            except BrokenPipeError as error:
+                    view = view[self._write_some(view) :]
+                except BlockingIOError:
+                    await self._until_writable()
+            if close:
                 self._close_stdin()
-                raise SandboxError(f"command {self.number} does not read its standard input any more") from error
-        if close:
+
+    def _write_some(self, view: memoryview) -> int:
+        try:
+            if self._stdin >= 0:
+                return os.write(self._stdin, view)
+        except BrokenPipeError:
             self._close_stdin()
+        raise SandboxError(f"command {self.number} does not read its standard input any more")
+
+    async def _until_writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._writable = loop.create_future()
+        loop.add_writer(self._stdin, settle, self._writable)
+        try:
+            await self._writable
+        finally:
+            if self._stdin >= 0:
+                loop.remove_writer(self._stdin)
 
     async def signal(self, number: int) -> None:
         """Signal its process group."""
@@ -226,9 +239,13 @@ class Command:
         await self.signal(signal.SIGKILL)
 
     def _close_stdin(self) -> None:
+        """Close it, and wake who waits to write. The loop must forget the number, which another file may get next."""
         if self._stdin >= 0:
+            asyncio.get_running_loop().remove_writer(self._stdin)
             os.close(self._stdin)
             self._stdin = -1
+            if self._writable is not None:
+                settle(self._writable)
 
     # --- the end ---
 

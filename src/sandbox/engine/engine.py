@@ -162,11 +162,12 @@ class Engine:
     async def _delete_session(self, request: m.DeleteSession, emit: Emit) -> m.Done:
         session = self._session(request.session)
         await self._close_session(m.CloseSession(request.session), emit)
-        del self._sessions[session.id]
-        self._meters.pop(session.id, None)
-        if session.workspace is not None:
-            await asyncio.to_thread(session.workspace.remove)
-        await asyncio.to_thread(session.artifacts.remove)
+        async with session.turn:  # an execution that the close has ended may still be collecting its files
+            if self._sessions.pop(session.id, None) is not None:
+                self._meters.pop(session.id, None)
+                if session.workspace is not None:
+                    await asyncio.to_thread(session.workspace.remove)
+                await asyncio.to_thread(session.artifacts.remove)
         return m.Done()
 
     # --- executions ---

@@ -166,6 +166,8 @@ class Execution:
                     f"more than {_MOST_RESULTS} results or {_MOST_RESULT_BYTES >> 20} MB: the rest is dropped"
                 )
             return
+        if event.dropped:
+            self._warnings.append(f"a result was shown without {', '.join(event.dropped)}: too large or too deep")
         if figure:
             self._keep_figure(data)
         self._emit(ResultShown(data, main=event.main, chart=event.chart))

@@ -28,6 +28,7 @@ class KeeperProcess:
         self.executable = executable
         self.socket, theirs = seqpacket()
         self._said = os.memfd_create("sandbox-keeper")
+        self._last_words = ""
         command = [executable, "-s", "-S", "-P", "-c", _BOOT, os.path.dirname(sandbox.inside.__file__)]
         with theirs:
             self.process = subprocess.Popen(
@@ -43,13 +44,14 @@ class KeeperProcess:
 
     def said(self) -> str:
         """What it printed before it was told where its log is: why the interpreter does not start, for example."""
-        return os.pread(self._said, _MOST_SAID, 0).decode("utf-8", "replace")
+        return os.pread(self._said, _MOST_SAID, 0).decode("utf-8", "replace") if self._said >= 0 else self._last_words
 
     def close(self) -> None:
         """End it and wait until it has cleaned up."""
         self.socket.close()
         self.process.wait()
         if self._said >= 0:
+            self._last_words = self.said()
             os.close(self._said)
             self._said = -1
 

@@ -77,7 +77,7 @@ class LocalSandbox(PythonSandbox):
 
 
 def _warn_once() -> None:
-    global _warned
+    global _warned  # noqa: PLW0603 - once for each process
     if not _warned:
         _warned = True
         warnings.warn(

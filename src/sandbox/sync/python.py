@@ -17,6 +17,6 @@ class PythonSandbox(Sandbox):
     @classmethod
     def create_local(cls, **options: Any) -> LocalSandbox:
         """Return a sandbox on this machine, for `with` or `await`. Options: see `SandboxOptions`."""
-        from sandbox.sync.local import LocalSandbox
+        from sandbox.sync.local import LocalSandbox  # noqa: PLC0415 - it is a subclass
 
         return LocalSandbox(**options)
