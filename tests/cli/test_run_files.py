@@ -46,6 +46,15 @@ def test_artifacts_are_kept_and_their_paths_printed(cli: Cli, tmp_path: Path) ->
     assert not (tmp_path / "out" / "other.txt").exists()
 
 
+def test_a_figure_that_is_shown_is_an_artifact(cli: Cli, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
+    done = cli("run", "--artifacts", "out", "-c", code)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "sandbox: artifact out/figure-1.png\n"
+    assert (tmp_path / "out" / "figure-1.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_artifacts_that_are_not_kept_are_named(cli: Cli) -> None:
     done = cli("run", "-c", _WRITES)
     assert done.stderr.startswith("sandbox: dropped with the sandbox: ")

@@ -35,6 +35,11 @@ class FrameBuffer:
         self._pending = bytearray()
         self._limit = limit
 
+    @property
+    def partial(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return bool(self._pending)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Add `data`; yield the body of every frame that is now complete. Raises `BadFrame`."""
         self._pending += data
