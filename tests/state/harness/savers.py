@@ -1,0 +1,147 @@
+"""What saves and restores in a worker: the product's Saver, or a deliberately poor one that proves the harness."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import pickle
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Parts(Mapping[str, bytes]):
+    """The parts of a manifest as the harness hands them over: small ones as bytes, large ones in a pack file."""
+
+    def __init__(self, layout: dict[str, Any], payload: bytes, fds: Sequence[int]) -> None:
+        self._small: dict[str, bytes] = {}
+        self.large = {key: one for key, one in layout.items() if one["extents"] is not None}
+        self.fds = tuple(fds)
+        start = 0
+        for key, one in layout.items():
+            if one["extents"] is None:
+                self._small[key] = payload[start : start + one["size"]]
+                start += one["size"]
+
+    def __getitem__(self, key: str) -> bytes:
+        return self._small[key] if key in self._small else self._read(self.large[key])
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._small
+        yield from self.large
+
+    def __len__(self) -> int:
+        return len(self._small) + len(self.large)
+
+    def _read(self, part: dict[str, Any]) -> bytes:
+        data = bytearray(part["size"])
+        for offset, at, length in part["extents"]:
+            data[offset : offset + length] = os.pread(self.fds[0], length, at)
+        return bytes(data)
+
+
+class Saver(Protocol):
+    """The face of what is tested."""
+
+    def begin(self) -> None: ...
+    def save(self, number: int, codes: Iterable[types.CodeType], source: str) -> Any: ...
+    def restore(self, parts: Any) -> Iterable[Any]: ...
+    def check(self, parts: Any) -> Iterable[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    name: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Delta:
+    records: list[tuple[dict[str, Any], list[bytes]]] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+
+
+class StateLost(NameError):
+    """What the control raises for a name that it could not keep."""
+
+
+class Placeholder:
+    """Raises when it is used."""
+
+    def __init__(self, name: str) -> None:
+        object.__setattr__(self, "_Placeholder__name", name)
+
+    def __getattribute__(self, attribute: str) -> Any:
+        name = object.__getattribute__(self, "_Placeholder__name")
+        raise StateLost(f"{name} was lost")
+
+
+def _raise(self: Any, *_: object) -> Any:
+    return self.anything
+
+
+_SPECIAL = "call str repr bool iter len add eq getitem hash next setattr format"
+for _one in _SPECIAL.split():
+    setattr(Placeholder, f"__{_one}__", _raise)
+
+
+class PickleEach:
+    """The control: one pickle for each name, in one part. It loses aliases and ambient state, and says nothing of it."""
+
+    def __init__(self, main: types.ModuleType) -> None:
+        self._main = main
+        self._there = False
+
+    def begin(self) -> None:
+        self._main.__dict__.setdefault("__builtins__", __builtins__)
+
+    def save(self, number: int, codes: Iterable[types.CodeType], source: str) -> Delta:
+        values: dict[str, bytes] = {}
+        lost = []
+        for name, value in self._main.__dict__.items():
+            if name.startswith("__"):
+                continue
+            try:
+                values[name] = _pickled(value)
+            except Exception as error:  # noqa: BLE001 - that is how a pickle says no
+                lost.append(Lost(name, f"{type(error).__name__}: {error}"))
+        data = pickle.dumps((values, [one.name for one in lost]))
+        return Delta([({"put": "group/1", "size": len(data)}, [data])], lost)
+
+    def restore(self, parts: Mapping[str, bytes]) -> list[Lost]:
+        values, lost = pickle.loads(parts["group/1"]) if "group/1" in parts else ({}, [])
+        self._main.__dict__.update({name: pickle.loads(data) for name, data in values.items()})
+        self._main.__dict__.update({name: Placeholder(name) for name in lost})
+        return [Lost(name, "") for name in lost]
+
+    def check(self, parts: Mapping[str, bytes]) -> list[Lost]:
+        return []
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, types.ModuleType):
+            return importlib.import_module, (value.__name__,)
+        return NotImplemented
+
+
+def _pickled(value: object) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file).dump(value)
+    return file.getvalue()
+
+
+def make_saver(kind: str, main: types.ModuleType) -> Saver:
+    """The saver that is asked for: `product`, or `control`."""
+    if kind == "control":
+        return PickleEach(main)
+    from sandbox.inside import state
+
+    return state.Saver(main)  # type: ignore[no-any-return]
+
+
+def lost_names(lost: Iterable[Any]) -> dict[str, str]:
+    """Names with their reasons, as text."""
+    return {str(one.name): str(one.reason) for one in lost}
