@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from tests.state.corpus.case import Case, Kind
 from tests.state.harness.survival import WAYS, Outcome, UnsoundCase, run_plainly, survive
 from tests.state.harness.workers import Zygote
-
-
-@pytest.fixture(scope="module")
-def control() -> Iterator[Zygote]:
-    """A zygote whose workers save with one pickle for each name."""
-    zygote = Zygote("control")
-    yield zygote
-    zygote.close()
 
 
 def one(cells: str, checks: str, **more: object) -> Case:

@@ -13,3 +13,5 @@ from tests.state.corpus.opaque import OPAQUE
 CORPUS: list[Case] = [
     case for kind in (DATA, ALIAS, FUNCTIONS, CLASSES, ENVIRONMENT, OPAQUE) for case in kind.cases
 ]
+
+HELD_OUT: list[Case] = []

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
 from collections.abc import Iterable, Sequence
+from json import dumps, loads  # by themselves: a case may put something else into the module
 from typing import Any
 
 _HEADER = struct.Struct("<II")
@@ -23,7 +23,7 @@ class Link:
 
     def send(self, message: dict[str, Any], pieces: Iterable[bytes | bytearray | memoryview] = (), fds: Sequence[int] = ()) -> None:
         views = [memoryview(piece).cast("B") for piece in pieces]
-        body = json.dumps({**message, "payload": sum(map(len, views))}).encode()
+        body = dumps({**message, "payload": sum(map(len, views))}).encode()
         try:
             socket.send_fds(self.sock, [_HEADER.pack(len(body), len(fds))], fds)
             self.sock.sendall(body)
@@ -38,7 +38,7 @@ class Link:
             if not header:
                 raise Closed
             length, _ = _HEADER.unpack(header + self._exactly(_HEADER.size - len(header)))
-            message: dict[str, Any] = json.loads(self._exactly(length))
+            message: dict[str, Any] = loads(self._exactly(length))
             return message, bytes(self._exactly(message.pop("payload"))), fds
         except ConnectionResetError:
             raise Closed from None
