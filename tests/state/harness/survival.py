@@ -43,8 +43,13 @@ def directory() -> Iterator[Path]:
 
 def run_plainly(zygote: Zygote, case: Case) -> None:
     """Cells, then checks, in one process and without saving. Raises UnsoundCase unless all of it holds."""
+    for checks in {case.checks, case.still}:
+        _run_plainly(zygote, case, (*case.cells, *checks))
+
+
+def _run_plainly(zygote: Zygote, case: Case, cells: Sequence[str]) -> None:
     with directory() as workspace, zygote.worker(workspace) as worker:
-        for number, cell in enumerate((*case.cells, *case.checks, *case.still), 1):
+        for number, cell in enumerate(cells, 1):
             error = worker.run(cell, number)
             if (error is not None) != raises(cell):
                 raise UnsoundCase(f"{case}: cell {number} raised {error}:\n{cell}")
