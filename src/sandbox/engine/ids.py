@@ -44,6 +44,13 @@ class Ids:
     def give_back(self, number: int) -> None:
         self._used.discard(number)
 
+    def give(self, pipes: tuple[int, ...], number: int) -> None:
+        """Make a workspace's id the owner of pipes: opening /dev/stdout asks for the right to the pipe behind it."""
+        owner = self.on_host(number)
+        if owner is not None:
+            for pipe in pipes:
+                os.fchown(pipe, owner, -1)
+
     def on_host(self, number: int) -> int | None:
         """The uid on the host, or None where it is the engine's own."""
         return self.range[0] + number if self.range and number else None
