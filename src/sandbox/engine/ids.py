@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 
 # Above what systemd and containers use (systemd.io/UIDS-GIDS): 0x70000000 to 0x7000FFFF.
 _FIRST, _COUNT = 0x70000000, 0x10000
@@ -36,7 +35,7 @@ class Ids:
         """Return a free id, or 0 where everybody is the same ordinary user."""
         if self.range is None:
             return 0
-        while (number := 1 + secrets.randbelow(self.range[1] - 1)) in self._used:
+        while (number := 1 + int.from_bytes(os.urandom(8), "big") % (self.range[1] - 1)) in self._used:
             pass
         self._used.add(number)
         return number

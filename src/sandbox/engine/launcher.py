@@ -10,7 +10,6 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -36,8 +35,7 @@ _UNLIMITED = 1 << 60
 _REMOVE_SECONDS = 10.0
 
 
-@dataclass
-class Cell:
+class Cell(msgspec.Struct, eq=False):
     """A worker with everything that is its own: what a session holds while it has one."""
 
     worker: Worker
@@ -47,8 +45,8 @@ class Cell:
     options: SessionOptions
     plan: dict[str, Any]
     counted: cgroups.Counters | None = None
-    started_at: float = field(default_factory=time.monotonic)
-    commands: set[int] = field(default_factory=set)  # the pidfds of those that run
+    started_at: float = msgspec.field(default_factory=time.monotonic)
+    commands: set[int] = msgspec.field(default_factory=set)  # the pidfds of those that run
 
 
 class Launcher:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sandbox.errors import UsageError
 from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, WORKSPACE
@@ -18,8 +19,7 @@ _NETWORK_FILES = {
 }
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """A mount whose source was found: by path, device and inode, so that the keeper clones that one or none."""
 
     target: str
