@@ -224,11 +224,18 @@ async def test_a_workspace_has_at_most_100_000_files(box: LocalSandbox) -> None:
     assert execution.cause == "disk"
 
 
-async def test_the_network_of_the_host_is_out_of_reach_too(make: Make) -> None:
+async def test_there_are_no_unix_sockets_with_the_network_of_the_host_too() -> None:
     _tries("ll-sockets")
-    box = make(network="host")
-    await box.start()
-    assert _came(await box.run("import socket; socket.socket()", check=False)).startswith("PermissionError")
+    code = "import socket; socket.socket().close(); socket.socket(socket.AF_UNIX)"
+    engine = EngineThread(parked=0)
+    try:
+        async with LocalSandbox(engine=engine, network="host") as box:
+            execution = await box.run(code, check=False)
+    finally:
+        engine.close()
+    assert _came(execution).startswith("PermissionError")
+    assert execution.exception is not None
+    assert "AF_UNIX" in execution.exception.traceback
 
 
 async def test_a_mount_keeps_its_path(make: Make) -> None:

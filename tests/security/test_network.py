@@ -141,3 +141,10 @@ def test_without_namespaces_nothing_can_be_asked_to_connect(lab: Range) -> None:
             server.accept()
         off = ("seccomp.all_sockets", "landlock")
         assert lab.control("can_connect", address, isolation=LANDLOCK, without=off).value is True
+
+
+def test_without_namespaces_the_host_s_network_is_given_by_name_only(lab: Range) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        assert lab.attack("can_connect", address, isolation=LANDLOCK).error == "EACCES"
+        assert lab.control("can_connect", address, isolation=LANDLOCK, network="host").value is True

@@ -235,7 +235,7 @@ def test_a_worker_cannot_make_rare_sockets(lab: Range) -> None:
     expected = {"EACCES"} if lab.level == LANDLOCK else {"EAFNOSUPPORT"}
     assert set(lab.attack("calls", probes).value) == expected
     assert set(lab.attack("calls", pairs).value) <= {"EAFNOSUPPORT", "EACCES"}
-    off = ("seccomp.sockets", "seccomp.all_sockets", "seccomp.datagram_pairs")
+    off = ("seccomp.sockets", "seccomp.all_sockets", "seccomp.unix_sockets", "seccomp.datagram_pairs")
     # socketpair looks at where to put its answer first.
     assert set(lab.control("calls", probes, without=off).value) == {"EINVAL"}
     assert set(lab.control("calls", pairs, without=off).value) == {"EFAULT"}
@@ -295,8 +295,16 @@ def test_a_worker_cannot_leave_its_cpus(lab: Range) -> None:
 
 def test_a_landlock_worker_has_no_sockets(lab: Range) -> None:
     assert_refused(lab, "all_sockets")
-    assert lab.attack("socket_of", socket.AF_UNIX, _STREAM, isolation=LANDLOCK).error == "EACCES"
-    made = lab.control("socket_of", socket.AF_UNIX, _STREAM, isolation=LANDLOCK, without=("seccomp.all_sockets",))
+    assert lab.attack("socket_of", socket.AF_INET, _STREAM, isolation=LANDLOCK).error == "EACCES"
+    made = lab.control("socket_of", socket.AF_INET, _STREAM, isolation=LANDLOCK, without=("seccomp.all_sockets",))
+    assert made.error == ""
+
+
+def test_a_landlock_worker_with_the_host_s_network_has_no_unix_sockets(lab: Range) -> None:
+    assert_refused(lab, "unix_sockets")
+    assert lab.attack("socket_of", socket.AF_UNIX, _STREAM, isolation=LANDLOCK, network="host").error == "EACCES"
+    off = ("seccomp.unix_sockets",)
+    made = lab.control("socket_of", socket.AF_UNIX, _STREAM, isolation=LANDLOCK, network="host", without=off)
     assert made.error == ""
 
 

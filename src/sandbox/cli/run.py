@@ -48,6 +48,7 @@ def _run(args: arguments.Arguments) -> int:
     if options.isolation == "none":
         terminal.note("isolation none: the code can do whatever you may do")
     box = session.Session(options, keeper)
+    gc.freeze()  # all that is there now stays, and looking through it takes as long
     gc.enable()
     try:
         run = Run(box, what, Report(what.name, collect=args.json), options.timeout)

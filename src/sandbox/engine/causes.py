@@ -107,6 +107,6 @@ def _denied(raised: Raised, options: SessionOptions) -> CauseInfo | None:
         return CauseInfo(
             DENIED,
             f"the sandbox does not permit it: {raised.message[:200]}",
-            remedy="write below /workspace or /tmp; show other files with files=",
+            remedy="write below the working directory or $TMPDIR; show other files with files=",
         )
     return None

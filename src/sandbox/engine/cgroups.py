@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 _PERIOD = 100_000  # microseconds, the kernel's default
 _MEMORY, _CPU, _PIDS, _CPUACCT = "memory", "cpu", "pids", "cpuacct"
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # a space or a line break in a mount point
 
 
-@dataclass(frozen=True)
-class Events:
+class Events(Struct, frozen=True):
     """How often a group has hit a limit since it was made."""
 
     out_of_memory: int
     processes_refused: int
 
 
-@dataclass(frozen=True)
-class Counters:
+class Counters(Struct, frozen=True):
     """What the kernel has counted for a group so far; all zero where there is no group."""
 
     cpu_seconds: float = 0.0

@@ -98,6 +98,7 @@ class Command:
         out, out_end = os.pipe2(os.O_CLOEXEC)
         err, err_end = os.pipe2(os.O_CLOEXEC)
         stdin_end, self._stdin = self._stdin_pipe()
+        launcher.ids.give((out_end, err_end), cell.workspace.uid)
         joins = cell.group.open() if cell.group is not None else []
         named: dict[str, int | list[int]] = {
             "control": theirs.fileno(), "stdin": stdin_end, "stdout": out_end, "stderr": err_end, "cgroups": joins,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
+import os
 import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -93,7 +93,7 @@ class Engine:
     # --- sessions ---
 
     async def _open_session(self, request: m.OpenSession, emit: Emit) -> m.SessionOpened:
-        name = request.session or secrets.token_hex(8)
+        name = request.session or os.urandom(8).hex()
         session = self._sessions.get(name)
         if session is None:
             directory = self._launcher.run.artifacts / name

@@ -7,7 +7,6 @@ import base64
 import binascii
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -40,8 +39,7 @@ _MOST_RESULTS = 1000
 _FIGURES = ("image/png", "image/svg+xml", "image/jpeg", "text/html")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How an execution ended, and what only the session wants to know."""
 
     finished: ExecutionFinished

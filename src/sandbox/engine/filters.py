@@ -6,9 +6,9 @@ are kept in the cache directory, since finding and loading libseccomp costs 40 m
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +20,7 @@ from sandbox.inside.contain.policy import ZYGOTE, Refusal, When, refusals
 _ENOSYS = 38
 _OPTIMIZE = 8  # SCMP_FLTATR_CTL_OPTIMIZE; 2 is a binary tree instead of a list
 _LAST_NUMBER = 1024
-_DIGEST_BYTES = 32
+_CHECK_BYTES = 4
 
 
 def compiled(level: str, stage: str, without: frozenset[str], landlock_abi: int, *, cgroups: bool = True) -> bytes:
@@ -31,34 +31,39 @@ def compiled(level: str, stage: str, without: frozenset[str], landlock_abi: int,
     if "seccomp" in without:
         return b""
     rows = refusals(level, stage, without, landlock_abi, cgroups=cgroups)
-    kept = private(cache_dir() / "filters") / f"{_digest(stage, rows)}.bpf"
-    program = _kept(kept)
+    source = repr((__version__, os.uname().machine, os.uname().release, stage, rows)).encode()
+    kept = private(cache_dir() / "filters") / f"{stage}-{zlib.crc32(source):08x}.bpf"
+    program = _kept(kept, source)
     if program is None:
         program = _compile(stage, rows)
-        _keep(kept, program)
+        _keep(kept, source, program)
     return program
 
 
-def _digest(stage: str, rows: list[Refusal]) -> str:
-    text = repr((__version__, os.uname().machine, os.uname().release, stage, rows))
-    return hashlib.sha256(text.encode()).hexdigest()
+def _kept(path: Path, source: bytes) -> bytes | None:
+    """Return a kept filter, or None. One of another source is none.
 
-
-def _kept(path: Path) -> bytes | None:
-    """Return a kept filter, or None. One that was cut or changed is none: it would refuse less, or nothing at all."""
+    Nor is one that was cut or changed by accident: it would refuse less, or nothing at all.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    digest, program = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    return program if hashlib.sha256(program).digest() == digest else None
+    if not content.startswith(source):
+        return None
+    check, program = content[len(source) :][:_CHECK_BYTES], content[len(source) + _CHECK_BYTES :]
+    return program if _check(program) == check else None
 
 
-def _keep(path: Path, program: bytes) -> None:
+def _check(program: bytes) -> bytes:
+    return zlib.crc32(program).to_bytes(_CHECK_BYTES, "big")
+
+
+def _keep(path: Path, source: bytes, program: bytes) -> None:
     """Write a filter for the next time, whole or not at all."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new", delete=False) as file:
         try:
-            file.write(hashlib.sha256(program).digest() + program)
+            file.write(source + _check(program) + program)
             file.flush()
             os.replace(file.name, path)
         except BaseException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 
 # Above what systemd and containers use (systemd.io/UIDS-GIDS): 0x70000000 to 0x7000FFFF.
 _FIRST, _COUNT = 0x70000000, 0x10000
@@ -36,13 +35,20 @@ class Ids:
         """Return a free id, or 0 where everybody is the same ordinary user."""
         if self.range is None:
             return 0
-        while (number := 1 + secrets.randbelow(self.range[1] - 1)) in self._used:
+        while (number := 1 + int.from_bytes(os.urandom(8), "big") % (self.range[1] - 1)) in self._used:
             pass
         self._used.add(number)
         return number
 
     def give_back(self, number: int) -> None:
         self._used.discard(number)
+
+    def give(self, pipes: tuple[int, ...], number: int) -> None:
+        """Make a workspace's id the owner of pipes: opening /dev/stdout asks for the right to the pipe behind it."""
+        owner = self.on_host(number)
+        if owner is not None:
+            for pipe in pipes:
+                os.fchown(pipe, owner, -1)
 
     def on_host(self, number: int) -> int | None:
         """The uid on the host, or None where it is the engine's own."""

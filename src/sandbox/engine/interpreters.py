@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -12,8 +11,9 @@ import site
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from sandbox.engine.paths import cache_dir, private
 from sandbox.errors import SandboxStartError
@@ -30,8 +30,7 @@ _PROBE = (
 )
 
 
-@dataclass(frozen=True)
-class Interpreter:
+class Interpreter(Struct, frozen=True):
     """An interpreter as a zygote starts it. `roots` are the directories that it needs to see."""
 
     executable: str
@@ -168,6 +167,8 @@ def _built(spec: EnvironmentSpec) -> Path:
     content = json.dumps(
         [python, version, sorted(set(spec.packages)), spec.allow_source_builds, os.uname().machine, os.geteuid()]
     )
+    import hashlib  # noqa: PLC0415 - only where an environment is built
+
     target = private(cache_dir() / "environments") / hashlib.sha256(content.encode()).hexdigest()[:32]
     if not (target / "complete").exists():
         with _locked(target.with_name(f"{target.name}.lock")):

@@ -10,7 +10,6 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -36,8 +35,7 @@ _UNLIMITED = 1 << 60
 _REMOVE_SECONDS = 10.0
 
 
-@dataclass
-class Cell:
+class Cell(msgspec.Struct, eq=False):
     """A worker with everything that is its own: what a session holds while it has one."""
 
     worker: Worker
@@ -47,8 +45,8 @@ class Cell:
     options: SessionOptions
     plan: dict[str, Any]
     counted: cgroups.Counters | None = None
-    started_at: float = field(default_factory=time.monotonic)
-    commands: set[int] = field(default_factory=set)  # the pidfds of those that run
+    started_at: float = msgspec.field(default_factory=time.monotonic)
+    commands: set[int] = msgspec.field(default_factory=set)  # the pidfds of those that run
 
 
 class Launcher:
@@ -93,7 +91,8 @@ class Launcher:
         interpreter = await self.interpreter(options.environment)
         refused = []
         for level in isolation.levels(options.isolation):
-            spec = ZygoteSpec(interpreter, level, frozenset(options.without), self.landlock_abi, self.counts(options))
+            without = frozenset((*options.without, *_not_with_a_network(options)))
+            spec = ZygoteSpec(interpreter, level, without, self.landlock_abi, self.counts(options))
             try:
                 return await self._zygote(spec)
             except IsolationUnavailable as error:
@@ -139,7 +138,7 @@ class Launcher:
             trees = await self._clone(mounts, zygote, workspace)
             try:
                 async with self._turn:
-                    worker = await self._born(zygote, plan, group, trees)
+                    worker = await self._born(zygote, plan, workspace, group, trees)
             finally:
                 for tree in trees:
                     os.close(tree)
@@ -152,10 +151,15 @@ class Launcher:
         return cell
 
     async def _born(
-        self, zygote: Zygote, plan: dict[str, Any], group: cgroups.Group | None, trees: list[int]
+        self,
+        zygote: Zygote,
+        plan: dict[str, Any],
+        workspace: Workspace,
+        group: cgroups.Group | None,
+        trees: list[int],
     ) -> Worker:
         """Fork a worker and wait until it is confined."""
-        worker = await self._fork(zygote, plan, group, trees)
+        worker = await self._fork(zygote, plan, workspace, group, trees)
         try:
             await self._ready(worker, zygote.spec.level)
         except BaseException:
@@ -200,7 +204,12 @@ class Launcher:
         }
 
     async def _fork(
-        self, zygote: Zygote, plan: dict[str, Any], group: cgroups.Group | None, trees: list[int]
+        self,
+        zygote: Zygote,
+        plan: dict[str, Any],
+        workspace: Workspace,
+        group: cgroups.Group | None,
+        trees: list[int],
     ) -> Worker:
         control, theirs = socket.socketpair()
         out, out_end = os.pipe2(os.O_CLOEXEC)
@@ -208,6 +217,7 @@ class Launcher:
         # A pipe, not an eventfd: whoever shares an eventfd can fill it, and so keep the engine in its next write.
         ack_end, ack = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(ack_end, True)
+        self.ids.give((out_end, err_end), workspace.uid)
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         joins = group.open() if group is not None else []
         named: dict[str, int | list[int]] = {
@@ -307,6 +317,11 @@ class Launcher:
         if self.groups is not None:
             await _remove_paths(self.groups.paths())
         self.run.close()
+
+
+def _not_with_a_network(options: SessionOptions) -> tuple[str, ...]:
+    """What would leave nothing of the network that was asked for (a refusal of level landlock only)."""
+    return ("seccomp.all_sockets",) if options.network == "host" else ()
 
 
 def _limits(options: SessionOptions) -> tuple[float, ...]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from sandbox.errors import UsageError
-from sandbox.inside.contain.policy import NAMESPACES, WORKSPACE
+from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, WORKSPACE
 from sandbox.protocol.messages import MountSpec, SessionOptions
 
 _OURS = ("/proc", "/dev", "/tmp", "/usr", "/etc", "/lib", "/lib64", "/bin", "/sbin", "/run", "/.workspaces", "/.empty")  # noqa: S108
-_RESOLV_CONF = MountSpec("/etc/resolv.conf", "/etc/resolv.conf")
+# What finds the addresses of names on the host's network. With a view of its own a sandbox has the others already.
+_NETWORK_FILES = {
+    NAMESPACES: ("/etc/resolv.conf",),
+    LANDLOCK: ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"),
+}
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """A mount whose source was found: by path, device and inode, so that the keeper clones that one or none."""
 
     target: str
@@ -45,8 +49,9 @@ class Resolved:
 def resolve_mounts(options: SessionOptions, level: str) -> tuple[Resolved, ...]:
     """Find the sources of `options.files`. Raises UsageError."""
     mounts = [_resolve(spec, level) for spec in sorted(options.files, key=lambda spec: spec.target)]
-    if options.network == "host" and level == NAMESPACES and os.path.exists(_RESOLV_CONF.path):
-        mounts.append(_found(_RESOLV_CONF))
+    if options.network == "host":
+        files = filter(os.path.exists, _NETWORK_FILES.get(level, ()))
+        mounts += [_found(MountSpec(path, path)) for path in files]
     return tuple(mounts)
 
 

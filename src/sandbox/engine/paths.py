@@ -12,11 +12,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import time
 from pathlib import Path
-
-import platformdirs
 
 from sandbox.errors import SandboxStartError
 from sandbox.inside import tidy
@@ -33,13 +30,21 @@ def data_dir() -> Path:
     home = os.environ.get("SANDBOX_HOME")
     if home:
         return Path(home).expanduser().absolute()
-    return Path("/var/lib", _NAME) if os.geteuid() == 0 else Path(platformdirs.user_data_dir(_NAME))
+    if os.geteuid() == 0:
+        return Path("/var/lib", _NAME)
+    import platformdirs  # noqa: PLC0415 - 4 ms, which those who set the directory do without
+
+    return Path(platformdirs.user_data_dir(_NAME))
 
 
 def cache_dir() -> Path:
     """The directory for what can be made again: built environments, compiled filters."""
     home = os.environ.get("SANDBOX_HOME")
-    return Path(home).expanduser().absolute() / "cache" if home else Path(platformdirs.user_cache_dir(_NAME))
+    if home:
+        return Path(home).expanduser().absolute() / "cache"
+    import platformdirs  # noqa: PLC0415
+
+    return Path(platformdirs.user_cache_dir(_NAME))
 
 
 def private(path: Path) -> Path:
@@ -75,7 +80,7 @@ class RunDirectory:
     def __init__(self, data: Path) -> None:
         runs = _passable(_passable(data) / "run")
         sweep(runs)
-        self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.name = f"{os.getpid()}-{os.urandom(4).hex()}"
         self.path, self._lock = _make_locked(runs, self.name)
         self.workspaces = _passable(self.path / "workspaces")
         self.artifacts = private(self.path / "artifacts")

@@ -11,8 +11,9 @@ import json
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from sandbox.engine import view
 from sandbox.engine.filters import compiled
@@ -28,8 +29,7 @@ _MAX_DESCRIPTORS = 16
 _START_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class ZygoteSpec:
+class ZygoteSpec(Struct, frozen=True):
     """What tells one zygote from another: sessions with the same spec share one."""
 
     interpreter: Interpreter
@@ -43,8 +43,7 @@ class IsolationUnavailable(SandboxStartError):
     """A restriction could not be put in force; `details` has its name as `restriction` and the errno."""
 
 
-@dataclass
-class Forked:
+class Forked(Struct, eq=False):
     """A new process: `pidfd` to signal it, `ended` to await its exit code (negative for a signal)."""
 
     number: int
@@ -52,8 +51,7 @@ class Forked:
     ended: asyncio.Future[int]
 
 
-@dataclass
-class _Waiting:
+class _Waiting(Struct, eq=False):
     """A fork that was asked for and has not been answered."""
 
     answer: asyncio.Future[Forked]

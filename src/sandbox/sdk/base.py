@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing
 from types import TracebackType
@@ -53,7 +53,7 @@ class Sandbox:
     async def start(self) -> Self:
         """Open the session: a worker is confined and waiting when this returns. Raises SandboxStartError."""
         if self._opened is None:
-            await self._open(self._wanted_session or secrets.token_hex(8))
+            await self._open(self._wanted_session or os.urandom(8).hex())
         return self
 
     async def _open(self, session: str) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Generator
 from contextlib import closing
 from types import TracebackType
@@ -54,7 +54,7 @@ class Sandbox:
     def start(self) -> Self:
         """Open the session: a worker is confined and waiting when this returns. Raises SandboxStartError."""
         if self._opened is None:
-            self._open(self._wanted_session or secrets.token_hex(8))
+            self._open(self._wanted_session or os.urandom(8).hex())
         return self
 
     def _open(self, session: str) -> None:

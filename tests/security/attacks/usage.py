@@ -7,6 +7,7 @@ import ctypes
 import mmap
 import os
 import resource
+import select
 import signal
 import subprocess
 import threading
@@ -88,8 +89,8 @@ def start_threads(count: int) -> int:
     return len(threads)
 
 
-def hold_memory_in_children(count: int, size: int, seconds: float = 0.5) -> int:
-    """Let each child take memory and keep it; return how many had it at the same time."""
+def hold_memory_in_children(count: int, size: int, seconds: float = 0.5, patience: float = 20) -> int:
+    """Let each child take memory and keep it for a while; return how many had it at the same time."""
     ready, write = os.pipe()
     children = []
     for _ in range(count):
@@ -101,15 +102,25 @@ def hold_memory_in_children(count: int, size: int, seconds: float = 0.5) -> int:
             os._exit(0)
         children.append(child)
     os.close(write)
+    held_by = _bytes_that_come(ready, count, patience)
     time.sleep(seconds)
     alive = [child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)]
-    os.set_blocking(ready, False)
-    held_by = len(os.read(ready, count))
     for child in alive:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     os.close(ready)
     return min(len(alive), held_by)
+
+
+def _bytes_that_come(fd: int, count: int, patience: float) -> int:
+    """Read until there were `count`, or nothing new came for a while, or the last writer has ended."""
+    came = 0
+    while came < count and select.select([fd], [], [], patience if came == 0 else patience / 10)[0]:
+        data = os.read(fd, count)
+        if not data:
+            break
+        came += len(data)
+    return came
 
 
 def share_memory(count: int, size: int) -> None:

@@ -4,7 +4,7 @@ import errno
 
 from .restriction import ALL_BITS, LANDLOCK, NAMESPACES, WORKER, Refusal, When, any_bit, any_of, proof
 
-_STREAM, _SEQPACKET = 1, 5
+_AF_UNIX, _STREAM, _SEQPACKET = 1, 1, 5
 # FS_IOC_SETFLAGS and its 32 bit form, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION, FS_IOC_ENABLE_VERITY
 _FILE_FLAGS = (0x40086602, 0x40046602, 0x401C5820, 0x40087602, 0x40806685)
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _FIOSETOWN, _SIOCSPGRP = 8, 10, 15, 0x8901, 0x8902
@@ -14,10 +14,21 @@ WITHOUT_NAMESPACES: tuple[Refusal, ...] = (
         "all_sockets",
         ("socket",),
         because="there is no network namespace, and Landlock lets a unix socket such as Docker's be connected to",
-        breaks="every socket but socketpair: web apps, multiprocessing managers",
+        breaks="every socket but socketpair: web apps, multiprocessing managers; not in force with network='host'",
         proof=proof("test_a_landlock_worker_has_no_sockets"),
         error=errno.EACCES,
         stage=WORKER,
+        levels=(LANDLOCK,),
+    ),
+    Refusal(
+        "unix_sockets",
+        ("socket",),
+        because="with network='host' too, a unix socket such as Docker's must not be connected to",
+        breaks="unix sockets but socketpair: multiprocessing managers",
+        proof=proof("test_a_landlock_worker_with_the_host_s_network_has_no_unix_sockets"),
+        error=errno.EACCES,
+        stage=WORKER,
+        when=any_of(When(0, ALL_BITS, _AF_UNIX)),
         levels=(LANDLOCK,),
     ),
     Refusal(

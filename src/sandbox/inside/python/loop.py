@@ -11,6 +11,7 @@ from typing import Any
 from .channel import Channel
 from .complete import complete
 from .display import Display
+from .orphans import take_exits
 from .run import Runner
 from .setup import attach, prepare
 from .streams import Streams, streams_on_pipes
@@ -86,3 +87,4 @@ class Worker:
             self._streams.settle()
             os._exit(end["error"]["exit_code"] if end["error"] else 0)
         self._channel.send({**end, "number": request["number"]})
+        take_exits()
