@@ -19,7 +19,7 @@ COLUMNS = ("kept", "lost", "wrong", "skipped")
 def main(arguments: list[str]) -> int:
     """Run what is asked for, print the tables; return 1 if anything was silently wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.state.corpus", description=__doc__)
-    parser.add_argument("--saver", choices=("product", "control"), default="product")
+    parser.add_argument("--saver", choices=("product", "control", "dill", "cloudpickle"), default="product")
     parser.add_argument("--way", choices=tuple(WAYS), default="in one process")
     parser.add_argument("--each", action="store_true", help="a line for each case that was not kept")
     parser.add_argument("words", nargs="*", help="only cases with one of these in their names")
@@ -61,7 +61,13 @@ def _print_each(outcomes: Iterable[tuple[Case, Outcome]]) -> None:
     for case, outcome in outcomes:
         if outcome.status != "kept":
             note = "" if outcome.is_as_expected(case) else " (not expected)"
-            print(f"* {case}: {outcome.status}{note} {outcome.lost or ''} {outcome.detail}".rstrip())
+            print(f"* {case}: {outcome.status}{note} {_brief(outcome)}".rstrip())
+
+
+def _brief(outcome: Outcome) -> str:
+    """What was lost, and the last line of what was wrong."""
+    lost = "; ".join(f"{name}: {reason[:100]}" for name, reason in outcome.lost.items())
+    return " | ".join(text for text in (lost, outcome.detail.strip().rpartition("\n")[2][:300]) if text)
 
 
 if __name__ == "__main__":

@@ -178,7 +178,8 @@ DATA.case(
 DATA.case(
     "iterators_in_the_middle",
     """
-    it = iter([1, 2, 3]); pairs = enumerate("ab"); numbers = iter(range(9)); both = zip([1], [2]); back = reversed([1, 2])
+    it = iter([1, 2, 3]); pairs = enumerate("ab"); numbers = iter(range(9))
+    both = zip([1], [2]); back = reversed([1, 2])
     # %%
     next(it); next(numbers)
     """,

@@ -31,7 +31,10 @@ AMBIENT.case(
     """
     import os
     os.makedirs("shop/parts")
-    for name, text in {"__init__": "from .stock import Stock\\nNAME = 'shop'\\n", "stock": "class Stock:\\n    def __init__(self): self.items = {}\\n", "parts/__init__": "", "parts/bolt": "SIZE = 3\\n"}.items():
+    texts = {"__init__": "from .stock import Stock\\nNAME = 'shop'\\n"}
+    texts |= {"parts/__init__": "", "parts/bolt": "SIZE = 3\\n"}
+    texts["stock"] = "class Stock:\\n    def __init__(self): self.items = {}\\n"
+    for name, text in texts.items():
         with open(f"shop/{name}.py", "w") as file:
             file.write(text)
     # %%

@@ -74,7 +74,8 @@ ARRAYS.case(
     """,
     """
     assert nought.shape == () and nought == 6 and empty.shape == (0, 3) and text.dtype.str == "<U2"
-    assert str(when[0]) == "2024-01-01" and swapped.dtype.str == ">i4" and swapped.tolist() == [0, 1, 2] and yes is np.True_
+    assert str(when[0]) == "2024-01-01" and swapped.dtype.str == ">i4" and swapped.tolist() == [0, 1, 2]
+    assert yes is np.True_
     """,
 )
 

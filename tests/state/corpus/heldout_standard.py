@@ -60,7 +60,8 @@ STANDARD.case(
     "bytes_and_buffers",
     """
     import array, struct
-    blob = bytes(range(256)) * 4000; mutable = bytearray(200_000); codec = struct.Struct("<Id"); ints = array.array("i", range(50_000))
+    blob = bytes(range(256)) * 4000; mutable = bytearray(200_000); codec = struct.Struct("<Id")
+    ints = array.array("i", range(50_000))
     # %%
     window = memoryview(mutable)[1000:2000]; as_ints = memoryview(ints)[10:20]; fixed = memoryview(b"abcdef")[2:4]
     # %%
@@ -81,7 +82,8 @@ STANDARD.case(
     import itertools
     source = [10, 20, 30, 40]
     walk = iter(source); pairs = itertools.pairwise("abcd"); some = itertools.islice(range(100), 2, 50, 3)
-    rows = zip(source, "abcd"); merged = itertools.chain.from_iterable([[1, 2], [3]]); items = iter({"a": 1, "b": 2}.items())
+    rows = zip(source, "abcd"); merged = itertools.chain.from_iterable([[1, 2], [3]])
+    items = iter({"a": 1, "b": 2}.items())
     # %%
     next(walk); next(pairs); next(some); next(rows); next(merged); next(items)
     first = map(str.upper, "xyz"); next(first); even = filter(lambda n: n % 2 == 0, range(9)); next(even)
@@ -163,7 +165,8 @@ STANDARD.case(
         def shout(self):
             return str(self).upper()
     # %%
-    path = DataPath("a") / "b.txt"; net = ipaddress.ip_network("10.0.0.0/30"); ident = uuid.uuid5(uuid.NAMESPACE_DNS, "x")
+    path = DataPath("a") / "b.txt"; net = ipaddress.ip_network("10.0.0.0/30")
+    ident = uuid.uuid5(uuid.NAMESPACE_DNS, "x")
     url = urlparse("http://h/p?q=1"); host = next(net.hosts())
     """,
     """
@@ -234,11 +237,13 @@ STANDARD.case(
     catch(lambda: json.loads("{")); catch(lambda: b"\\xff".decode()); catch(lambda: open("none"))
     catch(lambda: subprocess.run(["false"], check=True))
     # %%
-    caught.append(OSError(2, "No such", "name")); caught.append(StopIteration(5)); caught.append(urllib.error.HTTPError("u", 404, "gone", {}, None))
+    caught.append(OSError(2, "No such", "name")); caught.append(StopIteration(5))
+    caught.append(urllib.error.HTTPError("u", 404, "gone", {}, None))
     """,
     """
     decode, unicode_, missing, failed = caught[:4]
-    assert decode.pos == 1 and decode.doc == "{" and unicode_.start == 0 and missing.filename == "none" and missing.errno == 2
+    assert decode.pos == 1 and decode.doc == "{" and unicode_.start == 0
+    assert missing.filename == "none" and missing.errno == 2
     assert failed.returncode == 1 and failed.cmd == ["false"]
     assert caught[4].filename == "name" and caught[5].value == 5 and caught[6].code == 404
     """,
@@ -248,8 +253,10 @@ STANDARD.case(
     "types_of_the_language",
     """
     import types, typing
-    proxy_of = {"a": 1}; view = types.MappingProxyType(proxy_of); keys = proxy_of.keys(); items = proxy_of.items()
-    kinds = [int, type(None), type(...), types.FunctionType, list[int], dict[str, "int"], typing.Optional[int], int | str, type(proxy_of.keys())]
+    proxy_of = {"a": 1}; view = types.MappingProxyType(proxy_of)
+    keys = proxy_of.keys(); items = proxy_of.items()
+    kinds = [int, type(None), type(...), types.FunctionType, list[int], dict[str, "int"], typing.Optional[int]]
+    kinds += [int | str, type(proxy_of.keys())]
     # %%
     proxy_of["b"] = 2
     space = types.SimpleNamespace(inner=types.SimpleNamespace(v=[1])); cell = types.CellType(5)
@@ -258,7 +265,8 @@ STANDARD.case(
     """,
     """
     assert view["b"] == 2 and list(keys) == ["a", "b"] and ("b", 2) in items and space.inner.v == [1, 2]
-    assert kinds[:4] == [int, type(None), type(...), types.FunctionType] and kinds[4] == list[int] and kinds[7] == int | str
+    assert kinds[:4] == [int, type(None), type(...), types.FunctionType] and kinds[4] == list[int]
+    assert kinds[7] == int | str
     assert cell.cell_contents == 5 and rng[1] == 3 and cut.stop == 5
     proxy_of["c"] = 3
     assert "c" in view and "c" in keys
@@ -330,7 +338,8 @@ STANDARD.case(
     config = configparser.ConfigParser(); config.read_string("[a]\\nk = 1")
     # %%
     writer.writerow([1, 2]); config["a"]["k"] = "2"
-    template = string.Template("$a"); parser = argparse.ArgumentParser(prog="p"); parser.add_argument("--n", type=int)
+    template = string.Template("$a"); parser = argparse.ArgumentParser(prog="p")
+    parser.add_argument("--n", type=int)
     """,
     """
     assert out.getvalue() == "1,2\\r\\n" and config["a"].getint("k") == 2 and template.substitute(a=1) == "1"
@@ -339,7 +348,9 @@ STANDARD.case(
     assert out.getvalue().endswith("3\\r\\n")
     """,
     lost=["writer"],
-    still="assert out.getvalue() == '1,2\\r\\n' and config['a'].getint('k') == 2 and parser.parse_args(['--n', '3']).n == 3",
+    still="""
+    assert out.getvalue() == "1,2\\r\\n" and config["a"].getint("k") == 2 and parser.parse_args(["--n", "3"]).n == 3
+    """,
 )
 
 STANDARD.case(

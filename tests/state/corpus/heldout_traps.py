@@ -157,14 +157,16 @@ TRAPS.case(
 TRAPS.case(
     "long_lists_and_dicts",
     """
-    numbers = list(range(100_000)); rows = [[n, str(n)] for n in range(100_000)]; index = {str(n): n for n in range(50_000)}
+    numbers = list(range(100_000)); rows = [[n, str(n)] for n in range(100_000)]
+    index = {str(n): n for n in range(50_000)}
     # %%
     rows[50_000][1] = "changed"; index["new"] = 1
     # %%
     kinds = set(numbers); del numbers[:10]
     """,
     """
-    assert len(numbers) == 99_990 and rows[50_000] == [50_000, "changed"] and index["new"] == 1 and len(kinds) == 100_000
+    assert len(numbers) == 99_990 and rows[50_000] == [50_000, "changed"] and index["new"] == 1
+    assert len(kinds) == 100_000
     """,
 )
 
@@ -193,8 +195,10 @@ TRAPS.case(
     globals()["class"] = [1]; table[float("inf")] = 8; text = "\\ud800 lone"
     """,
     """
-    assert globals()["not an identifier"] == 5 and größe == 1 and globals()["x" * 300] == 6 and globals()["class"] == [1]
-    assert table[(1, "a")] == 1 and table[1] == 5 and table[float("inf")] == 8 and len(table) == 8 and text[0] == "\\ud800"
+    assert globals()["not an identifier"] == 5 and größe == 1 and globals()["x" * 300] == 6
+    assert globals()["class"] == [1]
+    assert table[(1, "a")] == 1 and table[1] == 5 and table[float("inf")] == 8 and len(table) == 8
+    assert text[0] == "\\ud800"
     """,
 )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), range)
@@ -46,7 +47,7 @@ class _Walk:
         """Which arrays share memory with which, by the order in which they were met."""
         if not self._arrays:
             return []
-        shares = sys.modules["numpy"].shares_memory
+        shares = sys.modules["numpy"].may_share_memory
         pairs = [
             (i, j)
             for j, one in enumerate(self._arrays)
@@ -61,37 +62,57 @@ class _Walk:
 
     def _inner(self, value: Any) -> str:
         """What an object that has an identity holds."""
-        if isinstance(value, dict):
-            pairs = [f"{self.text(key)}: {self.text(one)}" for key, one in value.items()]
-            return f"{type(value).__name__} {{{', '.join(pairs)}}}{self._attributes(value)}"
-        if isinstance(value, list | set):
-            return f"{type(value).__name__} [{', '.join(self._texts(value))}]{self._attributes(value)}"
-        if isinstance(value, types.FunctionType):
-            return self._function(value)
-        if isinstance(value, type):
-            return self._class(value)
+        texts: tuple[tuple[Any, Callable[[Any], str]], ...] = (
+            (dict, self._dict),
+            ((list, set), self._items),
+            ((bytearray, memoryview), self._bytes),
+            (types.FunctionType, self._function),
+            ((types.MethodType, types.BuiltinMethodType), self._method),
+            (type, self._class),
+        )
+        for kinds, text in texts:
+            if isinstance(value, kinds):
+                return text(value)
         if type(value).__module__ == "numpy":
             return self._array(value)
-        if isinstance(value, types.MethodType):
-            return f"method {value.__func__.__qualname__} of {self.text(value.__self__)}"
         return f"{self.text(type(value))}{self._attributes(value)}"
 
+    def _dict(self, value: dict[Any, Any]) -> str:
+        pairs = [f"{self.text(key)}: {self.text(one)}" for key, one in value.items()]
+        return f"{type(value).__name__} {{{', '.join(pairs)}}}{self._attributes(value)}"
+
+    def _items(self, value: Any) -> str:
+        return f"{type(value).__name__} [{', '.join(self._texts(value))}]{self._attributes(value)}"
+
+    def _bytes(self, value: bytearray | memoryview) -> str:
+        """Their bytes; and of a view whose they are."""
+        owner = f" of {self.text(value.obj)}" if isinstance(value, memoryview) else ""
+        return f"{type(value).__name__} {bytes(value).hex()}{owner}"
+
     def _attributes(self, value: Any) -> str:
-        held = getattr(value, "__dict__", None)
-        return f" with {self._inner(dict(held))}" if held else ""
+        """What its dict holds, and its slots."""
+        held = dict(getattr(value, "__dict__", None) or {})
+        for kind in type(value).__mro__:
+            members = {name: one for name, one in vars(kind).items() if type(one) is types.MemberDescriptorType}
+            held |= {name: getattr(value, name) for name in members if _is_set(value, name)}
+        return f" with {self._dict(held)}" if held and not isinstance(value, type) else ""
+
+    def _method(self, method: Any) -> str:
+        return f"method {method.__name__} of {self.text(method.__self__)}"
 
     def _function(self, function: types.FunctionType) -> str:
         code = function.__code__
-        cells = [self.text(cell.cell_contents) for cell in function.__closure__ or ()]
+        cells = [self.text(cell.cell_contents) if _is_full(cell) else "-" for cell in function.__closure__ or ()]
         live = function.__globals__ is self._namespace
         parts = [function.__qualname__, code.co_filename, str(code.co_firstlineno), code.co_code.hex()]
         parts += [self.text(function.__defaults__), self.text(function.__kwdefaults__), f"cells {cells}"]
-        return f"function {' '.join(parts)} {'live' if live else 'DETACHED'}{self._attributes(function)}"
+        held = f" with {self._dict(function.__dict__)}" if function.__dict__ else ""
+        return f"function {' '.join(parts)} {'live' if live else 'DETACHED'}{held}"
 
     def _class(self, kind: type) -> str:
         if kind.__module__ != "__main__":
             return f"class {kind.__module__}.{kind.__qualname__}"
-        held = {name: one for name, one in vars(kind).items() if not _is_made_by_type(one)}
+        held = {name: one for name, one in sorted(vars(kind).items()) if not _is_made_by_type(one)}
         bases = [self.text(base) for base in kind.__bases__]
         return f"class {kind.__qualname__} {bases} {self._inner(held)}"
 
@@ -100,9 +121,27 @@ class _Walk:
             return f"{type(value).__name__} {value!r}"
         self._arrays.append(value)
         facts = (value.dtype.str, value.shape, value.strides, value.flags.writeable)
-        items = self._texts(value.ravel().tolist()) if value.size <= 64 else [str(value.sum()), str(hash(value.tobytes()))]
+        items = (
+            self._texts(value.ravel().tolist()) if value.size <= 64 else [str(value.sum()), str(hash(value.tobytes()))]
+        )
         return f"array {len(self._arrays) - 1} {facts} [{', '.join(items)}]"
 
 
 def _is_made_by_type(value: object) -> bool:
     return isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType)
+
+
+def _is_set(value: Any, name: str) -> bool:
+    try:
+        getattr(value, name)
+    except AttributeError:
+        return False
+    return True
+
+
+def _is_full(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018 - reading it is what tells
+    except ValueError:
+        return False
+    return True

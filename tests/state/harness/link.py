@@ -1,4 +1,4 @@
-"""Messages between the harness and its workers: a frame of JSON, then as many raw bytes as it says, then descriptors."""
+"""Messages between the harness and its workers: JSON, then as many raw bytes as it says; descriptors go along."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Link:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
 
-    def send(self, message: dict[str, Any], pieces: Iterable[bytes | bytearray | memoryview] = (), fds: Sequence[int] = ()) -> None:
+    def send(
+        self, message: dict[str, Any], pieces: Iterable[bytes | bytearray | memoryview] = (), fds: Sequence[int] = ()
+    ) -> None:
         views = [memoryview(piece).cast("B") for piece in pieces]
         body = dumps({**message, "payload": sum(map(len, views))}).encode()
         try:

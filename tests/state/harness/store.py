@@ -129,7 +129,7 @@ class Store:
 def _key(key: object) -> str:
     if not isinstance(key, str) or not 0 < len(key.encode("utf-8", "surrogatepass")) <= MOST_KEY_BYTES:
         raise BadDelta(f"not a key of 1 to {MOST_KEY_BYTES} bytes: {key!r}"[:300])
-    if key != "index" and key != "cells" and not key.startswith(("group/", "buffer/", "ambient/", "cells/")):
+    if key not in {"index", "cells"} and not key.startswith(("group/", "buffer/", "ambient/", "cells/")):
         raise BadDelta(f"not a key that a worker may use: {key!r}")
     return key
 

@@ -70,7 +70,7 @@ class Failed(Exception):
 
     def statement(self) -> str:
         """The statement of the cell in which it was raised."""
-        line = self.error and self.error["line"]
+        line: int | None = self.error["line"] if self.error else None
         for node in ast.parse(self.cell).body:
             if line is not None and node.lineno <= line <= (node.end_lineno or line):
                 return ast.unparse(node)

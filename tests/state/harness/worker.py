@@ -8,14 +8,17 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from sandbox.inside.python.cells import Cell, Cells
 from tests.state.harness.describe import describe
 from tests.state.harness.link import Link
 from tests.state.harness.savers import Parts, lost_names, make_saver
 
-# Each has to raise for a name whose value was lost; what merely loads the name cannot be caught in a plain dict.
-TOUCHES = ("{}.attribute", "{}()", "str({})", "repr({})", "bool({})", "iter({})", "len({})", "{} + 1", "{} == 1")
-TOUCHES += ("{}[0]", "hash({})", "next({})", "isinstance({}, int)", "{}.attribute = 1", "f'{{{}}}'", "{0} in [1]")
+from sandbox.inside.python.cells import Cell, Cells
+
+# Each has to raise for a name whose value was lost. (What merely loads a name cannot be caught in a plain dict.)
+TOUCHES = [
+    *("{}.attribute", "{}()", "str({})", "repr({})", "bool({})", "iter({})", "len({})", "hash({})", "next({})"),
+    *("{} + 1", "{} == 1", "{}[0]", "isinstance({}, int)", "{}.attribute = 1", "f'{{{}}}'", "{0} in [1]"),
+]
 
 
 class Worker:
@@ -68,7 +71,7 @@ class Worker:
 
     def _is_loud(self, statement: str, name: str) -> bool:
         try:
-            exec(statement, self.main.__dict__)  # noqa: S102
+            exec(statement, self.main.__dict__)
         except BaseException as error:  # noqa: BLE001
             return type(error).__name__ == "StateLost" and name in str(error)
         return False
@@ -86,7 +89,7 @@ class Worker:
     def _execute(self, cell: Cell) -> None:
         for code in cell:
             if code is not None:
-                exec(code, self.main.__dict__)  # noqa: S102 - running cells is what a worker is for
+                exec(code, self.main.__dict__)
 
 
 def _failure(error: BaseException, filename: str) -> dict[str, Any]:

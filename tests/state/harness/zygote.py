@@ -58,7 +58,7 @@ def _become_worker(request: dict[str, Any], fd: int) -> None:
         Worker(Link(socket.socket(fileno=fd)), request["saver"]).serve()
     except Closed:
         pass
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - it is told to whoever runs the tests, and the process ends
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(1)
