@@ -14,6 +14,14 @@
     |-- SandboxFileError (OSError)      file             usable
     |   |-- SandboxFileNotFoundError    file_not_found   usable
     |   `-- SandboxFileExistsError      file_exists      usable
+    |-- StoreError                      store            unchanged: what is stored cannot be reached or written
+    |   |-- StoreDamaged                store_damaged    what is whole can be gone back to; `verify` says what
+    |   |-- StoreFull                   store_full       usable, not saved: a quota or the disk has no room
+    |   |-- SessionNotFound             session_not_found     there is none of this id
+    |   |-- SessionExists               session_exists   unchanged: the id is taken
+    |   |-- SessionBusy                 session_busy     unchanged: another process holds it
+    |   |-- SessionTaken                session_taken    another process has taken it over; nothing more is written
+    |   `-- CheckpointNotFound          checkpoint_not_found  unchanged
     `-- ProtocolError                   protocol         closed: the other side broke the protocol
 
 The codes are the wire form and never change; messages do. A message says what happened, to what, the value seen
@@ -151,6 +159,54 @@ class SandboxFileExistsError(SandboxFileError, FileExistsError):
     """There is such a file already."""
 
     code = "file_exists"
+
+
+class StoreError(SandboxError):
+    """The store cannot do what was asked: it is read-only, of a newer version, or not a store."""
+
+    code = "store"
+
+
+class StoreDamaged(StoreError):
+    """Something in the store is not what was written. `details` names the pack, checkpoint or key."""
+
+    code = "store_damaged"
+
+
+class StoreFull(StoreError):
+    """A quota or the disk has no room for this. Nothing of it was kept."""
+
+    code = "store_full"
+
+
+class SessionNotFound(StoreError):
+    """There is no session of this id, or it belongs to another owner."""
+
+    code = "session_not_found"
+
+
+class SessionExists(StoreError):
+    """There is a session of this id already."""
+
+    code = "session_exists"
+
+
+class SessionBusy(StoreError):
+    """The session is open elsewhere. `details["holder"]` says where."""
+
+    code = "session_busy"
+
+
+class SessionTaken(StoreError):
+    """The session was taken over from this process, or deleted: what it wanted to write is refused."""
+
+    code = "session_taken"
+
+
+class CheckpointNotFound(StoreError):
+    """The session has no such checkpoint, or it was dropped."""
+
+    code = "checkpoint_not_found"
 
 
 def _all(base: type[SandboxError]) -> list[type[SandboxError]]:

@@ -1,0 +1,204 @@
+"""A session that this process holds: the only way to write to one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from sandbox.errors import StoreFull, UsageError
+from sandbox.store import commit as commits
+from sandbox.store import history, manifest, retention, sessions, tree
+from sandbox.store.consolidate import consolidate
+from sandbox.store.history import ArtifactRecord, ExecutionRecord
+from sandbox.store.manifest import Manifest, row_id
+from sandbox.store.sessions import New, SessionInfo
+from sandbox.store.staging import LARGE, StagedPart, Staging
+from sandbox.store.steps import reached
+
+if TYPE_CHECKING:
+    from sandbox.store.store import Store
+
+_ROW = 512
+
+
+class StoredSession:
+    """Holds the lease until `release`. Used by one thread at a time; a `Staging` may be filled by another."""
+
+    def __init__(self, store: Store, info: SessionInfo, lease: sessions.Lease) -> None:
+        self._store, self._lease = store, lease
+        self._database = store.database
+        self.id, self.owner, self.tree = info.id, info.owner, info.tree
+        self.key = info.key
+        self._next, self._bytes = info.next, info.bytes
+        self._fragmented: list[int] = []
+        self._open(info.head)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.release()
+
+    @property
+    def head(self) -> int:
+        """The checkpoint that the session is at; 0 before the first."""
+        return self._parent.number
+
+    @property
+    def manifest(self) -> Manifest:
+        """The head's. Not to be changed."""
+        return self._parent.manifest
+
+    @property
+    def packs(self) -> Path:
+        """The directory of the packs of the session's tree."""
+        return self._store.packs / self.tree.name
+
+    def staging(self) -> Staging:
+        """Begin to collect what the next checkpoint changes."""
+        return Staging(self._store.pool.of(self.tree), self._room, self.id)
+
+    def commit(
+        self, staging: Staging | None = None, *, execution: ExecutionRecord | None = None, outputs: Sequence[Any] = (),
+        artifacts: Sequence[tuple[ArtifactRecord, StagedPart]] = (), label: str | None = None,
+    ) -> int:  # fmt: skip
+        """Make a checkpoint on top of the head; return its number. It is durable then, or nothing of it is there.
+
+        The staging is used up in either case. Raises StoreFull, SessionTaken, ProtocolError, StoreError.
+        """
+        staging = staging or self.staging()
+        try:
+            encoded = history.encode_outputs(outputs)
+            part = staging.other(encoded) if encoded is not None and len(encoded) >= LARGE else None
+            self._room(staging.stored + _ROW + len(encoded or b""))
+            self._consolidate()
+            staging.sync()
+            checkpoint = commits.Checkpoint(
+                self.head, time.time(), label, execution, None if part else encoded, part, artifacts
+            )
+            return self._commit(staging, checkpoint)
+        except BaseException:
+            staging.abort()
+            raise
+
+    def _commit(self, staging: Staging, checkpoint: commits.Checkpoint) -> int:
+        number, writer = self._next, commits.Writer(self._database, self.tree, staging, self.manifest)
+        stored = staging.stored + _ROW + len(checkpoint.outputs or b"")
+        with self._database.writing():
+            reached("commit begun")
+            sessions.update(
+                self._database, self._lease, "head = ?, next = ?, bytes = bytes + ?, used = ?",
+                number, number + 1, stored, checkpoint.made,
+            )  # fmt: skip
+            written = commits.write(self._database, self.key, number, writer, checkpoint, self._parent)
+            reached("commit written")
+        reached("commit done")
+        if staging.pack is not None:
+            staging.pack.id = writer.pack
+        staging.close(committed=True)
+        self._moved(number, written)
+        self._bytes += stored
+        return number
+
+    def _moved(self, number: int, written: commits.Written) -> None:
+        manifest.apply(self.manifest, written.delta)
+        self._fragmented += written.fragmented
+        self._next = number + 1
+        self._parent = commits.Parent(number, self.manifest, self._chain(number))
+
+    def rollback(self, to: int | str) -> int:
+        """Make an older checkpoint (number or label) the head; the newer ones stay in the tree. Return its number."""
+        number = tree.find(self._database, self.key, to)
+        with self._database.writing():
+            sessions.update(self._database, self._lease, "head = ?, used = ?", number, time.time())
+            reached("rollback written")
+        self._open(number)
+        return number
+
+    def label(self, number: int, text: str | None) -> None:
+        """Give a checkpoint a label, which also protects it from being dropped to make room, or take it away."""
+        tree.find(self._database, self.key, number)
+        with self._database.writing():
+            sessions.update(self._database, self._lease, "used = ?", time.time())
+            self._database.run("UPDATE checkpoints SET label = ? WHERE id = ?", text, row_id(self.key, number))
+
+    def rename(self, *, name: str | None = None, label: str | None = None) -> None:
+        """Change the session's name or label."""
+        with self._database.writing():
+            sessions.update(
+                self._database, self._lease, "name = coalesce(?, name), label = coalesce(?, label)", name, label
+            )
+
+    def fork(self, new: Sequence[New], checkpoint: int | str | None = None) -> None:
+        """Make sessions that begin where this one's checkpoint (the head by default) is, and share its parts."""
+        number = self.head if checkpoint is None else tree.find(self._database, self.key, checkpoint)
+        self._store.fork(self.id, new, number, owner=self.owner)
+
+    def drop(self, numbers: Sequence[int]) -> None:
+        """Drop checkpoints: not the head. What later ones need stays. `Store.gc` frees the disk."""
+        if self.head in numbers:
+            raise UsageError(f"checkpoint {self.head} is the head of the session: roll back first, or keep it")
+        with self._database.writing():
+            sessions.update(self._database, self._lease, "used = ?", time.time())
+            retention.drop(self._database, self.key, self.tree, numbers)
+        self._open(self.head)
+
+    def tend(self) -> None:
+        """For idle moments: bring parts that are in many pieces into one."""
+        self._consolidate()
+
+    def release(self) -> None:
+        """Give up the lease. Does nothing the second time."""
+        self._store.forget(self)
+        sessions.release(self._database, self._lease)
+
+    def delete(self) -> None:
+        """Delete the session with all its checkpoints; forks keep what they share."""
+        with self._database.writing():
+            sessions.require(self._database, self._lease)
+            retention.delete_session(self._database, self.key, self.tree)
+            reached("delete written")
+        self._store.forget(self)
+        self._store.sweep(self.tree)
+
+    # --- within -------------------------------------------------------------------------------------------------
+
+    def _open(self, head: int) -> None:
+        self._parent = commits.Parent(head, manifest.load(self._database, self.key, head), self._chain(head))
+
+    def _chain(self, number: int) -> int:
+        row = self._database.one("SELECT chain FROM checkpoints WHERE id = ?", row_id(self.key, number))
+        return row[0] if row else 0
+
+    def _consolidate(self) -> None:
+        """Rewrite what earlier commits left in too many pieces. It may wait: without room, or when it is damaged."""
+        while self._fragmented:
+            part = self._fragmented.pop()
+            if part in manifest.parts_of(self.manifest):
+                consolidate(self._database, self.staging(), self.packs, part)
+
+    def _room(self, more: int) -> None:
+        """Raises StoreFull if `more` bytes are more than the quotas have left."""
+        limits = self._store.limits
+        if self._bytes + more > limits.session_bytes and limits.drop_oldest:
+            self._make_room(self._bytes + more - limits.session_bytes)
+        if self._bytes + more > limits.session_bytes:
+            raise StoreFull(
+                f"the session {self.id!r} has {self._bytes} bytes stored, {more} more would exceed its "
+                f"{limits.session_bytes}: drop checkpoints, or raise the quota",
+                {"session": self.id, "seen": self._bytes + more, "limit": limits.session_bytes},
+            )
+        self._store.room(more)
+
+    def _make_room(self, missing: int) -> None:
+        """Drop the oldest checkpoints without a label until that much is free, or none is left to drop."""
+        for numbers in retention.oldest(self._database, self.key, self.head):
+            self.drop(numbers)
+            self._store.gc(self.tree)
+            before, self._bytes = self._bytes, self._store.session(self.id, owner=self.owner).bytes
+            missing -= before - self._bytes
+            if missing <= 0:
+                return

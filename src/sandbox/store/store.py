@@ -1,0 +1,207 @@
+"""The store: one directory with a database and packs, shared by the processes of one user on one machine.
+
+Everything here blocks, for the length of a sync of the disk or more. An engine, which must not, has one thread of
+its own for a store and gives it calls one by one; what comes from workers is taken in (`Staging.receive`) on other
+threads, since a worker may be slow.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sandbox.errors import StoreError, StoreFull
+from sandbox.store import gc, history, manifest, sessions, tree
+from sandbox.store.database import NAME, Database
+from sandbox.store.history import ArtifactRecord, ExecutionRecord, Stats
+from sandbox.store.manifest import Manifest, row_id
+from sandbox.store.parts import Parts, Reader
+from sandbox.store.pool import PackPool, Tree
+from sandbox.store.retention import Limits
+from sandbox.store.session import StoredSession
+from sandbox.store.sessions import Lease, New, Origin, SessionInfo
+from sandbox.store.steps import reached
+from sandbox.store.tree import CheckpointInfo, Difference
+
+_FRESH_SECONDS = 1.0
+
+
+class Store:
+    """Opens the store in `directory`, making it if there is none. Raises StoreError, StoreDamaged."""
+
+    def __init__(self, directory: Path, limits: Limits = Limits()) -> None:  # noqa: B008 - a tuple
+        self.directory, self.limits = directory, limits
+        self.packs = directory / "packs"
+        try:
+            for path in (directory, self.packs):
+                path.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{directory} cannot be made: {os.strerror(error.errno or 0)}") from error
+        self.database = Database(directory / NAME)
+        self.pool = PackPool(self.database, self.packs)
+        self._open: set[StoredSession] = set()
+        self._lock = threading.Lock()
+        self._total, self._counted = 0, 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release every session that is open, and close the database."""
+        for session in list(self._open):
+            session.release()
+        self.pool.close()
+        self.database.close()
+
+    # --- sessions -----------------------------------------------------------------------------------------------
+
+    def create(self, new: New) -> StoredSession:
+        """Make a session and hold it. Raises SessionExists."""
+        with self.database.writing():
+            root = sessions.insert_tree(self.database, secrets.token_hex(16), new.owner)
+            sessions.insert(self.database, new, root.id, holder=None)
+        return self.open(new.id, owner=new.owner)
+
+    def open(self, session: str, *, owner: str, takeover: bool = False) -> StoredSession:
+        """Hold a session. Raises SessionNotFound, and SessionBusy unless its holder is dead or `takeover` is set."""
+        info = sessions.find(self.database, session, owner)
+        lease = sessions.take(self.database, info, takeover=takeover)
+        try:
+            opened = StoredSession(self, sessions.find(self.database, session, owner), lease)
+        except BaseException:
+            sessions.release(self.database, lease)
+            raise
+        self._open.add(opened)
+        return opened
+
+    def session(self, session: str, *, owner: str) -> SessionInfo:
+        """What is known of a session. Raises SessionNotFound."""
+        return sessions.find(self.database, session, owner)
+
+    def sessions(self, owner: str | None = None) -> list[SessionInfo]:
+        """Every session, or an owner's; the last used first."""
+        return sessions.listing(self.database, owner)
+
+    def fork(self, session: str, new: Sequence[New], checkpoint: int, *, owner: str) -> None:
+        """Make sessions that begin where a checkpoint is. They belong to the same owner. Raises SessionExists."""
+        with self.database.writing():
+            info = sessions.find(self.database, session, owner)
+            content = manifest.encode(manifest.load(self.database, info.key, checkpoint))
+            for each in new:
+                lease = sessions.insert(
+                    self.database, each._replace(owner=owner), info.tree.id,
+                    origin=Origin(session, checkpoint), holder=None,
+                )  # fmt: skip
+                self._fork(info, checkpoint, lease, content)
+            reached("fork written")
+
+    def _fork(self, info: SessionInfo, checkpoint: int, lease: Lease, content: bytes) -> None:
+        self.database.run(
+            "INSERT INTO checkpoints VALUES (?, 0, NULL, ?, NULL, 0, ?, NULL)", row_id(lease.key, 1), time.time(),
+            content,
+        )  # fmt: skip
+        self.database.run("UPDATE sessions SET head = 1, next = 2 WHERE key = ?", lease.key)
+        sessions.copy_path(self.database, info.key, checkpoint, lease.key)
+
+    # --- checkpoints --------------------------------------------------------------------------------------------
+
+    def checkpoints(self, session: str, *, owner: str) -> list[CheckpointInfo]:
+        """Every checkpoint of a session, the oldest first."""
+        return tree.listing(self.database, self.session(session, owner=owner).key)
+
+    def find(self, session: str, to: int | str, *, owner: str) -> int:
+        """The number of a checkpoint by number or label. Raises CheckpointNotFound."""
+        return tree.find(self.database, self.session(session, owner=owner).key, to)
+
+    def manifest(self, session: str, checkpoint: int, *, owner: str) -> Manifest:
+        """What a checkpoint has. Raises CheckpointNotFound, StoreDamaged."""
+        return manifest.load(self.database, self.session(session, owner=owner).key, checkpoint)
+
+    def parts(self, info: SessionInfo | StoredSession, wanted: Manifest, *, verified: bool = False) -> Parts:
+        """Open the parts behind these entries. Raises StoreDamaged. See `Reader.open`."""
+        numbers = {key: part for key, entry in wanted.items() if (part := manifest.part_of(entry))}
+        return Reader(self.database, self.packs / info.tree.name).open(numbers, verified=verified)
+
+    def diff(self, session: str, old: int, new: int, *, owner: str) -> Difference:
+        """Compare two checkpoints by keys and content."""
+        key = self.session(session, owner=owner).key
+        with self.database.reading():
+            manifests = [manifest.load(self.database, key, number) for number in (old, new)]
+            return tree.diff(self.database, *manifests)
+
+    # --- history ------------------------------------------------------------------------------------------------
+
+    def history(
+        self, session: str, *, owner: str, limit: int = 100, before: int | None = None
+    ) -> list[ExecutionRecord]:
+        """Executions, newest first; `before` a number, for the next page."""
+        return history.page(self.database, self.session(session, owner=owner).key, limit, before)
+
+    def outputs(self, session: str, execution: int, *, owner: str) -> list[Any]:
+        """What an execution printed and showed."""
+        info = self.session(session, owner=owner)
+        return history.outputs(self.database, Reader(self.database, self.packs / info.tree.name), info.key, execution)
+
+    def stats(self, session: str, *, owner: str) -> Stats:
+        """Figures over a session's executions."""
+        return history.stats(self.database, self.session(session, owner=owner).key)
+
+    def artifacts(self, session: str, *, owner: str) -> list[tuple[int, ArtifactRecord]]:
+        """Every artifact with the number of its execution."""
+        return history.artifacts(self.database, self.session(session, owner=owner).key)
+
+    # --- upkeep -------------------------------------------------------------------------------------------------
+
+    def gc(self, only: Tree | None = None) -> gc.Freed:
+        """Free what nothing needs, of one tree or of all. Raises StoreDamaged."""
+        freed = gc.Freed(0, 0)
+        rows = self.database.all("SELECT id, name FROM trees WHERE ?1 IS NULL OR id = ?1", only and only.id)
+        for each in (Tree(*row) for row in rows):
+            if not gc.remove_tree(self.database, self.pool, each):
+                freed += gc.collect(self.database, self.pool, each)
+        if only is None:
+            self._remove_strays({row[1] for row in self.database.all("SELECT id, name FROM trees")})
+        self._counted = 0.0
+        return freed
+
+    def tend(self) -> None:
+        """For idle moments: makes the commits that come faster."""
+        self.database.tend()
+
+    def room(self, more: int) -> None:
+        """Raises StoreFull if that many bytes are more than the quota of all sessions has left."""
+        if time.monotonic() - self._counted > _FRESH_SECONDS:
+            self._total = int(self.database.one("SELECT total(bytes) FROM sessions")[0])
+            self._counted = time.monotonic()
+        if self._total + more > self.limits.total_bytes:
+            raise StoreFull(
+                f"the store {self.directory} has {self._total} bytes, {more} more would exceed its "
+                f"{self.limits.total_bytes}: delete sessions or checkpoints, or raise the quota",
+                {"seen": self._total + more, "limit": self.limits.total_bytes},
+            )
+
+    def sweep(self, of: Tree) -> None:
+        """After a deletion: remove the tree's packs if it was the last session."""
+        gc.remove_tree(self.database, self.pool, of)
+        self._counted = 0.0
+
+    def forget(self, session: StoredSession) -> None:
+        """A session was closed: nobody here writes to its tree's packs unless another one of it is open."""
+        self._open.discard(session)
+        if not any(other.tree == session.tree for other in self._open):
+            self.pool.close(session.tree.id)
+
+    def _remove_strays(self, known: set[str]) -> None:
+        """Remove directories of trees that were deleted by somebody who then died."""
+        for path in self.packs.iterdir():
+            if path.name not in known and self.database.one("SELECT 1 FROM trees WHERE name = ?", path.name) is None:
+                gc.remove_directory(self.database, path)
