@@ -230,14 +230,16 @@ TRAPS.case(
 )
 
 TRAPS.case(
-    "sets_keep_their_order",
+    "sets_are_walked_in_the_same_order",
     """
     words = {"apple", "pear", "fig", "plum", "kiwi"}; order = list(words)
     # %%
     grown = set(); [grown.add(w) for w in order[::-1]]; second = list(grown)
     """,
     """
-    assert list(words) == order and list(grown) == second and list({"apple", "pear", "fig", "plum", "kiwi"}) == order
+    assert list({"apple", "pear", "fig", "plum", "kiwi"}) == order, "a set that is made anew"
+    assert list(words) == order, "a set that was kept"
+    assert list(grown) == second, "a set that was kept and had grown"
     """,
 )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import types
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import Any
 
-from tests.state.harness.savers import Delta, Lost, Saver
+from tests.state.harness.savers import Delta, Lost, Placeholder, Saver, names_of
 
 
 class _Whole:
@@ -21,14 +24,17 @@ class _Whole:
         try:
             data = self.dump()
         except Exception as error:  # noqa: BLE001 - whatever the library says, it has not kept the session
-            names = [name for name in self._main.__dict__ if not name.startswith("__")]
-            return Delta([], [Lost(name, f"{type(error).__name__}: {error}") for name in names])
-        return Delta([({"put": "group/1", "size": len(data)}, [data])], [])
+            names = list(names_of(self._main))
+            lost = [Lost(name, f"{type(error).__name__}: {error}") for name in names]
+            return Delta([_put("cells", json.dumps(names).encode()), _put("group/1", b"")], lost)
+        return Delta([_put("cells", b"[]"), _put("group/1", data)], [])
 
     def restore(self, parts: Mapping[str, bytes]) -> list[Lost]:
-        if "group/1" in parts:
+        if parts.get("group/1"):
             self.load(parts["group/1"])
-        return []
+        lost = json.loads(parts.get("cells", b"[]"))
+        self._main.__dict__.update({name: Placeholder(name) for name in lost})
+        return [Lost(name, "") for name in lost]
 
     def check(self, parts: Mapping[str, bytes]) -> list[Lost]:
         return []
@@ -40,30 +46,27 @@ class _Whole:
         raise NotImplementedError
 
 
+def _put(key: str, data: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    return {"put": key, "size": len(data)}, [data]
+
+
 class DillSession(_Whole):
     """dill.dump_module of the main module."""
 
     def dump(self) -> bytes:
-        import dill
-
         file = io.BytesIO()
-        dill.dump_module(file, self._main)
+        import_module("dill").dump_module(file, self._main)
         return file.getvalue()
 
     def load(self, data: bytes) -> None:
-        import dill
-
-        dill.load_module(io.BytesIO(data), self._main)
+        import_module("dill").load_module(io.BytesIO(data), self._main)
 
 
 class CloudpickleDict(_Whole):
     """cloudpickle of one dict of all names."""
 
     def dump(self) -> bytes:
-        import cloudpickle
-
-        held = {name: value for name, value in self._main.__dict__.items() if not name.startswith("__")}
-        data: bytes = cloudpickle.dumps(held)
+        data: bytes = import_module("cloudpickle").dumps(names_of(self._main))
         return data
 
     def load(self, data: bytes) -> None:

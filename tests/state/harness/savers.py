@@ -100,9 +100,7 @@ class PickleEach:
     def save(self, number: int, codes: Iterable[types.CodeType], source: str) -> Delta:
         values: dict[str, bytes] = {}
         lost = []
-        for name, value in self._main.__dict__.items():
-            if name.startswith("__"):
-                continue
+        for name, value in names_of(self._main).items():
             try:
                 values[name] = _pickled(value)
             except Exception as error:  # noqa: BLE001 - that is how a pickle says no
@@ -141,9 +139,14 @@ def make_saver(kind: str, main: types.ModuleType) -> Saver:
         from tests.state.harness import peers
 
         return peers.PEERS[kind](main)
-    from sandbox.inside import state
+    saver: Saver = importlib.import_module("sandbox.inside.state").Saver(main)
+    return saver
 
-    return state.Saver(main)  # type: ignore[no-any-return]
+
+def names_of(main: types.ModuleType) -> dict[str, Any]:
+    """What a session has put into its namespace; without what every module has."""
+    given = {*vars(types.ModuleType("given")), "__builtins__"}
+    return {name: value for name, value in vars(main).items() if name not in given}
 
 
 def lost_names(lost: Iterable[Any]) -> dict[str, str]:
