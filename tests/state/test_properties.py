@@ -66,6 +66,7 @@ ARRAYS = """
 {x} = {y}.copy()
 {x}[{n}:] = {m}
 {x}[{n}] = {m}
+{x}[{n} * 3000 :: {m} * 700 + 1] = {m}
 np.add({x}, 1, out={x})
 {x} = memoryview({y})
 {x} = bytearray({n})

@@ -1,5 +1,7 @@
 """Values: of the language, of the standard library, of the libraries that data is worked on with."""
 
+import sys
+
 from tests.state.corpus.case import Kind
 
 DATA = Kind("data")
@@ -200,6 +202,8 @@ DATA.case(
     """
     assert next(turns) == "b" and next(count) == 6 and list(chain) == [1, 2]
     """,
+    # From Python 3.14 on they cannot be pickled or copied, and nothing else tells how far they are.
+    lost=["turns", "count", "chain"] if sys.version_info >= (3, 14) else [],
 )
 
 DATA.case(

@@ -1,5 +1,7 @@
 """Values of the standard library."""
 
+import sys
+
 from tests.state.corpus.case import Kind
 
 STANDARD = Kind("standard")
@@ -95,6 +97,11 @@ STANDARD.case(
     assert list(walk) == [20, 30, 40, 50] and next(pairs) == ("b", "c") and next(some) == 5 and next(rows) == (20, "b")
     assert list(merged) == [2, 3] and list(items) == [("b", 2)] and list(first) == ["Y", "Z"] and next(even) == 2
     assert list(a) == [1, 2, 3] and list(b) == [0, 1, 2, 3]
+    """,
+    lost=["pairs", *(("some", "merged", "a", "b") if sys.version_info >= (3, 14) else ())],
+    still="""
+    source.append(60)
+    assert list(walk) == [20, 30, 40, 50, 60] and next(rows) == (20, "b")
     """,
 )
 
