@@ -87,7 +87,7 @@ class Writer:
             known = self._database.one(query, self._tree.id, part.digest, part.size)
             if known is not None:
                 return int(known[0])
-        return self._insert(part.size, part.digest, None if part.data is not None else extents, part.data)
+        return self.insert(part.size, part.digest, None if part.data is not None else extents, part.data)
 
     def _entry(self, key: str, change: StagedPart | StagedFile | None) -> manifest.Entry | None:
         if change is None:
@@ -111,7 +111,7 @@ class Writer:
         if base.extents is None:
             raise ProtocolError(f"a patch is for {key!r}, which is not in a pack")
         extents = overlay(base.extents, self._extents(patch))
-        number = self._insert(patch.size, digest(base.digest + patch.digest), extents, None)
+        number = self.insert(patch.size, digest(base.digest + patch.digest), extents, None)
         if len(extents) > most_extents(patch.size) or self._spread(extents) > 2 * patch.size:
             self.fragmented.append(number)
         return number
@@ -124,7 +124,7 @@ class Writer:
         for extent in patch.extents:
             start = self._staging.records[extent.record].start + extent.start
             data[extent.at : extent.end] = os.pread(pack.fd, extent.size, start)
-        return self._insert(len(data), digest(data), None, packed(bytes(data)))
+        return self.insert(len(data), digest(data), None, packed(bytes(data)))
 
     def _small(self, base: parts.PartRow) -> bytes:
         assert self._staging.pack is not None
@@ -136,7 +136,8 @@ class Writer:
         """The bytes of all the records that a part keeps alive."""
         return parts.record_bytes(self._database, {extent.record for extent in extents})
 
-    def _insert(self, size: int, address: bytes, extents: Extents | None, data: bytes | None) -> int:
+    def insert(self, size: int, address: bytes, extents: Extents | None, data: bytes | None) -> int:
+        """Add a part's row."""
         where = None if extents is None else extents_module.encode(extents)
         query = "INSERT INTO parts (tree, size, digest, extents, data) VALUES (?, ?, ?, ?, ?)"
         row = self._database.run(query, self._tree.id, size, address, where, data).lastrowid

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sandbox.errors import UsageError
+from sandbox.errors import StoreDamaged, UsageError
 from sandbox.store.database import Database
 from sandbox.store.manifest import number_of, row_id
 from sandbox.store.parts import Reader
@@ -102,6 +102,13 @@ def _record(row: Sequence[Any]) -> ExecutionRecord:
     )  # fmt: skip
 
 
+def last(database: Database, session: int) -> int:
+    """The highest number of an execution; 0 if there is none."""
+    query = "SELECT max(id) FROM executions WHERE id >= ? AND id < ?"
+    row = database.one(query, row_id(session, 0), row_id(session + 1, 0))
+    return number_of(row[0] or 0)
+
+
 def stats(database: Database, session: int) -> Stats:
     """Count."""
     query = "SELECT count(*), total(cache_hit), total(seconds) FROM executions WHERE id >= ? AND id < ?"
@@ -122,13 +129,21 @@ def artifacts(database: Database, session: int) -> list[tuple[int, ArtifactRecor
     ]
 
 
-def outputs(database: Database, reader: Reader, session: int, execution: int) -> list[Any]:
-    """What an execution printed and showed. Raises UsageError if there is no such execution."""
+def stored_outputs(database: Database, session: int, execution: int) -> tuple[bytes | None, int | None]:
+    """An execution's outputs as JSON, or the part that has them. Raises UsageError if there is no such execution."""
     row = database.one("SELECT outputs, outputs_part FROM executions WHERE id = ?", row_id(session, execution))
     if row is None:
         raise UsageError(f"the session has no execution {execution}")
-    if row[1] is not None:
-        with reader.open({"outputs": row[1]}) as parts:
-            found: list[Any] = msgspec.json.decode(parts.read("outputs"))
-            return found
-    return msgspec.json.decode(unpacked(row[0]), type=list[Any]) if row[0] else []
+    return row[0] and unpacked(row[0]), row[1]
+
+
+def outputs(database: Database, reader: Reader, session: int, execution: int) -> list[Any]:
+    """What an execution printed and showed. Raises UsageError, StoreDamaged."""
+    data, part = stored_outputs(database, session, execution)
+    if part is not None:
+        with reader.open({"outputs": part}) as parts:
+            data = parts.read("outputs")
+    try:
+        return msgspec.json.decode(data, type=list[Any]) if data else []
+    except msgspec.DecodeError as error:
+        raise StoreDamaged(f"the outputs of execution {execution} do not decode: {error}") from error

@@ -75,15 +75,16 @@ def decode(header: bytes) -> Record:
         raise ProtocolError(f"a record's header does not decode: {error}") from error
     match found:
         case _Header(put=str(key), patch=None, drop=None, size=int(size), ranges=None):
-            return Put(_key(key), _size(size))
+            return Put(checked_key(key), _size(size))
         case _Header(put=None, patch=str(key), drop=None, size=int(size), ranges=tuple(ranges)):
-            return Patch(_key(key), _size(size), _ranges(ranges, size))
+            return Patch(checked_key(key), _size(size), _ranges(ranges, size))
         case _Header(put=None, patch=None, drop=str(key), size=None, ranges=None):
-            return Drop(_key(key))
+            return Drop(checked_key(key))
     raise ProtocolError("a record's header is neither put with size, nor patch with size and ranges, nor drop")
 
 
-def _key(key: str) -> str:
+def checked_key(key: str) -> str:
+    """Return a key that a worker may use. Raises ProtocolError."""
     try:
         size = len(key.encode())
     except UnicodeEncodeError as error:

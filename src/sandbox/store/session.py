@@ -29,7 +29,7 @@ class StoredSession:
 
     def __init__(self, store: Store, info: SessionInfo, lease: sessions.Lease) -> None:
         self._store, self._lease = store, lease
-        self._database = store.database
+        self.database = store.database
         self.id, self.owner, self.tree = info.id, info.owner, info.tree
         self.key = info.key
         self._next, self._bytes = info.next, info.bytes
@@ -51,6 +51,11 @@ class StoredSession:
     def manifest(self) -> Manifest:
         """The head's. Not to be changed."""
         return self._parent.manifest
+
+    @property
+    def last_execution(self) -> int:
+        """The highest number of an execution so far; 0 if there is none."""
+        return history.last(self.database, self.key)
 
     @property
     def packs(self) -> Path:
@@ -85,15 +90,15 @@ class StoredSession:
             raise
 
     def _commit(self, staging: Staging, checkpoint: commits.Checkpoint) -> int:
-        number, writer = self._next, commits.Writer(self._database, self.tree, staging, self.manifest)
+        number, writer = self._next, commits.Writer(self.database, self.tree, staging, self.manifest)
         stored = staging.stored + _ROW + len(checkpoint.outputs or b"")
-        with self._database.writing():
+        with self.database.writing():
             reached("commit begun")
             sessions.update(
-                self._database, self._lease, "head = ?, next = ?, bytes = bytes + ?, used = ?",
+                self.database, self._lease, "head = ?, next = ?, bytes = bytes + ?, used = ?",
                 number, number + 1, stored, checkpoint.made,
             )  # fmt: skip
-            written = commits.write(self._database, self.key, number, writer, checkpoint, self._parent)
+            written = commits.write(self.database, self.key, number, writer, checkpoint, self._parent)
             reached("commit written")
         reached("commit done")
         if staging.pack is not None:
@@ -111,39 +116,39 @@ class StoredSession:
 
     def rollback(self, to: int | str) -> int:
         """Make an older checkpoint (number or label) the head; the newer ones stay in the tree. Return its number."""
-        number = tree.find(self._database, self.key, to)
-        with self._database.writing():
-            sessions.update(self._database, self._lease, "head = ?, used = ?", number, time.time())
+        number = tree.find(self.database, self.key, to)
+        with self.database.writing():
+            sessions.update(self.database, self._lease, "head = ?, used = ?", number, time.time())
             reached("rollback written")
         self._open(number)
         return number
 
     def label(self, number: int, text: str | None) -> None:
         """Give a checkpoint a label, which also protects it from being dropped to make room, or take it away."""
-        tree.find(self._database, self.key, number)
-        with self._database.writing():
-            sessions.update(self._database, self._lease, "used = ?", time.time())
-            self._database.run("UPDATE checkpoints SET label = ? WHERE id = ?", text, row_id(self.key, number))
+        tree.find(self.database, self.key, number)
+        with self.database.writing():
+            sessions.update(self.database, self._lease, "used = ?", time.time())
+            self.database.run("UPDATE checkpoints SET label = ? WHERE id = ?", text, row_id(self.key, number))
 
     def rename(self, *, name: str | None = None, label: str | None = None) -> None:
         """Change the session's name or label."""
-        with self._database.writing():
+        with self.database.writing():
             sessions.update(
-                self._database, self._lease, "name = coalesce(?, name), label = coalesce(?, label)", name, label
+                self.database, self._lease, "name = coalesce(?, name), label = coalesce(?, label)", name, label
             )
 
     def fork(self, new: Sequence[New], checkpoint: int | str | None = None) -> None:
         """Make sessions that begin where this one's checkpoint (the head by default) is, and share its parts."""
-        number = self.head if checkpoint is None else tree.find(self._database, self.key, checkpoint)
+        number = self.head if checkpoint is None else tree.find(self.database, self.key, checkpoint)
         self._store.fork(self.id, new, number, owner=self.owner)
 
     def drop(self, numbers: Sequence[int]) -> None:
         """Drop checkpoints: not the head. What later ones need stays. `Store.gc` frees the disk."""
         if self.head in numbers:
             raise UsageError(f"checkpoint {self.head} is the head of the session: roll back first, or keep it")
-        with self._database.writing():
-            sessions.update(self._database, self._lease, "used = ?", time.time())
-            retention.drop(self._database, self.key, self.tree, numbers)
+        with self.database.writing():
+            sessions.update(self.database, self._lease, "used = ?", time.time())
+            retention.drop(self.database, self.key, self.tree, numbers)
         self._open(self.head)
 
     def tend(self) -> None:
@@ -153,13 +158,13 @@ class StoredSession:
     def release(self) -> None:
         """Give up the lease. Does nothing the second time."""
         self._store.forget(self)
-        sessions.release(self._database, self._lease)
+        sessions.release(self.database, self._lease)
 
     def delete(self) -> None:
         """Delete the session with all its checkpoints; forks keep what they share."""
-        with self._database.writing():
-            sessions.require(self._database, self._lease)
-            retention.delete_session(self._database, self.key, self.tree)
+        with self.database.writing():
+            sessions.require(self.database, self._lease)
+            retention.delete_session(self.database, self.key, self.tree)
             reached("delete written")
         self._store.forget(self)
         self._store.sweep(self.tree)
@@ -167,10 +172,10 @@ class StoredSession:
     # --- within -------------------------------------------------------------------------------------------------
 
     def _open(self, head: int) -> None:
-        self._parent = commits.Parent(head, manifest.load(self._database, self.key, head), self._chain(head))
+        self._parent = commits.Parent(head, manifest.load(self.database, self.key, head), self._chain(head))
 
     def _chain(self, number: int) -> int:
-        row = self._database.one("SELECT chain FROM checkpoints WHERE id = ?", row_id(self.key, number))
+        row = self.database.one("SELECT chain FROM checkpoints WHERE id = ?", row_id(self.key, number))
         return row[0] if row else 0
 
     def _consolidate(self) -> None:
@@ -178,7 +183,7 @@ class StoredSession:
         while self._fragmented:
             part = self._fragmented.pop()
             if part in manifest.parts_of(self.manifest):
-                consolidate(self._database, self.staging(), self.packs, part)
+                consolidate(self.database, self.staging(), self.packs, part)
 
     def _room(self, more: int) -> None:
         """Raises StoreFull if `more` bytes are more than the quotas have left."""
@@ -195,7 +200,7 @@ class StoredSession:
 
     def _make_room(self, missing: int) -> None:
         """Drop the oldest checkpoints without a label until that much is free, or none is left to drop."""
-        for numbers in retention.oldest(self._database, self.key, self.head):
+        for numbers in retention.oldest(self.database, self.key, self.head):
             self.drop(numbers)
             self._store.gc(self.tree)
             before, self._bytes = self._bytes, self._store.session(self.id, owner=self.owner).bytes

@@ -10,7 +10,7 @@ import os
 import select
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from blake3 import blake3
@@ -223,8 +223,8 @@ class Staging:
             if copied := writer.copy(fd, offset, length):
                 extents.append(Extent(offset, len(self.records), before, copied))
         written = self._finish(writer)
-        whole = len(extents) == 1 and extents[0].size == size
-        address = written.digest if whole else blake3(repr((size, segments)).encode() + written.digest).digest()
+        found = [(extent.at, extent.size) for extent in extents]
+        address = written.digest if found == [(0, size)] else digest(repr((size, found)).encode() + written.digest)
         return StagedPart(size, address, None, tuple(extents))
 
     def joined(self, pieces: list[tuple[int, int, int]]) -> StagedPart:
@@ -236,6 +236,13 @@ class Staging:
             writer.copy(*piece)
         written = self._finish(writer)
         return StagedPart(size, written.digest, None, (Extent(0, self._last(), 0, size),))
+
+    def streamed(self, pieces: Iterable[bytes]) -> Written:
+        """Write a record of what comes."""
+        writer = self._begin({})
+        for piece in pieces:
+            writer.write(piece)
+        return self._finish(writer)
 
     def copied(self, fd: int, start: int, size: int) -> Written:
         """Copy a record as it is; return it with the address of what was copied."""

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sandbox.errors import StoreError, StoreFull
-from sandbox.store import gc, history, manifest, sessions, tree
+from sandbox.store import archive, gc, history, manifest, sessions, tree
 from sandbox.store.database import NAME, Database
 from sandbox.store.history import ArtifactRecord, ExecutionRecord, Stats
 from sandbox.store.manifest import Manifest, row_id
@@ -26,8 +26,10 @@ from sandbox.store.pool import PackPool, Tree
 from sandbox.store.retention import Limits
 from sandbox.store.session import StoredSession
 from sandbox.store.sessions import Lease, New, Origin, SessionInfo
+from sandbox.store.staging import Staging
 from sandbox.store.steps import reached
 from sandbox.store.tree import CheckpointInfo, Difference
+from sandbox.store.verify import Report, verify
 
 _FRESH_SECONDS = 1.0
 
@@ -159,6 +161,31 @@ class Store:
         """Every artifact with the number of its execution."""
         return history.artifacts(self.database, self.session(session, owner=owner).key)
 
+    # --- as one file --------------------------------------------------------------------------------------------
+
+    def export(self, session: str, target: Path, *, owner: str) -> None:
+        """Write a session with all its checkpoints into one file. Raises StoreError."""
+        archive.export(self.database, self.packs, self.session(session, owner=owner), target)
+
+    def import_session(self, source: Path, *, owner: str, session: str = "") -> str:
+        """Make a session of such a file, under its own id unless one is given; return the id.
+
+        Raises ArchiveError if anything in it is not right, SessionExists, StoreFull; then nothing of it is there.
+        """
+        name = secrets.token_hex(16)
+        staging = Staging(self.pool.of(Tree(-1, name)), self.room, session)
+        try:
+            made = archive.Import(self.database, source, self.limits.session_bytes).read(
+                staging, name, New(session, owner)
+            )
+        except BaseException:
+            staging.abort()
+            gc.remove_directory(self.database, self.packs / name)
+            raise
+        staging.close(committed=True)
+        self.pool.close(-1)
+        return made
+
     # --- upkeep -------------------------------------------------------------------------------------------------
 
     def gc(self, only: Tree | None = None) -> gc.Freed:
@@ -172,6 +199,10 @@ class Store:
             self._remove_strays({row[1] for row in self.database.all("SELECT id, name FROM trees")})
         self._counted = 0.0
         return freed
+
+    def verify(self) -> Report:
+        """Read everything that is stored, and say what is damaged and which checkpoints are whole."""
+        return verify(self.database, self.packs)
 
     def tend(self) -> None:
         """For idle moments: makes the commits that come faster."""
