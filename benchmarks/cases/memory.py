@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from statistics import mean
-
-import psutil
 
 from benchmarks import peers, proc
 from benchmarks.figures import Figure, Goal, Rounds, compare
@@ -58,7 +57,7 @@ async def _after(code: str, engine: EngineThread, boxes: list[LocalSandbox]) -> 
 
 def _all_processes() -> float:
     """Everything that this process has started."""
-    return sum(proc.pss(process.pid) for process in psutil.Process().children(recursive=True))
+    return sum(map(proc.pss, proc.descendants(os.getpid())))
 
 
 async def _peer(settings: Settings) -> tuple[Rounds | None, Rounds | None]:
