@@ -242,13 +242,6 @@ async def test_what_is_written_to_a_mount_does_not_count(make: Make, directory: 
     assert _bytes_in(directory) == 2_700_000
 
 
-async def test_what_is_temporary_does_not_count_at_level_landlock(make: Make) -> None:
-    _tries("ll-tmp-disk")
-    box = make(disk=1)
-    await box.start()
-    await box.run(f"import tempfile; path = tempfile.gettempdir(){WRITES}")
-
-
 async def test_a_socket_in_a_directory_that_is_shown_can_be_connected_to(make: Make, directory: Path) -> None:
     _tries("mount-sockets")
     with socket.socket(socket.AF_UNIX) as server:
