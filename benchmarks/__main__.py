@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,12 +17,13 @@ import msgspec
 from benchmarks import plot, report
 from benchmarks.cases import NAMES
 from benchmarks.figures import Figure
-from benchmarks.machine import Machine
+from benchmarks.machine import Machine, Watch
 from benchmarks.ours import isolation
 from benchmarks.settings import Settings
 
 _HERE = Path(__file__).parent
-_MOST_SECONDS = 300.0
+_MOST_SECONDS = 240.0
+_SECONDS_TO_END = 30.0
 _KEPT = {"PYTHONPATH", "PYTHONHOME"}
 
 
@@ -31,19 +34,29 @@ def main(argv: list[str] | None = None) -> int:
     if unknown := set(args.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(NAMES)}")
     settings = Settings(quick=args.quick, rounds=args.rounds, peers=args.peers)
-    machine = Machine.now()
-    if machine.warning:
-        print(f"warning: {machine.warning}", file=sys.stderr)
-    begin = time.monotonic()
+    machine, watch = Machine.now(), Watch()
     level = asyncio.run(isolation())
-    found = {name: _measured(name, settings) for name in args.names or NAMES}
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary:
+        # Their parent directory, so that what a benchmark that is killed leaves there goes too.
+        os.environ["TMPDIR"] = temporary
+        found = {}
+        for name in args.names or NAMES:
+            watch.pause(settings.pause)
+            found[name] = _measured(name, settings)
     figures = {name: some for name, some in found.items() if some}
-    results = report.Results(machine, level, time.monotonic() - begin, args.quick, figures)
-    args.out.mkdir(parents=True, exist_ok=True)
-    report.write(results, args.out)
-    plot.draw(results, args.out / "results.png")
-    print(f"{results.seconds:.0f} s in all; see {args.out / 'RESULTS.md'}")
+    if figures:
+        results = report.Results(machine, watch.meanwhile(), level, watch.seconds, args.quick, figures)
+        _write(results, args.out)
     return 1 if None in found.values() else 0
+
+
+def _write(results: report.Results, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    report.write(results, directory)
+    plot.draw(results, directory / "results.png")
+    if results.meanwhile.warning:
+        print(f"warning: {results.meanwhile.warning}", file=sys.stderr)
+    print(f"{results.seconds:.0f} s in all; see {directory / 'RESULTS.md'}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,22 +74,48 @@ def _measured(name: str, settings: Settings) -> list[Figure] | None:
     """Run a benchmark in a process of its own; None if it failed."""
     begin = time.monotonic()
     print(f"{name}:", flush=True)
-    command = [sys.executable, "-m", "benchmarks.one", name, msgspec.json.encode(settings).decode()]
-    try:
-        ended = subprocess.run(command, env=_environment(), stdout=subprocess.PIPE, check=False, timeout=_MOST_SECONDS)
-    except subprocess.TimeoutExpired:
-        print(f"  {name} took more than {_MOST_SECONDS:g} s and was ended", file=sys.stderr)
+    output = _output([sys.executable, "-m", "benchmarks.one", name, msgspec.json.encode(settings).decode()])
+    if output is None:
         return None
-    if ended.returncode:
-        print(f"  {name} failed with exit code {ended.returncode}", file=sys.stderr)
-        return None
-    figures = msgspec.json.decode(ended.stdout, type=list[Figure])
+    figures = msgspec.json.decode(output, type=list[Figure])
     for figure in figures:
-        peer = "" if figure.peer is None else f"; {figure.peer_name}: {figure.peer}; {report.ratio_text(figure)}"
-        met = {True: "met", False: "MISSED", None: ""}[figure.met]
-        print(f"  {figure.what}: {figure.ours}{peer} {met}".rstrip())
+        print(f"  {_line(figure)}")
     print(f"  {time.monotonic() - begin:.0f} s", flush=True)
     return figures
+
+
+def _output(command: list[str]) -> bytes | None:
+    """Return what a command prints; None, having said why, if it fails or takes too long."""
+    with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE) as process:
+        try:
+            output, _ = process.communicate(timeout=_MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            print(f"  took more than {_MOST_SECONDS:g} s and is ended", file=sys.stderr)
+            _end(process)
+            return None
+        except BaseException:
+            _end(process)
+            raise
+    if process.returncode:
+        print(f"  failed with exit code {process.returncode}", file=sys.stderr)
+        return None
+    return output
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let it end what it has started, as after a Ctrl-C."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def _line(figure: Figure) -> str:
+    peer = f"; {figure.peer_name}: {figure.peer}; {report.ratio_text(figure)}" if figure.peer else ""
+    verdicts = "".join(f"; {goal.text(figure.ours.unit)} {goal.verdict(figure)}" for goal in figure.goals)
+    return f"{figure.what}: {figure.ours}{peer}{verdicts}"
 
 
 def _environment() -> dict[str, str]:

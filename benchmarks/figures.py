@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import chain
 from statistics import median, quantiles
 
 from msgspec import Struct
 
+# The samples of one side, a list for each round.
 Rounds = list[list[float]]
 
 _SCALES: dict[str, tuple[tuple[float, str], ...]] = {
@@ -17,67 +18,103 @@ _SCALES: dict[str, tuple[tuple[float, str], ...]] = {
 
 
 class Summary(Struct, frozen=True):
-    """The middle and the spread of some samples, in seconds, bytes, or a rate such as `MB/s`."""
+    """The samples of one side, in seconds, bytes, or a rate such as `MB/s`.
+
+    `p50` is the median of the rounds' medians. `p99` is what 99 of 100 samples are no worse than: of rates the low end.
+    """
 
     unit: str
-    p10: float
     p50: float
-    p90: float
+    p99: float
     count: int
+    medians: tuple[float, ...]
 
     @classmethod
-    def of(cls, samples: Iterable[float], unit: str) -> Summary:
-        values = list(samples)
-        if len(values) == 1:
-            return cls(unit, values[0], values[0], values[0], 1)
-        tenths = quantiles(values, n=10, method="inclusive")
-        return cls(unit, tenths[0], median(values), tenths[-1], len(values))
+    def of(cls, rounds: Rounds, unit: str) -> Summary:
+        samples = list(chain.from_iterable(rounds))
+        medians = tuple(median(some) for some in rounds)
+        return cls(unit, median(medians), _tail(samples, high=not is_rate(unit)), len(samples), medians)
 
     def __str__(self) -> str:
-        if self.count == 1:
-            return f"{quantity(self.p50, self.unit)} (n=1)"
-        spread = f"{_number(self.p10, self._scale)} to {quantity(self.p90, self.unit, self._scale)}"
-        return f"{quantity(self.p50, self.unit, self._scale)} ({spread}, n={self.count})"
-
-    @property
-    def _scale(self) -> float:
-        return _scale(self.p50, self.unit)[0]
+        text = quantity(self.p50, self.unit)
+        return text if self.count == 1 else f"{text} / {quantity(self.p99, self.unit)}"
 
 
-def quantity(value: float, unit: str, scale: float | None = None) -> str:
-    """Return a value with the unit that suits it, or the one that belongs to `scale`."""
-    factor, name = _scale(value if scale is None else scale, unit)
-    return f"{_number(value, factor)} {name}"
+def is_rate(unit: str) -> bool:
+    """Whether more is better; of times and sizes less is."""
+    return unit.endswith("/s")
+
+
+def _tail(samples: list[float], *, high: bool) -> float:
+    if len(samples) == 1:
+        return samples[0]
+    hundredths = quantiles(samples, n=100, method="inclusive")
+    return hundredths[-1] if high else hundredths[0]
+
+
+def quantity(value: float, unit: str) -> str:
+    """Return a value with the unit that suits it."""
+    factor, name = _scale(value, unit)
+    return f"{number(value / factor)} {name}"
+
+
+def spread(values: Iterable[float], unit: str) -> str:
+    """Return the lowest and the highest, both in the unit that suits the highest."""
+    low, *_, high = sorted([*values] * 2)
+    factor, name = _scale(high, unit)
+    return f"{number(low / factor)} to {number(high / factor)} {name}"
 
 
 def _scale(value: float, unit: str) -> tuple[float, str]:
     scales = _SCALES.get(unit, ((1.0, unit),))
-    return next((scale for scale in scales if abs(value) >= scale[0] * 0.9999), scales[-1])
+    return next((scale for scale in scales if abs(value) >= scale[0] * 0.9995), scales[-1])
 
 
-def _number(value: float, scale: float) -> str:
+def number(value: float) -> str:
     """Three digits that say something."""
-    scaled = value / scale
-    return f"{scaled:,.0f}" if scaled >= 100 else f"{scaled:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
 
 
 class Goal(Struct, frozen=True):
-    """A bound for the `ratio` to the peer, or for `ours` alone."""
+    """A bound for the `ratio` to the peer, or for the p50 of `ours`."""
 
     of: str
     relation: str
     bound: float
 
+    def value(self, figure: Figure) -> float | None:
+        """What it is about; None if that was not measured."""
+        return figure.ratio if self.of == "ratio" else figure.ours.p50
+
+    def used(self, figure: Figure) -> float | None:
+        """How much of the bound is used up: met up to 1, missed by what is above it."""
+        value = self.value(figure)
+        if not value:
+            return value
+        return self.bound / value if self.relation == ">=" else value / self.bound
+
     def met(self, figure: Figure) -> bool | None:
-        """Whether the figure keeps to it; None if what it is about was not measured."""
-        value = figure.ratio if self.of == "ratio" else figure.ours.p50
-        if value is None:
-            return None
-        return value >= self.bound if self.relation == ">=" else value <= self.bound
+        used = self.used(figure)
+        return None if used is None else used <= 1
 
     def text(self, unit: str) -> str:
         sign = "≥" if self.relation == ">=" else "≤"
-        return f"{sign} {self.bound:g}x" if self.of == "ratio" else f"{sign} {quantity(self.bound, unit)}"
+        return f"{sign} {number(self.bound)}x" if self.of == "ratio" else f"{sign} {quantity(self.bound, unit)}"
+
+    def verdict(self, figure: Figure) -> str:
+        """Say whether it is met, or by how much it is missed."""
+        value = self.value(figure)
+        if value is None:
+            return "not measured"
+        if self.met(figure):
+            return "met"
+        distance = abs(value - self.bound) / self.bound
+        return f"missed by {percent(distance)}"
+
+
+def percent(share: float) -> str:
+    """A share in percent; below one percent with a decimal."""
+    return f"{share * 100:.0f} %" if share >= 0.00995 else f"{share * 100:.1f} %"
 
 
 class Figure(Struct, frozen=True):
@@ -87,10 +124,15 @@ class Figure(Struct, frozen=True):
     ours: Summary
     peer_name: str = ""
     peer: Summary | None = None
-    ratio: float | None = None
+    ratios: tuple[float, ...] = ()
     better: bool = True
     goals: tuple[Goal, ...] = ()
     note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """The median of the ratios of each round, so that a machine that is slow for a while is slow for both."""
+        return median(self.ratios) if self.ratios else None
 
     @property
     def met(self) -> bool | None:
@@ -100,21 +142,9 @@ class Figure(Struct, frozen=True):
             return False
         return None if not verdicts or None in verdicts else True
 
-    @property
-    def mark(self) -> float | None:
-        """The ratio at which its goals would be met: of those that say so, or follow from the peer, the strictest."""
-        marks = [mark for goal in self.goals if (mark := self._mark(goal)) is not None]
-        if not marks:
-            return None
-        return max(marks) if self.better else min(marks)
-
-    def _mark(self, goal: Goal) -> float | None:
-        if goal.of == "ratio":
-            return goal.bound
-        if self.peer is None:
-            return None
-        lower_is_better = goal.relation == "<="
-        return self.peer.p50 / goal.bound if lower_is_better == self.better else goal.bound / self.peer.p50
+    def goal(self, of: str) -> Goal | None:
+        """The goal for the `ratio`, or for `ours`."""
+        return next((goal for goal in self.goals if goal.of == of), None)
 
 
 def compare(  # noqa: PLR0913 - these are the columns of a table
@@ -128,20 +158,11 @@ def compare(  # noqa: PLR0913 - these are the columns of a table
     goals: tuple[Goal, ...] = (),
     note: str = "",
 ) -> Figure:
-    """Make a figure of the samples of both sides, which are one list for each round.
-
-    The ratio is the median of the ratios of each round, so that a machine that is slow for a while is slow for both.
-    """
-    measured = None if peer is None else Summary.of(chain.from_iterable(peer), unit)
-    ratio = None if peer is None else ratio_of(*((peer, ours) if _peer_above(unit, better=better) else (ours, peer)))
-    return Figure(what, Summary.of(chain.from_iterable(ours), unit), peer_name, measured, ratio, better, goals, note)
-
-
-def _peer_above(unit: str, *, better: bool) -> bool:
-    """Whether the peer's value is divided by ours: of times and sizes the smaller is better, of rates the larger."""
-    return better == (not unit.endswith("/s"))
-
-
-def ratio_of(upper: Rounds, lower: Rounds, middle: Callable[[list[float]], float] = median) -> float:
-    """Divide round by round; return the median."""
-    return median(middle(above) / middle(below) for above, below in zip(upper, lower, strict=True))
+    """Make a figure of the samples of both sides. A ratio goal needs a peer: without one it is left off."""
+    own = Summary.of(ours, unit)
+    if peer is None:
+        return Figure(what, own, better=better, goals=tuple(goal for goal in goals if goal.of == "ours"), note=note)
+    theirs = Summary.of(peer, unit)
+    upper, lower = (theirs, own) if better != is_rate(unit) else (own, theirs)
+    ratios = tuple(above / below for above, below in zip(upper.medians, lower.medians, strict=True))
+    return Figure(what, own, peer_name, theirs, ratios, better, goals, note)

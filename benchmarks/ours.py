@@ -59,5 +59,9 @@ def worker_pid(engine: EngineThread, box: LocalSandbox) -> int:
 
 async def isolation() -> str:
     """The level that sandboxes get here, and how many restrictions are in force."""
-    async with running_engine(parked=0) as engine, sandbox(engine) as box:
-        return f"`{box.isolation}` with {len(box.enforced)} restrictions in force"
+    engine = await asyncio.to_thread(EngineThread, parked=0)
+    try:
+        async with sandbox(engine) as box:
+            return f"`{box.isolation}` with {len(box.enforced)} restrictions in force"
+    finally:
+        await asyncio.to_thread(engine.close)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from benchmarks.figures import Figure, quantity
-from benchmarks.machine import Machine
+from benchmarks.figures import Figure, Summary, number, quantity, spread
+from benchmarks.machine import Machine, Meanwhile
 
 _INTRODUCTION = """\
 # Figures
 
 Each line is measured against a peer that does the same work, in the same run, on the same machine. Written by
-`make bench`; the raw figures are in [results.json](results.json).
+`make bench`; the figures of each round are in [results.json](results.json).
 
 ![the ratios](results.png)
 
@@ -23,9 +24,10 @@ Each line is measured against a peer that does the same work, in the same run, o
 _METHOD = """\
 ## How
 
-* Values are medians, with the 10th and 90th percentile and the number of samples. A ratio is the median of the ratios
-  of each round: the sides take turns within seconds, another one first each time, so that a machine that is slow for a
-  while is slow for all. Each side is run before it is measured, so that files are in memory and caches are there.
+* The sides take turns in rounds of a few seconds, another one first each time, so that a machine that is slow for a
+  while is slow for all. A p50 is the median of the rounds' medians. A ratio is the median of each round's own ratio. A
+  p99 is of all samples: what 99 of 100 are no worse than. No sample is left out. Each side is run before it is
+  measured, so that files are in memory and caches are there.
 * *Times better* says how many times less time or memory we take, or how many times more we make; *times the cost* how
   many times more the work takes than the bare thing that a sandbox is built on, which isolates nothing.
 * Ours is used as anybody would: through the SDK with its default options, isolation included. Each benchmark has a
@@ -33,19 +35,18 @@ _METHOD = """\
 * The peers are used in the way that takes them the least time: a new ipykernel is asked before it is ready rather than
   looked at until it is, and its reply counts, not its output; a bubblewrap's first line counts, not its end. Both find
   matplotlib's cache ready, and their libraries have as few threads as our workers'. bubblewrap sees the interpreter
-  read-only; ipykernel isolates nothing.
+  read-only and limits nothing; ipykernel isolates nothing.
 * A new sandbox is measured from the making of the object to the result in hand. *Unpooled*: nothing was parked, the
   worker is forked and confined meanwhile. *From the pool*: two workers are parked, and the pool is full again before
   the next is measured.
 * Memory is PSS, the proportional set size: a page shared by several processes counts in parts for each.
 * The ping-pong is 64 bytes over a socket pair and back. It takes 5 us where the kernel lets both processes share a core
-  and 50 to 80 us where one must be woken on another; so nobody is pinned for the one figure, and both sides are pinned
-  alike for the other, *across cores*, which has the goal: why is said in `cases/warm.py`.
+  and 30 to 80 us where one must be woken on another. So it is measured in both ways: why is said in `cases/warm.py`.
 
 ## Again
 
 ```
-make bench                             # everything, less than six minutes; the machine should be quiet
+make bench                             # everything, in less than ten minutes; the machine should be quiet
 scripts/bench --quick                  # a look, less than a minute, with smaller amounts
 scripts/bench warm stdout              # some of: first_result cold warm memory many stdout commands files
 ```
@@ -56,60 +57,106 @@ class Results(Struct, frozen=True):
     """A whole run."""
 
     machine: Machine
+    meanwhile: Meanwhile
     isolation: str
     seconds: float
     quick: bool
     figures: dict[str, list[Figure]]
 
+    @property
+    def all(self) -> list[Figure]:
+        return [figure for figures in self.figures.values() for figure in figures]
+
 
 def write(results: Results, directory: Path) -> None:
     """Write both files."""
-    text = _INTRODUCTION + _warnings(results) + _table(results) + _machine(results) + _METHOD
-    (directory / "RESULTS.md").write_text(text, encoding="utf-8")
+    parts = (_warnings(results), _verdict(results), _table(results), _spread(results), _machine(results), _METHOD)
+    (directory / "RESULTS.md").write_text(_INTRODUCTION + "".join(parts), encoding="utf-8")
     raw = msgspec.json.format(msgspec.json.encode(results), indent=2)
     (directory / "results.json").write_bytes(raw + b"\n")
 
 
 def _warnings(results: Results) -> str:
-    lines = [results.machine.warning] if results.machine.warning else []
+    lines = [results.meanwhile.warning] if results.meanwhile.warning else []
     if results.quick:
         lines.append("this was a quick look, with few rounds and small amounts")
     return "".join(f"> **Beware**: {line}.\n\n" for line in lines)
 
 
+def _verdict(results: Results) -> str:
+    """How many goals are met, and those that are not."""
+    judged = [(figure, goal) for figure in results.all for goal in figure.goals]
+    missed = [(figure, goal) for figure, goal in judged if not goal.met(figure)]
+    lines = [f"{len(judged) - len(missed)} of {len(judged)} goals are met{'; missed are:' if missed else '.'}"]
+    for figure, goal in missed:
+        value = ratio_text(figure) if goal.of == "ratio" else quantity(figure.ours.p50, figure.ours.unit)
+        against = f", against {figure.peer_name}" if goal.of == "ratio" else ""
+        lines.append(f"* {figure.what}{against}: {value}, goal {goal.text(figure.ours.unit)}, {goal.verdict(figure)}")
+    return lines[0] + "\n\n" + ("\n".join(lines[1:]) + "\n\n" if missed else "")
+
+
+# --- the tables ---
+
+
 def _table(results: Results) -> str:
-    rows = [_row(figure) for figures in results.figures.values() for figure in figures]
-    head = "| figure | ours | peer | ratio | goal | met |\n|---|---|---|---|---|---|\n"
-    notes = [figure.note for figures in results.figures.values() for figure in figures if figure.note]
-    numbered = "".join(f"{number}. {note}\n" for number, note in enumerate(dict.fromkeys(notes), 1))
-    table = head + "\n".join(rows) + "\n\n"
-    for number, note in enumerate(dict.fromkeys(notes), 1):
-        table = table.replace(f"\0{note}\0", f" <sup>{number}</sup>")
-    return table + (numbered + "\n" if numbered else "")
+    notes = list(dict.fromkeys(figure.note for figure in results.all if figure.note))
+    head = "| what | ours: p50 / p99 | peer | peer: p50 / p99 | ratio | goal | met |\n|---|---|---|---|---|---|---|\n"
+    rows = "".join(_row(figure, notes) for figure in results.all)
+    numbered = "".join(f"{place}. {note}\n" for place, note in enumerate(notes, 1))
+    return f"{head}{rows}\n{numbered}\n" if notes else f"{head}{rows}\n"
 
 
-def _row(figure: Figure) -> str:
-    note = f"\0{figure.note}\0" if figure.note else ""
-    peer = "—" if figure.peer is None else f"{figure.peer_name}: {figure.peer}"
+def _row(figure: Figure, notes: list[str]) -> str:
+    mark = f" <sup>{notes.index(figure.note) + 1}</sup>" if figure.note else ""
     goals = "; ".join(goal.text(figure.ours.unit) for goal in figure.goals) or "—"
-    met = {True: "yes", False: "**no**", None: "—"}[figure.met]
-    return f"| {figure.what}{note} | {figure.ours} | {peer} | {ratio_text(figure)} | {goals} | {met} |"
+    met = "; ".join(_bold(goal.verdict(figure)) for goal in figure.goals) or "—"
+    peer = f"{figure.peer_name} | {figure.peer}" if figure.peer else "— | —"
+    return f"| {figure.what}{mark} | {figure.ours} | {peer} | {ratio_text(figure)} | {goals} | {met} |\n"
+
+
+def _bold(verdict: str) -> str:
+    return verdict if verdict == "met" else f"**{verdict}**"
 
 
 def ratio_text(figure: Figure) -> str:
     """Say the ratio and what it means."""
     if figure.ratio is None:
         return "—"
-    number = f"{figure.ratio:,.0f}" if figure.ratio >= 100 else f"{figure.ratio:.3g}"
-    return f"{number}x {'better' if figure.better else 'the cost'}"
+    return f"{number(figure.ratio)}x {'better' if figure.better else 'the cost'}"
+
+
+def _spread(results: Results) -> str:
+    """From the lowest to the highest round, of what has several."""
+    head = (
+        "## From round to round\n\nThe lowest and the highest of the rounds' medians and ratios.\n\n"
+        "| what | rounds | samples of each side | ours | peer | ratio |\n|---|---|---|---|---|---|\n"
+    )
+    rows = list(_spread_rows(results))
+    return head + "".join(rows) + "\n" if rows else ""
+
+
+def _spread_rows(results: Results) -> Iterator[str]:
+    for figure in results.all:
+        ours, peer = figure.ours, figure.peer
+        if len(ours.medians) > 1:
+            samples = f"{ours.count:,}" if peer is None else f"{ours.count:,}; {peer.count:,}"
+            theirs = f"{figure.peer_name}: {_range(peer)}" if peer else "—"
+            ratio = spread(figure.ratios, "x").replace(" x", "x") if figure.ratios else "—"
+            yield f"| {figure.what} | {len(ours.medians)} | {samples} | {_range(ours)} | {theirs} | {ratio} |\n"
+
+
+def _range(summary: Summary) -> str:
+    return spread(summary.medians, summary.unit)
 
 
 def _machine(results: Results) -> str:
-    machine = results.machine
+    machine, meanwhile = results.machine, results.meanwhile
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     return (
-        "## Where\n\n"
-        f"{machine.date}; {machine.cpu}, {machine.cores} cores, {quantity(machine.memory, 'bytes')}; "
-        f"Linux {machine.kernel}; Python {machine.python}; as {machine.user}; load average {machine.load:.2f} at the "
-        f"beginning; isolation {results.isolation}; the run took {results.seconds:.0f} s.\n\n{packages}.\n\n"
+        f"## Where\n\n{machine.date}; a {'virtual ' if machine.virtual else ''}machine with {machine.cores} cores "
+        f"({machine.cpu}) and {quantity(machine.memory, 'bytes')}; Linux {machine.kernel}; Python {machine.python}; "
+        f"as {machine.user}; isolation {results.isolation}.\nThe run took {results.seconds:.0f} s. Other processes "
+        f"took {meanwhile.others:.1%} of the machine's time in the pauses between the benchmarks, and the hypervisor "
+        f"{meanwhile.stolen:.1%} of it all along.\n\n"
+        f"{packages}.\n\n"
     )

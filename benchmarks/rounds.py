@@ -20,7 +20,7 @@ class Side(NamedTuple):
 
 
 async def alternate(sides: Mapping[str, Side], rounds: int) -> dict[str, Rounds]:
-    """Return the samples of each side, a list for each round. Another side begins each time."""
+    """Return the samples of each side, a list for each round: all of them. Another side begins each time."""
     for side in sides.values():
         for _ in range(side.warm_up):
             await side.measure()

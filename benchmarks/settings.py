@@ -12,6 +12,11 @@ class Settings(Struct, frozen=True):
     rounds: int | None = None
     peers: bool = True
 
+    @property
+    def pause(self) -> float:
+        """Seconds between benchmarks."""
+        return 0.1 if self.quick else 1.0
+
     def times(self, full: int, quick: int = 2) -> int:
         """How many rounds."""
         return self.rounds or self.size(full, quick)

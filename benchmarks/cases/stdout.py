@@ -12,49 +12,59 @@ from benchmarks.ours import running_engine, sandbox
 from benchmarks.rounds import Measure, Side, alternate
 from benchmarks.settings import Settings
 from sandbox import LocalSandbox
+from sandbox.engine.thread import EngineThread
 
 _LINE = 100
 _PIECE = 1_000_000
 _LINES = "line = 'x' * {length}\nfor _ in range({count}): print(line)"
 _PIECES = "import sys\npiece = ('x' * {length} + '\\n') * {lines}\nfor _ in range({count}): sys.stdout.write(piece)"
-# Half of what is printed: a host that kept what it passes on would need twice that.
-_MOST_GROWTH = 50e6
+# Three times the default limit of a stream: the text that is kept, its pieces until they are joined, and what is on
+# its way.
+_MOST_GROWTH = 30e6
+_TIME_NOTE = "ours runs in a sandbox that is there, the peer's time includes the start of its interpreter"
+_KEPT_NOTE = "the most that the process with the engine grew; an execution keeps what was printed, up to the limit"
 
 
 async def measure(settings: Settings) -> list[Figure]:
     size = settings.size(100, 10) * _PIECE
     programs = {
-        "one million lines": _LINES.format(length=_LINE - 1, count=size // _LINE),
-        "pieces of 1 MB": _PIECES.format(length=_LINE - 1, lines=_PIECE // _LINE, count=size // _PIECE),
+        f"in lines of {_LINE}": _LINES.format(length=_LINE - 1, count=size // _LINE),
+        f"in pieces of {_PIECE:,}": _PIECES.format(length=_LINE - 1, lines=_PIECE // _LINE, count=size // _PIECE),
     }
     figures = []
-    async with running_engine(parked=0) as engine, sandbox(engine, output=1000, timeout=120) as box:
-        for kind, program in programs.items():
-            sides = {"ours": Side(_run(box, program, size)), "subprocess": Side(_subprocess(program, size))}
-            found = await alternate(sides, settings.times(5))
-            figures.append(_figure(size, kind, found))
-        grown = [[await _growth(box, program, size) for program in programs.values()]]
-    goals = (Goal("ours", "<=", _MOST_GROWTH),) if not settings.quick else ()
-    figures.append(
-        compare(
-            f"host memory while {size // _PIECE} MB are streamed",
-            grown,
-            unit="bytes",
-            goals=goals,
-            note="the most that the process grew while it passed all of it on and kept none",
-        )
-    )
-    return figures
+    async with running_engine(parked=0) as engine:
+        # First of all: what is kept meanwhile leaves memory that could be used again without growth.
+        memory = await _memory(engine, list(programs.values()), size)
+        async with sandbox(engine, output=1000, timeout=120) as box:
+            for kind, program in programs.items():
+                sides = {"ours": Side(_run(box, program, size)), "subprocess": Side(_subprocess(program, size))}
+                found = await alternate(sides, settings.times(5))
+                figures.append(_figure(size, kind, found))
+    return [*figures, *memory]
+
+
+async def _memory(engine: EngineThread, programs: list[str], size: int) -> list[Figure]:
+    """Of the host, at the default limit and at one that lets everything through."""
+    what, goal = f"host memory while {size // _PIECE} MB are printed", Goal("ours", "<=", _MOST_GROWTH)
+    async with sandbox(engine, timeout=120) as box:
+        grown = [
+            [max([await _growth(box, program, min(size, int(box.options.output * _PIECE))) for program in programs])]
+        ]
+    figures = [compare(f"{what}, limit 10 MB", grown, unit="bytes", goals=(goal,), note=_KEPT_NOTE)]
+    async with sandbox(engine, output=1000, timeout=120) as box:
+        grown = [[max([await _growth(box, program, size) for program in programs])]]
+    return [*figures, compare(f"{what}, limit 1,000 MB", grown, unit="bytes", note=_KEPT_NOTE)]
 
 
 def _figure(size: int, kind: str, found: dict[str, Rounds]) -> Figure:
     return compare(
-        f"{size // _PIECE} MB of stdout, {kind if size == 100 * _PIECE else kind.replace('one million ', '')}",
+        f"{size // _PIECE} MB of stdout, {kind}",
         found["ours"],
         "subprocess with a pipe, same program",
         found["subprocess"],
         better=False,
         goals=(Goal("ratio", "<=", 2),),
+        note=_TIME_NOTE,
     )
 
 
@@ -84,6 +94,7 @@ def _subprocess(program: str, size: int) -> Measure:
 
 
 async def _growth(box: LocalSandbox, program: str, size: int) -> float:
+    """Stream what is printed, keep none of it here; return how much this process grew meanwhile."""
     before = proc.forget_peak()
     seen = 0
     async for event in box.stream(program):

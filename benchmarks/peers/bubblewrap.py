@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -56,16 +57,24 @@ def _cache(variables: dict[str, str]) -> list[str]:
 
 def seconds_to_first_line(variables: dict[str, str], code: str) -> float:
     """Run Python with `code` in a sandbox; return how long it took until its first line came."""
-    arguments = command(variables, [sys.executable, "-c", code])
-    begin = time.perf_counter()
-    with subprocess.Popen(arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        seconds = time.perf_counter() - begin
+    with contextlib.ExitStack() as stack:
+        begin = time.perf_counter()
+        alive(stack, variables, code)
+        return time.perf_counter() - begin
+
+
+def alive(stack: contextlib.ExitStack, variables: dict[str, str], code: str) -> None:
+    """Run `code` in a sandbox and wait for its first line. It then waits for its input to end, which `stack` does."""
+    arguments = command(variables, [sys.executable, "-c", f"{code}\nimport sys; sys.stdin.read()"])
+    process = stack.enter_context(
+        subprocess.Popen(
+            arguments, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    )
+    assert process.stdout is not None
+    if not process.stdout.readline():
         _, said = process.communicate()
-    if process.returncode or not line:
         raise RuntimeError(f"bubblewrap ended with {process.returncode}: {said.decode(errors='replace')}")
-    return seconds
 
 
 def seconds_to_end(variables: dict[str, str], program: list[str]) -> float:

@@ -39,9 +39,12 @@ class Ipykernel:
         """
         await self._reply(self._request(code))
 
-    async def run(self, code: str) -> None:
-        """Run code, wait for the reply and for the message that no more output comes. Raises RuntimeError."""
-        request = self._request(code)
+    async def run(self, code: str, *, silent: bool = False) -> None:
+        """Run code, wait for the reply and for the message that no more output comes. Raises RuntimeError.
+
+        `silent`: it is not told again to all clients, nor kept in the history.
+        """
+        request = self._request(code, silent=silent)
         await self._reply(request)
         while not _is_idle(await self._client.get_iopub_msg(timeout=_SECONDS), request):
             pass
@@ -50,8 +53,8 @@ class Ipykernel:
         """Wait until the channel for output is connected: before, `run` could wait for a message that was lost."""
         await self._client.wait_for_ready(timeout=_SECONDS)
 
-    def _request(self, code: str) -> str:
-        request: str = self._client.execute(code, silent=True, store_history=False)
+    def _request(self, code: str, *, silent: bool = True) -> str:
+        request: str = self._client.execute(code, silent=silent, store_history=not silent)
         return request
 
     async def _reply(self, request: str) -> None:

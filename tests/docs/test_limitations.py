@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import ISOLATION
 from tests.docs.blocks import ROOT
 
-from sandbox import LocalSandbox, SandboxCrashedError, UsageError
+from sandbox import LocalSandbox, Mount, SandboxCrashedError, UsageError
 from sandbox.engine.thread import EngineThread
 from sandbox.results import ExecutionData
 
@@ -54,6 +54,8 @@ CELLS = [
     ("ll-dev", "import os; os.listdir('/dev')", r"PermissionError: .*"),
     ("ll-dev", "import os; os.listdir('/proc')", r"PermissionError: .*"),
     ("ll-dev", "import pty; pty.openpty()", r"OSError: .*"),
+    ("ll-stat", "import os; os.stat('/etc/shadow').st_size > 0", r"True"),
+    ("ll-stat", "open('/etc/hostname')", r"PermissionError: .*"),
     ("ll-nice", "import os; os.nice(1)", r"PermissionError: .*"),
     ("ll-nice", "import ctypes; c = ctypes.CDLL(None); c.inotify_add_watch(c.inotify_init(), b'.', 2)", r"-1"),
     ("ll-host", "import os; os.getpid() > 2", r"True"),
@@ -207,6 +209,49 @@ async def test_code_can_exceed_the_disk_limit_for_a_moment(make: Make) -> None:
             break
         await box.command.shell("rm -f ?")
     assert execution.stdout == "written\n"
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A directory of the host that sandboxes may reach."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+WRITES = """
+import time
+for n in range(3):
+    with open(f"{path}/{n}", "wb") as file:
+        file.write(bytes(900_000))
+time.sleep(0.5)
+"""
+
+
+def _bytes_in(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.iterdir())
+
+
+async def test_what_is_written_to_a_mount_does_not_count(make: Make, directory: Path) -> None:
+    _tries("disk-mounts")
+    if ISOLATION == "landlock":
+        pytest.skip("there a directory has to keep its path, and one below /tmp cannot be shown")
+    box = make(disk=1, files={"/out": Mount(directory, writable=True)})
+    await box.start()
+    await box.run(f"path = '/out'{WRITES}")
+    assert _bytes_in(directory) == 2_700_000
+
+
+async def test_a_socket_in_a_directory_that_is_shown_can_be_connected_to(make: Make, directory: Path) -> None:
+    _tries("mount-sockets")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(directory / "socket"))
+        server.listen()
+        box = make(files={"/shown": directory})
+        await box.start()
+        code = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/shown/socket')"
+        await box.run(code)
+        assert _came(await box.run("open('/shown/new', 'w')", check=False)).startswith("OSError")
 
 
 async def test_one_file_is_held_by_the_kernel(make: Make) -> None:

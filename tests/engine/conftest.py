@@ -95,7 +95,7 @@ def swapping() -> Callable[[Path, Path], AbstractContextManager[None]]:
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     """A workspace as the engine makes it: where the host is root, it belongs to another user."""
     run = RunDirectory(tmp_path / "data")
-    workspace = Workspace(run, "w1", Ids(own_ids()))
+    workspace = Workspace(run.workspaces, "w1", Ids(own_ids()))
     yield workspace
     workspace.remove()
     assert not workspace.path.exists()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.artifacts import ArtifactStore, NoRoom
 from sandbox.engine.scan import scan
 from sandbox.engine.workspaces import Workspace
 from sandbox.protocol import messages as m
@@ -210,6 +210,14 @@ def test_figures_are_kept_with_a_name_of_their_own(store: ArtifactStore, workspa
         b"first", b"second", b"third", b"made by the code",
     ]  # fmt: skip
     assert store.add_figure(2, "image/png", b"x").name == "figure-1.png"
+
+
+def test_figures_count_for_the_disk_of_a_session(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_most_bytes", 100)
+    store.add_figure(1, "image/png", b"x" * 60)
+    with pytest.raises(NoRoom, match=r"it has 41 bytes, .* 40 bytes are left"):
+        store.add_figure(1, "image/png", b"x" * 41)
+    assert len(store.all) == 1
 
 
 @pytest.mark.parametrize(

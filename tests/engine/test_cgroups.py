@@ -143,6 +143,15 @@ def test_files_are_kept_open_until_the_group_is_closed(groups: Groups) -> None:
     group.close()
 
 
+def test_without_a_controller_for_cpus_there_are_no_groups(tmp_path: Path) -> None:
+    """What limits cpus otherwise relies on there being no groups at all."""
+    mounts = {name: tmp_path / name for name in ("memory", "pids")}
+    for path in mounts.values():
+        path.mkdir()
+    assert cgroups._find_v1("engine", mounts, {}) is None
+    assert all(list(path.iterdir()) == [] for path in mounts.values())
+
+
 def test_without_a_group_nothing_is_counted() -> None:
     assert Counters.read(None) == Counters(0.0, 0, 0, 0)
 

@@ -167,7 +167,7 @@ def test_directories_are_private_whatever_the_umask_says(tmp_path: Path) -> None
 def test_a_directory_that_cannot_be_made_is_an_error_that_names_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(SandboxStartError, match=r"cannot be made: .*; set SANDBOX_HOME to a directory of yours"):
+        with pytest.raises(SandboxStartError, match=r"cannot be used: .*; set SANDBOX_HOME to a directory of yours"):
             private(path)
 
 
@@ -214,3 +214,14 @@ def test_control_groups_are_written_down(tmp_path: Path) -> None:
     (run.path / "cgroups").unlink()
     run.close()
     assert paths.sweep(tmp_path / "run") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory that belongs to somebody else")
+def test_a_directory_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They could change what is kept in it: filters, environments."""
+    monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
+    theirs = cache_dir() / "filters"
+    theirs.mkdir(parents=True)
+    os.chown(theirs, 12345, 12345)
+    with pytest.raises(SandboxStartError, match="cannot be used"):
+        private(theirs)

@@ -201,6 +201,15 @@ def test_a_full_disk_is_a_typed_cause(lab: Range, box_with: BoxWith, code: str, 
     assert run(box_with(disk=1024), "attacks.fill('f', count=20, pause=0); print('done')").stdout == "done\n"
 
 
+def test_temporary_files_count_too(box_with: BoxWith) -> None:
+    """Where there is no /tmp of its own in memory, they are on the same disk. Removed at once and kept open, too."""
+    fill = "import tempfile\nwith tempfile.NamedTemporaryFile(delete={}) as file:\n"
+    fill += "    while True: file.write(bytes(1 << 20)); time.sleep(0.005)"
+    for delete in (True, False):
+        execution = run(box_with(disk=16, memory=64), fill.format(delete))
+        assert execution.cause in {"disk", "memory"}, execution
+
+
 def test_too_many_files_are_a_full_disk(
     lab: Range, box_with: BoxWith, monkeypatch: pytest.MonkeyPatch, served: Served
 ) -> None:

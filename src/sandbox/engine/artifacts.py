@@ -36,7 +36,8 @@ class ArtifactStore:
         self._bytes = 0
 
     def add_figure(self, execution: int, mime: str, content: bytes) -> ArtifactInfo:
-        """Keep a captured figure. How many there can be is limited where they come from."""
+        """Keep a captured figure. How many there can be is limited where they come from. Raises NoRoom."""
+        self._check_room(len(content))
         count = sum(
             1 for artifact in self.all if artifact.execution == execution and artifact.name.startswith("figure-")
         )
@@ -57,7 +58,7 @@ class ArtifactStore:
         for path in paths[:_MOST_FILES]:
             try:
                 found.append(self._copy(execution, workspace, path))
-            except _TooLarge as error:
+            except NoRoom as error:
                 warnings.append(f"{printable(path)} was not collected: {error}")
             except OSError as error:
                 warnings.append(f"{printable(path)} was not collected: {reason(error)}")
@@ -74,17 +75,21 @@ class ArtifactStore:
     def _copy(self, execution: int, workspace: int, path: str) -> ArtifactInfo:
         source = open_regular(workspace, path, os.O_RDONLY, links=False)
         try:
-            left, status = self._most_bytes - self._bytes, os.fstat(source)
-            if status.st_size > left:
-                raise _TooLarge(
-                    f"it has {status.st_size} bytes, and of the {self._most_bytes >> 20} MB of disk= for the "
-                    f"artifacts of a session {max(left, 0)} bytes are left"
-                )
+            status = os.fstat(source)
+            self._check_room(status.st_size)
             target, name = self._place(execution, _inner(path.removeprefix(DIRECTORY)))
             size, digest = _copy_bytes(source, target, status)
         finally:
             os.close(source)
         return self._add(execution, name, target, _mime(name), size, digest)
+
+    def _check_room(self, size: int) -> None:
+        left = self._most_bytes - self._bytes
+        if size > left:
+            raise NoRoom(
+                f"it has {size} bytes, and of the {self._most_bytes >> 20} MB of disk= for the artifacts of a session "
+                f"{max(left, 0)} bytes are left"
+            )
 
     def _place(self, execution: int, name: str) -> tuple[Path, str]:
         """Find a path for a copy, and the name that it gives: different files can have the same printable name."""
@@ -107,7 +112,7 @@ class ArtifactStore:
         return artifact
 
 
-class _TooLarge(Exception):
+class NoRoom(Exception):
     """There is no room for a file; the message says how much there is."""
 
 

@@ -135,8 +135,8 @@ def _find_v1(engine: str, mounts: dict[str, Path], own: dict[str, str]) -> Group
         parent = parent if parent.is_dir() else point
         if os.access(parent, os.W_OK | os.X_OK):
             directories[controller] = parent / f"enhanced-sandbox-{engine}"
-    if _MEMORY not in directories or _PIDS not in directories:
-        return None
+    if not {_MEMORY, _PIDS, _CPU} <= directories.keys():
+        return None  # what else would limit them relies on there being none at all
     groups = _GroupsV1(directories)
     try:
         _make_all(groups.paths())

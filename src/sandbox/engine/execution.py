@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from sandbox.engine import causes
-from sandbox.engine.artifacts import DIRECTORY, ArtifactStore
+from sandbox.engine.artifacts import DIRECTORY, ArtifactStore, NoRoom
 from sandbox.engine.cgroups import Counters
 from sandbox.engine.launcher import Cell
 from sandbox.engine.scan import printable
@@ -175,7 +175,10 @@ class Execution:
             content = data.get(mime)
             if content and isinstance(content, (str, bytes)):
                 raw = content if isinstance(content, bytes) else content.encode()
-                self._artifacts.append(self._store.add_figure(self.number, mime, raw))
+                try:
+                    self._artifacts.append(self._store.add_figure(self.number, mime, raw))
+                except NoRoom as error:
+                    self._warnings.append(f"a figure was not kept as an artifact: {error}")
                 return
 
     def _on_timeout(self) -> None:

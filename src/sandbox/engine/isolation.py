@@ -13,6 +13,9 @@ from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES
 
 _SYS_LANDLOCK_CREATE_RULESET = 444  # the same on every architecture
 
+# Alone, Landlock must keep files from being cut to nothing: version 3, Linux 6.2. Elsewhere mounts do that too.
+LEAST_LANDLOCK = {NAMESPACES: 1, LANDLOCK: 3}
+
 _REMEDIES = {
     "user_namespace": (
         "unprivileged user namespaces are off. "
@@ -24,7 +27,7 @@ _REMEDIES = {
     "mount_namespace": "a container's seccomp profile or AppArmor refuses mounting: allow mount and unshare",
     "read_only_view": "a mount was refused. In a container, --security-opt systempaths=unconfined frees /proc",
     "proc_view": "mounting /proc was refused. In a container: --security-opt systempaths=unconfined",
-    "landlock": "the kernel has no Landlock: Linux 5.13 or later with landlock in the lsm= boot parameter",
+    "landlock": "it takes Linux 6.2 (5.13 where namespaces can be had) with landlock in the lsm= boot parameter",
     "seccomp": "the kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)",
     "cgroup": (
         "there is no control group that you may write to. systemd: systemd-run --user --scope -p Delegate=yes COMMAND. "
@@ -60,8 +63,7 @@ def require_linux() -> None:
     """Raises SandboxStartError elsewhere: local sandboxes are made of Linux's own means."""
     if sys.platform != "linux":
         raise SandboxStartError(
-            "a local sandbox needs Linux. Here, use a server on a Linux machine: run `sandbox serve` there and "
-            "PythonSandbox.create_remote(server_url=..., api_key=...) here",
+            f"a local sandbox needs Linux, and this is {sys.platform}: run it on a Linux machine or in a virtual one",
             {"platform": sys.platform},
         )
 

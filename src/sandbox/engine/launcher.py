@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from sandbox.engine import cgroups, interpreters, isolation, view
 from sandbox.engine.ids import Ids, own_ids
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.mounts import Resolved, resolve_mounts
-from sandbox.engine.paths import RunDirectory, data_dir
+from sandbox.engine.paths import RunDirectory, data_dir, passable
 from sandbox.engine.worker import Worker
 from sandbox.engine.worker_events import Gone, Ready, Refused
 from sandbox.engine.workspaces import Workspace
@@ -63,6 +64,8 @@ class Launcher:
         self._spawn_task = spawn_task
         self._zygotes: dict[ZygoteSpec, asyncio.Task[Zygote]] = {}
         self._interpreters: dict[EnvironmentSpec, asyncio.Task[interpreters.Interpreter]] = {}
+        self._ends: set[asyncio.Task[None]] = set()
+        self._places: dict[ZygoteSpec, int] = {}
         self._names = itertools.count(1)
         # More at once only wait for the same locks in the kernel: 800 were made at 215 a second, against 127 unbounded.
         self._turn = asyncio.Semaphore((os.cpu_count() or 1) + 1)
@@ -74,8 +77,8 @@ class Launcher:
 
     @property
     def warming(self) -> bool:
-        """Whether a zygote has imports left to do."""
-        return any(
+        """Whether a zygote has imports left to do, or is being cleaned up after."""
+        return bool(self._ends) or any(
             _usable(task) and not (task.done() and task.result().warm_left == 0) for task in self._zygotes.values()
         )
 
@@ -92,7 +95,8 @@ class Launcher:
         refused = []
         for level in isolation.levels(options.isolation):
             without = frozenset((*options.without, *_not_with_a_network(options)))
-            spec = ZygoteSpec(interpreter, level, without, self.landlock_abi, self.counts(options))
+            own = _not_as_root(interpreter) if level == LANDLOCK and isolation.is_root() else interpreter
+            spec = ZygoteSpec(own, level, without, self.landlock_abi, self.counts(options), options.network)
             try:
                 return await self._zygote(spec)
             except IsolationUnavailable as error:
@@ -106,16 +110,29 @@ class Launcher:
         return await asyncio.shield(task)
 
     async def _start(self, spec: ZygoteSpec) -> Zygote:
-        if spec.level in {NAMESPACES, LANDLOCK} and not self.landlock_abi and "landlock" not in spec.without:
+        least = isolation.LEAST_LANDLOCK.get(spec.level, 0)
+        if self.landlock_abi < least and "landlock" not in spec.without:
             details = {"restriction": "landlock", "level": spec.level}
-            raise IsolationUnavailable("the kernel has no Landlock", details)
-        zygote = Zygote(spec, self.run, self.ids)
+            found = f"version {self.landlock_abi} of Landlock" if self.landlock_abi else "no Landlock"
+            raise IsolationUnavailable(f"the kernel has {found}, and this level needs {least} or later", details)
+        zygote = Zygote(spec, self.run, self._place(spec), self.ids)
         remove = {"cgroups": self.groups.paths() if self.groups else [], "trees": [str(self.run.path)]}
         zygote.spawn(remove, self._keeper(spec.interpreter.executable))
         await zygote.started()
         assert zygote.lost is not None
-        zygote.lost.add_done_callback(lambda _why: self._spawn_task(zygote.close()))
+        zygote.lost.add_done_callback(lambda _why: self._end_lost(zygote))
         return zygote
+
+    def _end_lost(self, zygote: Zygote) -> None:
+        """Its keeper has still to clean up: the engine waits for that, also when it is about to close."""
+        task = asyncio.get_running_loop().create_task(zygote.close())
+        self._ends.add(task)
+        task.add_done_callback(self._ends.discard)
+
+    def _place(self, spec: ZygoteSpec) -> Path:
+        """Where the workspaces of this zygote's sessions are, and those of the ones that take its place."""
+        number = self._places.setdefault(spec, len(self._places) + 1)
+        return passable(self.run.workspaces / f"z{number}")
 
     def _keeper(self, executable: str) -> KeeperProcess:
         ahead = self._ahead
@@ -131,6 +148,7 @@ class Launcher:
         level = zygote.spec.level
         mounts = resolve_mounts(options, level)
         group = self._group(options)
+        workspace.move_to(zygote.place)
         if level != NAMESPACES:
             workspace.make_tmp()
         plan = self._plan(options, zygote, workspace, mounts)
@@ -314,6 +332,7 @@ class Launcher:
         for task in self._zygotes.values():
             if _usable(task):
                 await (await task).close()
+        await asyncio.gather(*self._ends)
         if self.groups is not None:
             await _remove_paths(self.groups.paths())
         self.run.close()
@@ -322,6 +341,11 @@ class Launcher:
 def _not_with_a_network(options: SessionOptions) -> tuple[str, ...]:
     """What would leave nothing of the network that was asked for (a refusal of level landlock only)."""
     return ("seccomp.all_sockets",) if options.network == "host" else ()
+
+
+def _not_as_root(interpreter: interpreters.Interpreter) -> interpreters.Interpreter:
+    """Without a user namespace the zygote stays root: then no package's code may run in it, only in its workers."""
+    return msgspec.structs.replace(interpreter, warm=())
 
 
 def _limits(options: SessionOptions) -> tuple[float, ...]:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -52,7 +53,7 @@ def private(path: Path) -> Path:
     return _directory(path, 0o700)
 
 
-def _passable(path: Path) -> Path:
+def passable(path: Path) -> Path:
     """Make a directory that workers with a uid of their own may pass through, but not list. Only root has such."""
     return _directory(path, 0o711 if os.geteuid() == 0 else 0o700)
 
@@ -63,26 +64,36 @@ def _directory(path: Path, mode: int) -> Path:
         try:
             path.mkdir(mode)
         except FileExistsError:
-            os.close(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))  # it must be one
+            _check_owner(path)
         else:
             path.chmod(mode)  # whatever the umask says
     except OSError as error:
         raise SandboxStartError(
-            f"the directory {path} cannot be made: {error.strerror}; set SANDBOX_HOME to a directory of yours",
+            f"the directory {path} cannot be used: {error.strerror}; set SANDBOX_HOME to a directory of yours",
             {"path": str(path), "errno": error.errno},
         ) from error
     return path
+
+
+def _check_owner(path: Path) -> None:
+    """Whoever owns what is kept here could change it: kept filters, built environments. Raises OSError."""
+    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.fstat(fd).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it belongs to somebody else", str(path))
+    finally:
+        os.close(fd)
 
 
 class RunDirectory:
     """One engine's directory, marked as alive by a lock that ends with the process."""
 
     def __init__(self, data: Path) -> None:
-        runs = _passable(_passable(data) / "run")
+        runs = passable(passable(data) / "run")
         sweep(runs)
         self.name = f"{os.getpid()}-{os.urandom(4).hex()}"
         self.path, self._lock = _make_locked(runs, self.name)
-        self.workspaces = _passable(self.path / "workspaces")
+        self.workspaces = passable(self.path / "workspaces")
         self.artifacts = private(self.path / "artifacts")
         self.log = os.open(self.path / "log", os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
@@ -109,7 +120,7 @@ class RunDirectory:
 
 def _make_locked(runs: Path, name: str) -> tuple[Path, int]:
     """Make a directory that is locked from the moment a sweep can see it under its name."""
-    unborn = _passable(runs / f".{name}")
+    unborn = passable(runs / f".{name}")
     fd = _locked(unborn / "lock", os.O_CREAT)
     return unborn.rename(runs / name), fd
 

@@ -64,7 +64,7 @@ class Pool:
         return cell
 
     async def _launch(self, options: SessionOptions, zygote: Zygote) -> Cell:
-        workspace = Workspace(self._launcher.run, f"p{next(self._names)}", self._launcher.ids)
+        workspace = Workspace(zygote.place, f"p{next(self._names)}", self._launcher.ids)
         try:
             return await self._launcher.launch(options, zygote, workspace)
         except BaseException:
@@ -77,7 +77,9 @@ class Pool:
     def _refill(self, zygote: Zygote) -> None:
         """Fill up in the background. Workers forked before the last import would lack it, so wait for that."""
         spec = zygote.spec
-        if self._closed or self.size == 0 or zygote.warm_left or spec in self._filling or spec not in self._parked:
+        if self._closed or self.size == 0 or spec.network != _DEFAULTS.network:
+            return
+        if zygote.warm_left or spec in self._filling or spec not in self._parked:
             return
         self._filling.add(spec)
         self._spawn_task(self._fill(zygote))

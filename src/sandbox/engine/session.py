@@ -27,6 +27,7 @@ from sandbox.protocol.messages import (
 )
 
 _MOST_HISTORY = 10_000
+_MOST_ERROR = 10_000  # characters: the text is the worker's, and there is one for each execution
 
 # (state, what happens) -> state. Anything else is a mistake of ours, or a peer that lies.
 STEPS = {
@@ -139,7 +140,7 @@ class Session:
                 execution_time=done.execution_time,
                 cache_hit=done.cache_hit,
                 error_type=done.error.type if done.error else None,
-                error=done.error.message if done.error else None,
+                error=done.error.message[:_MOST_ERROR] if done.error else None,
                 cause=done.cause.kind if done.cause else None,
                 artifacts=tuple(artifact.id for artifact in done.artifacts),
             )

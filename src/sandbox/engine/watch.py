@@ -16,7 +16,7 @@ from sandbox.engine.unnamed import unnamed_bytes
 _INTERVAL = 0.1
 # What an execution has left running goes on between executions.
 _IDLE_INTERVAL = 2.0
-_UNNAMED_INTERVAL = 0.5
+_ELSEWHERE_INTERVAL = 0.5
 # A look may take this part of the time at most, so that a workspace of many files does not keep the engine busy.
 _SHARE = 0.05
 
@@ -28,7 +28,7 @@ class LimitWatch:
         self._sessions = sessions
         self._task: asyncio.Task[None] | None = None
         self._next: dict[str, float] = {}
-        self._next_unnamed: dict[str, float] = {}
+        self._next_elsewhere: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin to watch, if it does not already."""
@@ -68,18 +68,20 @@ class LimitWatch:
         too_many = len(scan.files) > max(MOST_ENTRIES - 1, len(session.scan_before.files))
         # What cannot be looked at may be of any size: directories that are closed, or below too many others.
         hidden = session.scan_before.complete and not scan.complete
-        total = scan.bytes if scan.bytes > limit else scan.bytes + await self._unnamed(session)
+        total = scan.bytes if scan.bytes > limit else scan.bytes + await self._elsewhere(session)
         if total > limit or too_many or hidden:
             session.stop_for(causes.disk(session.options, total))
 
-    async def _unnamed(self, session: Session) -> int:
-        """Bytes of removed files that are open, which no look at the workspace finds."""
+    async def _elsewhere(self, session: Session) -> int:
+        """Bytes that no look at the workspace finds: of removed files that are open, and of temporary files."""
         workspace, cell = session.workspace, session.cell
         now = time.monotonic()
-        if workspace is None or cell is None or self._next_unnamed.get(session.id, 0.0) > now:
+        if workspace is None or cell is None or self._next_elsewhere.get(session.id, 0.0) > now:
             return 0
-        self._next_unnamed[session.id] = now + _UNNAMED_INTERVAL
-        return await asyncio.to_thread(unnamed_bytes, processes_of(cell), os.fstat(workspace.fd).st_dev)
+        self._next_elsewhere[session.id] = now + _ELSEWHERE_INTERVAL
+        device = os.fstat(workspace.fd).st_dev
+        unnamed = await asyncio.to_thread(unnamed_bytes, processes_of(cell), device)
+        return unnamed + (await asyncio.to_thread(workspace.temporary_bytes) if workspace.tmp.exists() else 0)
 
     def _check_uncounted(self, session: Session) -> None:
         """Without a control group: memory and processes."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from pathlib import Path
 
 from sandbox.engine.ids import Ids
-from sandbox.engine.paths import RunDirectory
 from sandbox.engine.scan import EMPTY, Scan, changes, scan
 from sandbox.inside import tidy
 from sandbox.inside.contain.policy import NAMESPACES, WORKSPACE
@@ -23,9 +23,9 @@ _TICK_NS = 50_000_000
 class Workspace:
     """Owned by one session, or by a parked worker until it gets one."""
 
-    def __init__(self, run: RunDirectory, name: str, ids: Ids) -> None:
+    def __init__(self, place: Path, name: str, ids: Ids) -> None:
         self.name = name
-        self.path = run.workspaces / name
+        self.path = place / name
         self.uid = ids.take()
         self._ids = ids
         self.path.mkdir(mode=0o700)
@@ -45,6 +45,12 @@ class Workspace:
     def tmp_inside(self, level: str) -> str:
         """The worker's directory for temporary files."""
         return "/tmp" if level == NAMESPACES else str(self.tmp)  # noqa: S108 - inside the sandbox
+
+    def move_to(self, place: Path) -> None:
+        """Move to where another zygote can show it: its session got other options. No process may use it now."""
+        if self.path.parent != place:
+            self.path = self.path.rename(place / self.name)
+            self.tmp = self.tmp.rename(place / self.tmp.name) if self.tmp.exists() else place / self.tmp.name
 
     def make_tmp(self) -> None:
         """Make the directory that stands in for /tmp where there is no mount namespace."""
@@ -68,6 +74,17 @@ class Workspace:
         result = changes(self.last, now)
         self.last = now
         return result, now
+
+    def temporary_bytes(self) -> int:
+        """Bytes in the directory that stands in for /tmp; 0 where /tmp is the worker's own. Takes a while."""
+        try:
+            fd = os.open(self.tmp, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return 0
+        try:
+            return scan(fd).bytes
+        finally:
+            os.close(fd)
 
     def _is_still_empty(self) -> bool:
         """Whether nothing was there and nothing came: the commonest case, and one look at the directory tells it."""

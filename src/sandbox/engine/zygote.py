@@ -9,11 +9,14 @@ import contextlib
 import itertools
 import json
 import os
+import signal
 import socket
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from msgspec import Struct, field
+import msgspec
+from msgspec import Meta, Struct, field
 
 from sandbox.engine import view
 from sandbox.engine.filters import compiled
@@ -27,6 +30,8 @@ from sandbox.inside.contain.policy import NAMESPACES, NONE, WORKER, WORKSPACE, Z
 _MAX_MESSAGE = 128 * 1024
 _MAX_DESCRIPTORS = 16
 _START_SECONDS = 30.0
+_MOST_AT_ONCE = 64
+_Number = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
 class ZygoteSpec(Struct, frozen=True):
@@ -37,6 +42,7 @@ class ZygoteSpec(Struct, frozen=True):
     without: frozenset[str]
     landlock_abi: int
     cgroups: bool = True
+    network: str = "none"
 
 
 class IsolationUnavailable(SandboxStartError):
@@ -59,10 +65,14 @@ class _Waiting(Struct, eq=False):
 
 
 class Zygote:
-    """One zygote with its keeper. Everything runs in the engine's event loop."""
+    """One zygote with its keeper. Everything runs in the engine's event loop.
 
-    def __init__(self, spec: ZygoteSpec, run: RunDirectory, ids: Ids) -> None:
+    `place` holds the workspaces of its sessions: those of other zygotes are out of its packages' sight.
+    """
+
+    def __init__(self, spec: ZygoteSpec, run: RunDirectory, place: Path, ids: Ids) -> None:
         self.spec = spec
+        self.place = place
         self.warmed: list[str] = []
         self.warm_errors: dict[str, str] = {}
         # Who has no packages to warm wants no import to be in the way of a fork.
@@ -101,12 +111,13 @@ class Zygote:
         return {
             "level": spec.level,
             "own_ids": self._ids.range,
-            "view": view.view(interpreter, str(self._run.workspaces)),
+            "view": view.view(interpreter, str(self.place)),
             "paths": interpreter.site_dirs,
             "prefix": interpreter.prefix,
             "warm": self._warm,
             "variables": view.variables(interpreter, home, scratch),
             "without": sorted(spec.without),
+            "network": spec.network,
             "zygote_filter": self._filter(ZYGOTE),
             "worker_filter": self._filter(WORKER),
             "readable": view.readable(interpreter),
@@ -225,30 +236,34 @@ class Zygote:
                     raise SandboxConnectionError(f"the zygote is gone: {error}") from error
 
     def _on_zygote(self) -> None:
-        """Take every message that is there."""
-        while True:
-            try:
-                message, fds = _receive(self._zygote)
-            except BlockingIOError:
-                return
-            if message is None:
-                self._on_lost("it closed its socket")
-                return
-            self._on_message(message, fds)
+        """Take the messages that are there, and not more than a few before others have their turn."""
+        try:
+            for _ in range(_MOST_AT_ONCE):
+                data, fds = _receive_raw(self._zygote)
+                if not data:
+                    self._on_lost("it closed its socket")
+                    return
+                self._on_message(_from_zygote.decode(data), fds)
+        except BlockingIOError:
+            return
+        except (msgspec.MsgspecError, _Lie) as error:
+            # The code of packages runs in there too.
+            self._on_lost(f"it broke the protocol: {error}")
 
-    def _on_message(self, message: dict[str, Any], fds: list[int]) -> None:
-        if "forked" in message:
-            self._on_forked(message["forked"], fds[0])
-        elif "ended" in message:
-            ended = self._running.pop(message["ended"], None)
-            if ended is not None and not ended.done():
-                ended.set_result(message["code"])
-        elif "fork_failed" in message:
-            waiting = self._waiting.get(message["fork_failed"])
-            if waiting is not None and not waiting.answer.done():
-                waiting.answer.set_exception(OSError(message["errno"], message["message"]))
-        elif "warmed" in message:
-            self._on_warmed(message)
+    def _on_message(self, message: _Said, fds: list[int]) -> None:
+        match message:
+            case _Said(forked=int(number)):
+                self._on_forked(number, _the_pidfd(fds))
+            case _Said(ended=int(number), code=code):
+                ended = self._running.pop(number, None)
+                if ended is not None and not ended.done():
+                    ended.set_result(code)
+            case _Said(fork_failed=int(number), errno=errno, message=text):
+                waiting = self._waiting.get(number)
+                if waiting is not None and not waiting.answer.done():
+                    waiting.answer.set_exception(OSError(errno, text))
+            case _Said(warmed=str()):
+                self._on_warmed(message)
 
     def _on_forked(self, number: int, pidfd: int) -> None:
         waiting = self._waiting.get(number)
@@ -258,12 +273,14 @@ class Zygote:
         self._running[number] = waiting.ended
         waiting.answer.set_result(Forked(number, pidfd, waiting.ended))
 
-    def _on_warmed(self, message: dict[str, Any]) -> None:
-        self.warm_left = message["left"]
-        if message["error"]:
-            self.warm_errors[message["warmed"]] = message["error"]
+    def _on_warmed(self, report: _Said) -> None:
+        if report.warmed not in self._warm or self.warm_left == 0:
+            raise _Lie("an import that nobody asked for")
+        self.warm_left -= 1
+        if report.error:
+            self.warm_errors[report.warmed] = report.error
         else:
-            self.warmed.append(message["warmed"])
+            self.warmed.append(report.warmed)
         self.on_warm(self)
 
     # --- mounts ---
@@ -325,21 +342,61 @@ def _positions(named: dict[str, int | list[int]]) -> tuple[dict[str, int | list[
     return names, fds
 
 
+class _Said(Struct, forbid_unknown_fields=True):
+    """What a zygote may say: that a fork was made or failed, that a process has ended, that an import was done."""
+
+    forked: _Number | None = None
+    ended: _Number | None = None
+    code: Annotated[int, Meta(ge=-255, le=255)] = -9
+    fork_failed: _Number | None = None
+    errno: Annotated[int, Meta(ge=0, le=4096)] = 0
+    message: Annotated[str, Meta(max_length=4096)] = ""
+    warmed: Annotated[str, Meta(max_length=1024)] | None = None
+    error: Annotated[str, Meta(max_length=4096)] | None = None
+    seconds: float = 0.0
+    threads: int = 0
+    left: int = 0
+
+
+_from_zygote = msgspec.json.Decoder(_Said)
+
+
+class _Lie(Exception):
+    """A zygote said what cannot be."""
+
+
+def _the_pidfd(fds: list[int]) -> int:
+    """The one descriptor of a message. Raises _Lie if it stands for no process."""
+    try:
+        (pidfd,) = fds
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            signal.pidfd_send_signal(pidfd, 0)
+    except (ValueError, OSError) as error:
+        for fd in fds:
+            os.close(fd)
+        raise _Lie("a fork without its process") from error
+    return pidfd
+
+
 def _receive(sock: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
-    """Receive one message, or None when the other side is gone. Raises BlockingIOError when there is nothing."""
+    """Receive one message of the keeper, or None when it is gone. Raises BlockingIOError when there is nothing."""
+    data, fds = _receive_raw(sock)
+    return json.loads(data) if data else None, fds
+
+
+def _receive_raw(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """Receive one message, empty when the other side is gone. Raises BlockingIOError when there is nothing."""
     try:
         data, ancillary, _, _ = sock.recvmsg(
             _MAX_MESSAGE, socket.CMSG_SPACE(_MAX_DESCRIPTORS * 4), socket.MSG_CMSG_CLOEXEC
         )
     except ConnectionError:
-        return None, []
+        return b"", []
     fds: list[int] = []
     for level, kind, payload in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             fds.extend(array.array("i", payload[: len(payload) // 4 * 4]))
-    if not data:
-        return None, fds
-    return json.loads(data), fds
+    return data, fds
 
 
 def settle(future: asyncio.Future[None]) -> None:

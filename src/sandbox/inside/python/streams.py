@@ -11,21 +11,36 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from .channel import Channel
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _BUFFER = 64 * 1024
 _FREE_WRITES = 64
 _WINDOW = 0.005
 
 
+class _Pipe(io.FileIO):
+    """Counts what is written, so that the flushing thread can see whether anything was."""
+
+    written = 0
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        self.written += 1
+        return super().write(data) or 0  # None on a descriptor that the program made non-blocking
+
+
 class Stream(io.TextIOWrapper):
     """One of the two text streams. `streams` is what they share: who wrote last, and the flushing thread."""
 
     def __init__(self, fd: int, name: str, streams: "Streams") -> None:
-        raw = io.FileIO(fd, "w", closefd=False)
+        self._raw = raw = _Pipe(fd, "w", closefd=False)
         super().__init__(io.BufferedWriter(raw, _BUFFER), encoding="utf-8", errors="backslashreplace", newline="\n")
         self._streams = streams
+        self._fast: object = None
         self._writes = 0
         self._window = 0.0
         self._name = name
@@ -54,7 +69,16 @@ class Stream(io.TextIOWrapper):
             self._writes = 0
             self.flush()
         elif not self._streams.flushing:
+            # From here print calls the C method and not ours, which costs twice as much as all the rest of a line.
+            if "write" not in self.__dict__:  # else the program's own
+                self.__dict__["write"] = self._fast = super().write
             self._streams.start_flushing()
+
+    def slow(self) -> None:
+        """See each write again."""
+        if self.__dict__.get("write") is self._fast:
+            self.__dict__.pop("write", None)
+        self._writes = 0
 
     def close(self) -> None:
         """Do nothing: later executions need the stream (`with sys.stdout:` and `sys.stdout.close()` are harmless)."""
@@ -94,6 +118,7 @@ class Streams:
     def switch_to(self, stream: Stream) -> None:
         """Make sure that what the other stream wrote is read before `stream` writes."""
         if self.last is not None:
+            self.last.slow()
             self.last.flush()
             self.channel.mark()
         self.last = stream
@@ -109,12 +134,15 @@ class Streams:
             quiet = 0
             while self.flushing and quiet < 20:
                 time.sleep(_WINDOW)
-                before = self.out._writes, self.err._writes
+                before = self.out._raw.written, self.err._raw.written
                 self.out.flush()
                 self.err.flush()
-                quiet = 0 if (self.out._writes, self.err._writes) != before else quiet + 1
+                quiet = 0 if (self.out._raw.written, self.err._raw.written) != before else quiet + 1
         finally:
+            # In this order: what is written from here on is flushed by its writer, or by the next such thread.
             self.flushing = False
+            self.out.slow()
+            self.err.slow()
             self._stopped.release()
 
     def settle(self) -> None:

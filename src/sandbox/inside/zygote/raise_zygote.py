@@ -3,8 +3,9 @@
     keeper                                   first                             zygote
     fork ----------------------------------> unshare the user namespace
     write its id maps  <-------------------- "unshared"
-    "mapped" ------------------------------> unshare mounts, clone what the
-                                             view shows, unshare pids, fork -> build the view, let go of the host
+    "mapped" ------------------------------> unshare mounts, network and ipc,
+                                             clone what the view shows,
+                                             unshare pids, fork -------------> build the view, let go of the host
     keep descriptors of its namespaces <------------------------------------- "built"
     "exit" --------------------------------> end: the keeper is now
                                              the zygote's parent
@@ -116,12 +117,21 @@ def _first(run: _Run, keeper: socket.socket, foreign: socket.socket) -> None:
         _hear(keeper, "mapped")
         _step("mount_namespace", lambda: kernel.unshare_now(kernel.CLONE_NEWNS))
         kernel.mount_now(None, "/", None, kernel.MS_REC | kernel.MS_SLAVE)
+        _leave_networks(run.boot)
         trees = _step("read_only_view", lambda: read_only_view.clone_mounts(run.boot.view))
         _step("pid_namespace", lambda: kernel.unshare_now(kernel.CLONE_NEWPID))
         pid = fork_into(lambda: _zygote(run._replace(foreign=(*run.foreign, keeper)), trees))
         run.keeper.close()
         _say(keeper, f"forked {pid}")
         _hear(keeper, "exit")
+
+
+def _leave_networks(boot: Boot) -> None:
+    """Packages are imported in the zygote: they must not reach a network that the sandboxes do not have either."""
+    if boot.network != "host" and "network_namespace" not in boot.without:
+        _step("network_namespace", lambda: kernel.unshare_now(kernel.CLONE_NEWNET))
+    if "ipc_namespace" not in boot.without:
+        _step("ipc_namespace", lambda: kernel.unshare_now(kernel.CLONE_NEWIPC))
 
 
 def _zygote(run: _Run, trees: "dict[str, int]") -> None:

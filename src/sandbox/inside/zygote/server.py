@@ -44,6 +44,7 @@ class Boot(NamedTuple):
     zygote_filter: bytes
     worker_filter: bytes
     readable: tuple[str, ...]
+    network: str
 
     @classmethod
     def parse(cls, message: dict[str, Any]) -> "Boot":
@@ -61,6 +62,7 @@ class Boot(NamedTuple):
             zygote_filter=base64.b64decode(message["zygote_filter"]),
             worker_filter=base64.b64decode(message["worker_filter"]),
             readable=tuple(message["readable"]),
+            network=message["network"],
         )
 
 
