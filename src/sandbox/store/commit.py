@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sandbox.errors import ProtocolError, UsageError
+from sandbox.errors import ProtocolError, StoreDamaged, UsageError
 from sandbox.store import extents as extents_module
 from sandbox.store import history, manifest, parts
 from sandbox.store.database import Database
@@ -81,13 +81,24 @@ class Writer:
 
     def part(self, part: StagedPart) -> int:
         """Store a part; return its number. One with the same large content in the tree serves for both."""
-        extents = self._extents(part)
-        if part.data is None:
-            query = "SELECT id FROM parts WHERE tree = ? AND digest = ? AND size = ? AND extents IS NOT NULL"
-            known = self._database.one(query, self._tree.id, part.digest, part.size)
-            if known is not None:
-                return int(known[0])
-        return self.insert(part.size, part.digest, None if part.data is not None else extents, part.data)
+        if part.data is not None:
+            return self.insert(part.size, part.digest, None, part.data)
+        return self._twin(part) or self.insert(part.size, part.digest, self._extents(part), None)
+
+    def _twin(self, part: StagedPart) -> int | None:
+        """A part with this content, if it is whole: the one that just came in must not be lost to a damaged one."""
+        query = "SELECT id FROM parts WHERE tree = ? AND digest = ? AND size = ? AND extents IS NOT NULL"
+        for (number,) in self._database.all(query, self._tree.id, part.digest, part.size):
+            try:
+                self._reader().open({"twin": number}, verified=True).close()
+            except StoreDamaged:
+                continue
+            return int(number)
+        return None
+
+    def _reader(self) -> parts.Reader:
+        assert self._staging.pack is not None
+        return parts.Reader(self._database, self._staging.pack.path.parent)
 
     def _entry(self, key: str, change: StagedPart | StagedFile | None) -> manifest.Entry | None:
         if change is None:
@@ -127,9 +138,7 @@ class Writer:
         return self.insert(len(data), digest(data), None, packed(bytes(data)))
 
     def _small(self, base: parts.PartRow) -> bytes:
-        assert self._staging.pack is not None
-        reader = parts.Reader(self._database, self._staging.pack.path.parent)
-        with reader.open({"base": base.id}) as opened:
+        with self._reader().open({"base": base.id}) as opened:
             return opened.read("base")
 
     def _spread(self, extents: Sequence[Extent]) -> int:

@@ -117,6 +117,8 @@ class Database:
 
     def _prepare(self, migrations: Sequence[str]) -> None:
         run = self._connection.execute
+        # Damage can make text of anything: it is read all the same, and found where it is looked at.
+        self._connection.text_factory = _text
         run(f"PRAGMA busy_timeout = {_BUSY_MS}")
         self._refuse_foreign(len(migrations))
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY"):
@@ -174,6 +176,10 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise _translated(error, self.path) from error
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _statements(script: str) -> Iterator[str]:

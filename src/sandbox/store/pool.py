@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
+from sandbox.errors import StoreDamaged
 from sandbox.store.database import Database
 from sandbox.store.packs import Pack
 
@@ -72,20 +73,28 @@ class PackPool:
         rows = self._database.all("SELECT id, name FROM packs WHERE tree = ? AND size < ?", tree.id, MOST_PACK)
         for row, name in rows:
             pack = Pack.take(self.directory / tree.name / name)
-            if pack is not None:
-                if self._cut(pack, row):
-                    return pack
-                pack.close()
+            if pack is not None and self._cut(pack, row):
+                return pack
         return None
 
     def _cut(self, pack: Pack, row: int) -> bool:
-        """Asked again now that the lock is ours: until then it may have grown, or been replaced."""
-        found = self._database.one("SELECT size FROM packs WHERE id = ?", row)
-        if found is None:
-            return False
-        pack.cut(found[0])
-        pack.id = row
-        return True
+        """Asked again now that the lock is ours: until then it may have grown, or been replaced.
+
+        One that is damaged is left as it is for `verify` to say so: what is new goes elsewhere.
+        """
+        try:
+            found = self._database.one("SELECT size FROM packs WHERE id = ?", row)
+            if found is not None:
+                pack.cut(found[0])
+                pack.id = row
+                return True
+        except StoreDamaged:
+            pass
+        except BaseException:
+            pack.close()
+            raise
+        pack.close()
+        return False
 
 
 class TreePacks:

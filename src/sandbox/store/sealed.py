@@ -37,6 +37,8 @@ def packed(data: bytes) -> bytes:
 
 def unpacked(blob: bytes, most: int = MOST_SEALED) -> bytes:
     """Undo `packed`. Raises StoreDamaged."""
+    if not isinstance(blob, bytes):
+        raise StoreDamaged("a stored value is not bytes")
     if blob[:1] == _RAW:
         return blob[1:]
     if blob[:1] != _ZSTD:
@@ -58,6 +60,8 @@ def seal(value: Any) -> bytes:
 
 def unseal(blob: bytes, decoder: msgspec.msgpack.Decoder[Any], what: str) -> Any:
     """Undo `seal`. Raises StoreDamaged, which names `what`."""
+    if not isinstance(blob, bytes):
+        raise StoreDamaged(f"{what} is not bytes", {"what": what})
     body = blob[:1] + blob[_HEAD:]
     if len(blob) < _HEAD or blake3(body).digest(length=_CHECK) != blob[1:_HEAD]:
         raise StoreDamaged(f"{what} is not what was written: its check differs", {"what": what})
