@@ -99,4 +99,4 @@ def content(store: Store, session: StoredSession, number: int | None = None) -> 
     at = session.head if number is None else number
     found = store.manifest(session.id, at, owner=OWNER)
     with store.parts(session, found, verified=True) as parts:
-        return {key: parts.read(key) for key in found}
+        return {key: parts.read(key) for key in (*parts.small, *parts.large)}

@@ -240,7 +240,7 @@ class Import:
         """Take the records into a pack; return the small parts, each found to be what the description says."""
         for index, record in enumerate(described.records):
             with archive.open(record_name(index)) as file:
-                written = staging.streamed(_pieces(file, record.size))
+                written = staging.streamed(_pieces(file, record.size), record.size)
             if written.size != record.size or written.digest != record.digest:
                 raise ArchiveError(f"the record {index} of the archive is not what was written")
         small = []

@@ -237,8 +237,9 @@ class Staging:
         written = self._finish(writer)
         return StagedPart(size, written.digest, None, (Extent(0, self._last(), 0, size),))
 
-    def streamed(self, pieces: Iterable[bytes]) -> Written:
-        """Write a record of what comes."""
+    def streamed(self, pieces: Iterable[bytes], size: int) -> Written:
+        """Write a record of what comes, which should be `size` bytes."""
+        self._ask(size)
         writer = self._begin({})
         for piece in pieces:
             writer.write(piece)
