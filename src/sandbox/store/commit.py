@@ -34,6 +34,7 @@ class Written(NamedTuple):
     """What a commit has made: the difference, and the parts that have come to be in too many pieces."""
 
     delta: Delta
+    chain: int
     fragmented: list[int]
 
 
@@ -160,7 +161,7 @@ def write(
     """Write everything of a checkpoint but the session's row, within a transaction of the caller's."""
     writer.packs()
     delta = writer.delta()
-    _insert_checkpoint(database, session, number, checkpoint, delta, parent)
+    chain = _insert_checkpoint(database, session, number, checkpoint, delta, parent)
     if checkpoint.execution is None and (checkpoint.artifacts or checkpoint.outputs or checkpoint.outputs_part):
         raise UsageError("outputs and artifacts belong to an execution")
     if checkpoint.execution is not None:
@@ -169,7 +170,7 @@ def write(
         if checkpoint.artifacts:
             stored = [_with_part(artifact, writer.part(content)) for artifact, content in checkpoint.artifacts]
             history.insert_artifacts(database, session, checkpoint.execution.number, stored)
-    return Written(delta, writer.fragmented)
+    return Written(delta, chain, writer.fragmented)
 
 
 def _with_part(artifact: ArtifactRecord, part: int) -> ArtifactRecord:
@@ -181,7 +182,7 @@ def _with_part(artifact: ArtifactRecord, part: int) -> ArtifactRecord:
 
 def _insert_checkpoint(
     database: Database, session: int, number: int, checkpoint: Checkpoint, delta: Delta, parent: Parent
-) -> None:
+) -> int:
     blob, whole, chain = manifest.encode(delta), None, parent.chain + 1
     if manifest.wants_whole(chain, len(blob), len(parent.manifest) + len(delta)):
         full = dict(parent.manifest)
@@ -191,3 +192,4 @@ def _insert_checkpoint(
         "INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row_id(session, number), checkpoint.parent,
         checkpoint.execution and checkpoint.execution.number, checkpoint.made, checkpoint.label, chain, blob, whole,
     )  # fmt: skip
+    return chain

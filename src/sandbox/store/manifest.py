@@ -107,4 +107,4 @@ def wants_whole(chain: int, delta_bytes: int, entries: int) -> bool:
 
     Every 32 as a rule; where it is large and the differences are small, it would be most of what is written.
     """
-    return chain >= CHAIN and (entries * 16 <= CHAIN * (delta_bytes + 256) or chain >= _LONGEST_CHAIN)
+    return chain >= CHAIN and (entries * 16 <= CHAIN * (delta_bytes + 1024) or chain >= _LONGEST_CHAIN)

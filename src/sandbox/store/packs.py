@@ -70,9 +70,9 @@ class Pack:
         except OSError as error:
             raise write_error(error, path) from error
         fcntl.flock(fd, fcntl.LOCK_EX)
-        _sync_directory(directory)
+        sync_directory(directory)
         if fresh:
-            _sync_directory(directory.parent)
+            sync_directory(directory.parent)
         reached("pack made")
         if os.fstat(fd).st_nlink == 0:  # taken for an orphan between its making and its lock
             os.close(fd)
@@ -296,7 +296,8 @@ def _paged(size: int) -> int:
     return -(-size // PAGE) * PAGE
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Return when the names in a directory are on the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -112,7 +112,7 @@ class StoredSession:
         manifest.apply(self.manifest, written.delta)
         self._fragmented += written.fragmented
         self._next = number + 1
-        self._parent = commits.Parent(number, self.manifest, self._chain(number))
+        self._parent = commits.Parent(number, self.manifest, written.chain)
 
     def rollback(self, to: int | str) -> int:
         """Make an older checkpoint (number or label) the head; the newer ones stay in the tree. Return its number."""

@@ -172,10 +172,7 @@ def require(database: Database, lease: Lease) -> None:
 def copy_path(database: Database, source: int, number: int, target: int) -> None:
     """Copy to a fork the executions that led to the checkpoint `number`, with their artifacts."""
     low, high = row_id(source, 0), row_id(source + 1, 0)
-    others = {n for n, execution in _executions(database, low, high) if execution} - set(
-        _path(database, source, number)
-    )
-    skipped = msgspec.json.encode(sorted({e for n, e in _executions(database, low, high) if n in others})).decode()
+    skipped = msgspec.json.encode(sorted(elsewhere(database, source, number))).decode()
     database.run(
         "INSERT INTO executions SELECT ?1 + id, status, error_type, cause, started, seconds, cache_hit, code, info, "
         "outputs, outputs_part FROM executions WHERE id >= ?2 AND id < ?3 AND id - ?2 NOT IN "
@@ -189,9 +186,12 @@ def copy_path(database: Database, source: int, number: int, target: int) -> None
     )  # fmt: skip
 
 
-def _executions(database: Database, low: int, high: int) -> list[tuple[int, int | None]]:
-    rows = database.all("SELECT id, execution FROM checkpoints WHERE id >= ? AND id < ?", low, high)
-    return [(manifest.number_of(row[0]), row[1]) for row in rows]
+def elsewhere(database: Database, session: int, number: int) -> set[int]:
+    """The executions that did not lead to the checkpoint `number`: those whose own checkpoints are on other ways."""
+    path = set(_path(database, session, number))
+    query = "SELECT id, execution FROM checkpoints WHERE id >= ? AND id < ? AND execution IS NOT NULL"
+    rows = database.all(query, row_id(session, 0), row_id(session + 1, 0))
+    return {row[1] for row in rows if manifest.number_of(row[0]) not in path}
 
 
 def _path(database: Database, session: int, number: int) -> list[int]:

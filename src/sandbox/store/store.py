@@ -17,10 +17,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from sandbox.errors import StoreError, StoreFull
-from sandbox.store import archive, gc, history, manifest, sessions, tree
+from sandbox.store import gc, history, manifest, notebook, sessions, tree
 from sandbox.store.database import NAME, Database
 from sandbox.store.history import ArtifactRecord, ExecutionRecord, Stats
 from sandbox.store.manifest import Manifest, row_id
+from sandbox.store.packs import sync_directory
 from sandbox.store.parts import Parts, Reader
 from sandbox.store.pool import PackPool, Tree
 from sandbox.store.retention import Limits
@@ -40,11 +41,8 @@ class Store:
     def __init__(self, directory: Path, limits: Limits = Limits()) -> None:  # noqa: B008 - a tuple
         self.directory, self.limits = directory, limits
         self.packs = directory / "packs"
-        try:
-            for path in (directory, self.packs):
-                path.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{directory} cannot be made: {os.strerror(error.errno or 0)}") from error
+        _make(directory)
+        _make(self.packs)
         self.database = Database(directory / NAME)
         self.pool = PackPool(self.database, self.packs)
         self._open: set[StoredSession] = set()
@@ -165,6 +163,8 @@ class Store:
 
     def export(self, session: str, target: Path, *, owner: str) -> None:
         """Write a session with all its checkpoints into one file. Raises StoreError."""
+        from sandbox.store import archive  # noqa: PLC0415 - zip files take 10 ms to import
+
         archive.export(self.database, self.packs, self.session(session, owner=owner), target)
 
     def import_session(self, source: Path, *, owner: str, session: str = "") -> str:
@@ -172,6 +172,8 @@ class Store:
 
         Raises ArchiveError if anything in it is not right, SessionExists, StoreFull; then nothing of it is there.
         """
+        from sandbox.store import archive  # noqa: PLC0415 - as above
+
         name = secrets.token_hex(16)
         staging = Staging(self.pool.of(Tree(-1, name)), self.room, session)
         try:
@@ -185,6 +187,12 @@ class Store:
         staging.close(committed=True)
         self.pool.close(-1)
         return made
+
+    def notebook(self, session: str, *, owner: str, checkpoint: int | None = None) -> bytes:
+        """A notebook of the executions that led to a checkpoint (the head by default), with their outputs."""
+        info = self.session(session, owner=owner)
+        number = info.head if checkpoint is None else tree.find(self.database, info.key, checkpoint)
+        return notebook.write(self.database, Reader(self.database, self.packs / info.tree.name), info.key, number)
 
     # --- upkeep -------------------------------------------------------------------------------------------------
 
@@ -205,7 +213,8 @@ class Store:
         return verify(self.database, self.packs)
 
     def tend(self) -> None:
-        """For idle moments: makes the commits that come faster."""
+        """For idle moments: makes the commits that come faster, and lets others collect the packs."""
+        self.pool.close()
         self.database.tend()
 
     def room(self, more: int) -> None:
@@ -236,3 +245,13 @@ class Store:
         for path in self.packs.iterdir():
             if path.name not in known and self.database.one("SELECT 1 FROM trees WHERE name = ?", path.name) is None:
                 gc.remove_directory(self.database, path)
+
+
+def _make(directory: Path) -> None:
+    """Make a directory that outlasts a power cut, for this user alone."""
+    try:
+        if not directory.is_dir():
+            directory.mkdir(mode=0o700, exist_ok=True)
+            sync_directory(directory.parent)
+    except OSError as error:
+        raise StoreError(f"{directory} cannot be made: {os.strerror(error.errno or 0)}") from error
