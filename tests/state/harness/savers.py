@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
 import pickle
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sandbox.inside.state.parts import Extent, Parts, Place
 
-class Parts(Mapping[str, bytes]):
-    """The parts of a manifest as the harness hands them over: small ones as bytes, large ones in a pack file."""
 
-    def __init__(self, layout: dict[str, Any], payload: bytes, fds: Sequence[int]) -> None:
-        self._small: dict[str, bytes] = {}
-        self.large = {key: one for key, one in layout.items() if one["extents"] is not None}
-        self.fds = tuple(fds)
-        start = 0
-        for key, one in layout.items():
-            if one["extents"] is None:
-                self._small[key] = payload[start : start + one["size"]]
-                start += one["size"]
-
-    def __getitem__(self, key: str) -> bytes:
-        return self._small[key] if key in self._small else self._read(self.large[key])
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._small
-        yield from self.large
-
-    def __len__(self) -> int:
-        return len(self._small) + len(self.large)
-
-    def _read(self, part: dict[str, Any]) -> bytes:
-        data = bytearray(part["size"])
-        for offset, at, length in part["extents"]:
-            data[offset : offset + length] = os.pread(self.fds[0], length, at)
-        return bytes(data)
+def parts(layout: dict[str, Any], payload: bytes, fds: Sequence[int]) -> Parts:
+    """The parts of a manifest: small ones from the payload, large ones where they lie in the pack file."""
+    small, large, start = {}, {}, 0
+    for key, one in layout.items():
+        if one["extents"] is None:
+            small[key] = payload[start : start + one["size"]]
+            start += one["size"]
+        else:
+            extents = [Extent(offset, fds[0], at, length) for offset, at, length in one["extents"]]
+            large[key] = Place(one["size"], extents)
+    return Parts(small, large)
 
 
 class Saver(Protocol):

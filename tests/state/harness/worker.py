@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.state.harness.describe import describe
 from tests.state.harness.link import Link
-from tests.state.harness.savers import Parts, lost_names, make_saver
+from tests.state.harness.savers import lost_names, make_saver
+from tests.state.harness.savers import parts as make_parts
 
 from sandbox.inside.python.cells import Cell, Cells
 
@@ -56,10 +57,10 @@ class Worker:
         return answer, [piece for _, pieces in records for piece in pieces]
 
     def restore(self, parts: dict[str, Any], payload: bytes, fds: Sequence[int]) -> tuple[dict[str, Any], list[Any]]:
-        return {"lost": lost_names(self._saver.restore(Parts(parts, payload, fds)))}, []
+        return {"lost": lost_names(self._saver.restore(make_parts(parts, payload, fds)))}, []
 
     def check(self, parts: dict[str, Any], payload: bytes, fds: Sequence[int]) -> tuple[dict[str, Any], list[Any]]:
-        return {"lost": lost_names(self._saver.check(Parts(parts, payload, fds)))}, []
+        return {"lost": lost_names(self._saver.check(make_parts(parts, payload, fds)))}, []
 
     def touch(self, name: str, **_: object) -> tuple[dict[str, Any], list[Any]]:
         """Use a lost name in every way; answer which did not raise StateLost with the name in its text."""
