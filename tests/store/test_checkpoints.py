@@ -8,7 +8,7 @@ import time
 import pytest
 
 from sandbox.errors import CheckpointNotFound, UsageError
-from sandbox.store import manifest
+from sandbox.store import manifest, packs, steps
 from sandbox.store.history import ArtifactRecord, ExecutionRecord
 from sandbox.store.session import StoredSession
 from sandbox.store.sessions import New
@@ -203,3 +203,59 @@ def test_what_patches_keep_alive_does_not_grow_without_end(store: Store, session
     store.gc()
     assert sum(path.stat().st_size for path in store.packs.rglob("*.pack")) < 8 * size
     assert content(store, session)["big"] == bytes(4096) + bytes([29]) * (size - 4096)
+
+
+def test_text_that_is_none_is_stored_as_far_as_it_is(store: Store, session: StoredSession) -> None:
+    session.commit(execution=execution(1, "x = '\ud800é'"), label="\ud800")
+    assert store.history("one", owner=OWNER)[0].code == "x = '?é'"
+    session.rename(name="\udfff", label="é")
+    assert store.session("one", owner=OWNER).name == "?"
+
+
+@pytest.mark.parametrize("wrong", [object(), "\ud800", {1: {2: {(): 1}}}])
+def test_outputs_that_are_no_json_are_refused(store: Store, session: StoredSession, wrong: object) -> None:
+    commit(session, put("a", b"1"))
+    with pytest.raises(UsageError, match="JSON"):
+        session.commit(execution=execution(1), outputs=[{"x": wrong}])
+    with pytest.raises(UsageError, match="JSON"):
+        commit(session, put("a", b"2"), execution=execution(1, info={"x": wrong}))
+    assert content(store, session) == {"a": b"1"}
+    assert session.head == 1
+
+
+@pytest.mark.parametrize("number", [0, -1, 1 << 32])
+def test_an_execution_has_a_number_that_can_be(session: StoredSession, number: int) -> None:
+    with pytest.raises(UsageError, match="number"):
+        session.commit(execution=execution(number))
+
+
+def test_a_pack_says_of_itself_what_its_records_are(store: Store, session: StoredSession) -> None:
+    commit(session, put("big", BIG))
+    commit(session, patch("big", len(BIG), (4096, b"1" * 4096)))
+    (pack,) = store.packs.rglob("*.pack")
+    with pack.open("rb") as file:
+        found = list(packs.records(file.fileno(), pack.stat().st_size, pack.name))
+    assert [record.about for record in found] == [
+        {"session": "one", "key": "big"},
+        {"session": "one", "key": "big", "total": len(BIG), "ranges": [[4096, 4096]]},
+    ]
+
+
+def test_a_commit_of_which_it_is_not_known_whether_it_was_made_keeps_its_bytes(
+    store: Store, session: StoredSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(session, put("big", BIG))
+
+    def failing(step: str) -> None:
+        if step == "commit done":
+            raise OSError("the disk went away after the transaction was written")
+
+    monkeypatch.setattr(steps, "hook", failing)
+    with pytest.raises(OSError, match="went away"):
+        commit(session, put("more", BIG[::-1]))
+    monkeypatch.undo()
+    session.release()
+    again = store.open("one", owner=OWNER)
+    assert content(store, again) == {"big": BIG, "more": BIG[::-1]}
+    commit(again, put("after", BIG[1:]))
+    assert content(store, again) == {"big": BIG, "more": BIG[::-1], "after": BIG[1:]}

@@ -341,3 +341,18 @@ def test_a_thousand_unchanged_files_are_told_by_a_look(place: Place) -> None:
     began = time.perf_counter()
     assert not place.save().changed
     assert time.perf_counter() - began < first / 2
+
+
+def test_a_path_that_is_too_long_is_named_and_the_rest_is_kept(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.write("kept", b"x")
+    monkeypatch.chdir(place.path)
+    for _ in range(20):
+        os.mkdir("d" * 250)
+        os.chdir("d" * 250)
+    lost = place.save().lost
+    assert list(lost.values()) == ["has too long a path"]
+    assert "file/kept" in place.session.manifest
+    monkeypatch.undo()
+    place.restore()
+    assert (place.path / "kept").read_bytes() == b"x"
+    assert len(place.save().lost) == 0

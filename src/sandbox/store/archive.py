@@ -216,6 +216,7 @@ class Import:
             lease = insert(self._database, named, tree.id, holder=None)
             self._insert(described, small, Writer(self._database, tree, staging, {}), lease, staging)
             reached("import written")
+            staging.named = True
         return named.id
 
     def _described(self, archive: zipfile.ZipFile) -> Archive:

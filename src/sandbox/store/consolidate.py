@@ -58,6 +58,7 @@ def _switched(
         where = extents.encode((Extent(0, writer.record(staged.extents[0].record), 0, size),))
         database.run("UPDATE parts SET extents = ? WHERE id = ?", where, number)
         reached("consolidated")
+        staging.named = True
     if staging.pack is not None:
         staging.pack.id = writer.pack
     return True

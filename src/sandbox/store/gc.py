@@ -152,6 +152,7 @@ def _replace(database: Database, pool: PackPool, tree: Tree, row: int, pack: Pac
             query = "UPDATE records SET pack = ?, header = ?, start = ? WHERE id = ?"
             database.run_many(query, [(target, new.header, new.start, number) for new, number in moved])
             database.run("DELETE FROM packs WHERE id = ?", row)
+            staging.named = True
         reached("gc pack switched")
     except BaseException:
         staging.abort()

@@ -9,7 +9,7 @@ import msgspec
 
 from sandbox.errors import StoreDamaged, UsageError
 from sandbox.store.database import Database
-from sandbox.store.manifest import number_of, row_id
+from sandbox.store.manifest import NUMBERS, number_of, row_id
 from sandbox.store.parts import Reader
 from sandbox.store.sealed import packed, unpacked
 
@@ -60,23 +60,38 @@ def encode_outputs(outputs: Sequence[Any]) -> bytes | None:
     """The form in the database; None if there are none. Raises UsageError."""
     if not outputs:
         return None
-    data = msgspec.json.encode(outputs)
+    data = _json(outputs)
     if len(data) > MOST_OUTPUTS:
         raise UsageError(f"the outputs of an execution have {len(data)} bytes, the most is {MOST_OUTPUTS}")
     return data
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise UsageError(f"outputs and info are JSON, and this cannot be: {error}") from error
+
+
+def text(value: str) -> str:
+    """Text as it can be stored: with what is no character (half of one, say) replaced."""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def insert(database: Database, session: int, record: ExecutionRecord, outputs: bytes | None, part: int | None) -> None:
     """Add an execution, within a transaction."""
     if len(record.code) > MOST_CODE:
         raise UsageError(f"the code of an execution has {len(record.code)} characters, the most is {MOST_CODE}")
+    if not 0 < record.number < 1 << NUMBERS:
+        raise UsageError(f"an execution cannot have the number {record.number}")
     row = row_id(session, record.number)
     if database.one("SELECT 1 FROM executions WHERE id = ?", row):
         raise UsageError(f"there is an execution {record.number} already")
     database.run(
-        "INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row, record.status, record.error_type,
-        record.cause, record.started, record.seconds, record.cache_hit, record.code,
-        packed(msgspec.json.encode(record.info)), outputs and packed(outputs), part,
+        "INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row, record.status,
+        record.error_type and text(record.error_type), record.cause, record.started, record.seconds, record.cache_hit,
+        text(record.code),
+        packed(_json(record.info)), outputs and packed(outputs), part,
     )  # fmt: skip
 
 
@@ -84,7 +99,7 @@ def insert_artifacts(database: Database, session: int, execution: int, artifacts
     """Add an execution's artifacts, within a transaction."""
     database.run_many(
         "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(session, execution, a.name, a.mime, a.size, a.sha256, a.created, a.part) for a in artifacts],
+        [(session, execution, text(a.name), a.mime, a.size, a.sha256, a.created, a.part) for a in artifacts],
     )
 
 

@@ -82,7 +82,13 @@ class StoredSession:
             self._consolidate()
             staging.sync()
             checkpoint = commits.Checkpoint(
-                self.head, time.time(), label, execution, None if part else encoded, part, artifacts
+                self.head,
+                time.time(),
+                label and history.text(label),
+                execution,
+                None if part else encoded,
+                part,
+                artifacts,
             )
             return self._commit(staging, checkpoint)
         except BaseException:
@@ -100,6 +106,7 @@ class StoredSession:
             )  # fmt: skip
             written = commits.write(self.database, self.key, number, writer, checkpoint, self._parent)
             reached("commit written")
+            staging.named = True
         reached("commit done")
         if staging.pack is not None:
             staging.pack.id = writer.pack
@@ -128,13 +135,19 @@ class StoredSession:
         tree.find(self.database, self.key, number)
         with self.database.writing():
             sessions.update(self.database, self._lease, "used = ?", time.time())
-            self.database.run("UPDATE checkpoints SET label = ? WHERE id = ?", text, row_id(self.key, number))
+            self.database.run(
+                "UPDATE checkpoints SET label = ? WHERE id = ?", text and history.text(text), row_id(self.key, number)
+            )
 
     def rename(self, *, name: str | None = None, label: str | None = None) -> None:
         """Change the session's name or label."""
         with self.database.writing():
             sessions.update(
-                self.database, self._lease, "name = coalesce(?, name), label = coalesce(?, label)", name, label
+                self.database,
+                self._lease,
+                "name = coalesce(?, name), label = coalesce(?, label)",
+                name and history.text(name),
+                label and history.text(label),
             )
 
     def fork(self, new: Sequence[New], checkpoint: int | str | None = None) -> None:

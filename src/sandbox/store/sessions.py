@@ -10,6 +10,7 @@ import msgspec
 from sandbox.errors import SessionBusy, SessionExists, SessionNotFound, SessionTaken, StoreDamaged, UsageError
 from sandbox.store import manifest
 from sandbox.store.database import Database
+from sandbox.store.history import text
 from sandbox.store.holder import Holder
 from sandbox.store.manifest import row_id
 from sandbox.store.pool import Tree
@@ -84,7 +85,7 @@ def insert(database: Database, new: New, tree: int, *, origin: Origin | None = N
     key = database.run(
         "INSERT INTO sessions (id, tree, owner, head, next, bytes, used, epoch, holder, created, name, label, origin, "
         "options) VALUES (?, ?, ?, 0, 1, 0, ?, 1, ?, ?, ?, ?, ?, ?)",
-        new.id, tree, new.owner, now, holder and holder.encode(), now, new.name, new.label,
+        new.id, tree, new.owner, now, holder and holder.encode(), now, text(new.name), new.label and text(new.label),
         origin and msgspec.json.encode(origin).decode(), msgspec.json.encode(new.options).decode(),
     ).lastrowid  # fmt: skip
     assert key is not None

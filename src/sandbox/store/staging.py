@@ -96,6 +96,9 @@ class Staging:
         self._held: list[StagedPart] = []
         self._held_bytes = 0
         self._buffer: memoryview | None = None
+        # Whether a transaction that names the pack may have been committed, whatever became of the call: then what
+        # is in it must not be cut off. Whoever takes the pack next asks the database.
+        self.named = False
 
     # --- from a worker ------------------------------------------------------------------------------------------
 
@@ -132,7 +135,7 @@ class Staging:
         try:
             self._ask(record.size)
             large = record.size >= LARGE or isinstance(record, records.Patch)
-            writer = self._begin({"key": record.key}) if large else None
+            writer = self._begin(_about(record)) if large else None
         except StoreFull:
             self._skip(source, record.size)
             raise
@@ -264,6 +267,9 @@ class Staging:
         if pack is not None:
             if committed:
                 pack.committed = pack.end
+            elif self.named:
+                pack.close()
+                return
             else:
                 pack.undo()
             self._packs.give_back(pack)
@@ -315,3 +321,10 @@ class Staging:
             part.data = None
         self._finish(writer)
         self._held, self._held_bytes = [], 0
+
+
+def _about(record: records.Put | records.Patch) -> dict[str, object]:
+    """What is said of a record in its pack: enough to make the part again without the database."""
+    if isinstance(record, records.Put):
+        return {"key": record.key}
+    return {"key": record.key, "total": record.total, "ranges": record.ranges}

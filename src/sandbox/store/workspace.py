@@ -72,6 +72,9 @@ def survey(directory: int, *, everything: bool = False) -> Survey:
             continue
         for path, mark in _look(fd, prefix, found.others):
             path_bytes += len(path)
+            if len(path) > _MOST_PATH // 4 and len(os.fsencode(path)) >= _MOST_PATH:
+                _leave(found, path[:_MOST_PATH], "has too long a path")
+                continue
             if len(found.entries) >= MOST_ENTRIES or path_bytes > MOST_PATH_BYTES:
                 return found._replace(full=True)
             if mark.kind != DIRECTORY:
