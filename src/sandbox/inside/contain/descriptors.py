@@ -24,16 +24,17 @@ _LAST = 0xFFFFFFFF
 
 def arranged(fds: Descriptors) -> Descriptors:
     """Return the numbers that the descriptors have after `calls`: the streams are 0 to 2, the others above 1000."""
-    cgroups = tuple(range(_HIGH + 3, _HIGH + 3 + len(fds.cgroups)))
-    mounts = tuple(range(_HIGH + 3 + len(cgroups), _HIGH + 3 + len(cgroups) + len(fds.mounts)))
-    return Descriptors(_HIGH, 0, 1, 2, _HIGH + 1, cgroups, mounts, _HIGH + 2)
+    first = _HIGH + 4
+    cgroups = tuple(range(first, first + len(fds.cgroups)))
+    mounts = tuple(range(first + len(cgroups), first + len(cgroups) + len(fds.mounts)))
+    return Descriptors(_HIGH, 0, 1, 2, _HIGH + 1, cgroups, mounts, _HIGH + 2, _HIGH + 3)
 
 
 def calls(fds: Descriptors) -> list[Call]:
     """Put every descriptor at its number and close all others."""
     wanted = arranged(fds)
     high = [
-        (fds.control, wanted.control), (fds.ack, wanted.ack), (fds.worker, wanted.worker),
+        (fds.control, wanted.control), (fds.ack, wanted.ack), (fds.worker, wanted.worker), (fds.state, wanted.state),
         *zip(fds.cgroups, wanted.cgroups, strict=True), *zip(fds.mounts, wanted.mounts, strict=True),
     ]  # fmt: skip
     last = max(target for _, target in high)

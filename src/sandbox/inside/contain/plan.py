@@ -51,3 +51,4 @@ class Descriptors(NamedTuple):
     cgroups: tuple[int, ...]
     mounts: tuple[int, ...]
     worker: int
+    state: int = -1

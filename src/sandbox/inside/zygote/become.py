@@ -68,7 +68,7 @@ def become_worker(birth: Birth) -> None:
     if sys.path[0] != birth.home:
         sys.path.insert(0, birth.home)
     os.write(control, birth.ready)
-    birth.worker.serve(control, birth.fds.ack)
+    birth.worker.serve(control, birth.fds.ack, birth.fds.state)
 
 
 class Launch(NamedTuple):

@@ -247,6 +247,7 @@ def _named(names: dict[str, Any], fds: "list[int]") -> Descriptors:
         cgroups=many("cgroups"),
         mounts=many("mounts"),
         worker=one("worker"),
+        state=one("state"),
     )
 
 
