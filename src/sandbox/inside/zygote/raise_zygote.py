@@ -145,8 +145,10 @@ def _zygote(run: _Run, trees: "dict[str, int]") -> None:
             kernel.do(kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1), "PR_SET_CHILD_SUBREAPER")
         _say(run.keeper, "built")
         _hear(run.keeper, "serve")
-        # Only now: until this word the parent was the process that has just ended.
-        _die_with_parent()
+        if run.boot.level == NAMESPACES:
+            # Only now: until this word the parent was the process that has just ended. Without a pid namespace the
+            # zygote must not die before it has ended what its workers started: the engine's socket tells it when.
+            _die_with_parent()
     run.keeper.close()
     Zygote(run.boot, socket.socket(fileno=run.engine_fd)).serve()
 

@@ -13,6 +13,7 @@ import resource
 import select
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
@@ -79,7 +80,17 @@ class Zygote:
         self._own_pid_namespace = pid_namespace.own() if boot.level == NAMESPACES else -1
 
     def serve(self) -> NoReturn:
-        self._settle_in()
+        """Until the engine is gone, or a mistake of ours: what the workers started must not outlast this process."""
+        try:
+            self._settle_in()
+            self._serve()
+        except ConnectionError:
+            self._end()
+        except BaseException:  # noqa: BLE001 - whatever it is, what was started must be ended
+            traceback.print_exc()
+            self._end(1)
+
+    def _serve(self) -> NoReturn:
         ended = signals.child_ends()
         poll = select.poll()
         poll.register(self._engine, select.POLLIN)
@@ -188,11 +199,11 @@ class Zygote:
                 # Without a pid namespace: what a worker leaves behind comes here, to its subreaper.
                 orphans.end_all(set(self._running))
 
-    def _end(self) -> NoReturn:
+    def _end(self, code: int = 0) -> NoReturn:
         """The engine is gone. Process 1 takes its namespace along; without one the workers are killed by hand."""
         if self._own_pid_namespace < 0:
             orphans.end_all(set())
-        os._exit(0)
+        os._exit(code)
 
     def _warm_next(self) -> None:
         report = warm.warm(self._to_warm.pop(0))
