@@ -22,7 +22,7 @@ State = dict[str, Any]
 
 
 def run(home: Path, *arguments: str) -> tuple[int, list[str]]:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT), *sys.path])}
     done = subprocess.run(
         [sys.executable, "-m", "tests.store.scenario", str(home), *arguments],
         capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60, check=False,
