@@ -1,0 +1,123 @@
+"""Saves and restores the ambient items: what differs from a fresh worker's, and only when it has changed."""
+
+import sys
+from json import JSONDecodeError, dumps, loads
+from typing import Any
+
+from .ambient import EARLY, Item, items
+from .groups import Dump
+from .loader import Loader
+from .lost import Lost, why
+from .world import World
+
+Record = tuple[dict[str, Any], list[Any]]
+_IMPORTS = "ambient/imports"
+_ABSENT = object()
+
+
+class Ambience:
+    """The items, with their stamps in a fresh worker and as of the last checkpoint."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._items = items()
+        self._fresh: dict[str, Any] = {}
+        self._seen: dict[str, Any] = {}
+        self._stored: set[str] = set()
+        self._imports: dict[str, bool] = {}
+        self._stored_imports: list[str] = []
+        self.lost: dict[str, Lost] = {}
+
+    def begin(self) -> None:
+        """Note a fresh worker's."""
+        self._fresh = {one.name: one.stamp() for one in self._items if _is_there(one)}
+        self._seen = dict(self._fresh)
+
+    def save(self, number: int) -> list[Record]:
+        """What changed of them since the last time."""
+        records = []
+        for one in self._items:
+            if not _is_there(one):
+                continue
+            stamp = one.stamp()
+            if one.name not in self._seen or stamp != self._seen[one.name]:
+                self._seen[one.name] = stamp
+                records += self._changed(one, stamp, number)
+        return records
+
+    def _changed(self, item: Item, stamp: Any, number: int) -> list[Record]:
+        key = f"ambient/{item.name}"
+        fresh = self._fresh.get(item.name, _ABSENT)
+        self.lost.pop(key, None)
+        if fresh is not _ABSENT and fresh == stamp:
+            if key not in self._stored:
+                return []
+            self._stored.discard(key)
+            return [({"drop": key}, [])]
+        try:
+            dump = Dump(self._world, {key: item.value()}, frozenset((key,)))
+        except BaseException as error:  # noqa: BLE001 - the user's objects are in there too
+            self.lost[key] = Lost(item.name, "setting", why(error), number)
+            return []
+        data = b"".join([dump.data, *(buffer.raw() for buffer in dump.pickler.buffers)])
+        self._stored.add(key)
+        return [({"put": key, "size": len(data)}, [data])]
+
+    def note_imports(self, names: "list[str]") -> list[Record]:
+        """Modules that cells have imported are imported again: some of them matter without being bound to a name."""
+        for name in names:
+            self._imports.setdefault(name, False)
+        for name, done in self._imports.items():
+            if not done and name in sys.modules:
+                self._imports[name] = True
+        now = [name for name, done in self._imports.items() if done and name not in self._world.modules]
+        if now == self._stored_imports:
+            return []
+        self._stored_imports = now
+        data = dumps(now).encode("ascii")
+        return [({"put": _IMPORTS, "size": len(data)}, [data])]
+
+    def distrust(self) -> None:
+        """Write all of it next time."""
+        self._seen = {name: _ABSENT for name in self._seen}
+        self._stored_imports = []
+
+    # --- back ------------------------------------------------------------------------------------------------------
+
+    def restore(self, parts: Any, loader: Loader, early: bool) -> list[Lost]:
+        """Set what is in the checkpoint: what others depend on `early`, the rest when all variables are there."""
+        lost = []
+        for one in self._items:
+            key = f"ambient/{one.name}"
+            if (one.name in EARLY) is not early or key not in parts:
+                continue
+            self._stored.add(key)
+            try:
+                one.write(loader.unpickle(bytes(parts[key]))[key])
+            except BaseException as error:  # noqa: BLE001 - a damaged part, or a library that will not have it
+                lost.append(Lost(one.name, "setting", why(error), 0))
+        if not early:
+            self._seen = {one.name: one.stamp() for one in self._items if _is_there(one)}
+        return lost
+
+    def restore_imports(self, parts: Any, loader: Loader) -> list[Lost]:
+        """Import what cells have imported."""
+        if _IMPORTS not in parts:
+            return []
+        try:
+            names = [name for name in loads(bytes(parts[_IMPORTS])) if isinstance(name, str)]
+        except (JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+            return [Lost("imports", "setting", why(error), 0)]
+        lost = []
+        for name in names:
+            try:
+                loader.module(name)
+            except BaseException as error:  # noqa: BLE001 - what a module runs may raise anything
+                lost.append(Lost(f"import {name}", "module", why(error), 0))
+        self._imports = dict.fromkeys(names, True)
+        self._stored_imports = names
+        return lost
+
+
+def _is_there(item: Item) -> bool:
+    return not item.module or item.module in sys.modules

@@ -1,0 +1,200 @@
+"""What a session changes without binding it to a name: environment, directory, random states, options of libraries.
+
+Each item has a stamp, which is cheap and differs whenever its value does. Only what differs from a fresh worker's is
+stored. An item whose library was not there in a fresh worker is stored as it is.
+"""
+
+import gc
+import locale
+import os
+import random
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+EARLY = frozenset(("environ", "cwd", "path", "argv", "umask", "recursion", "digits"))
+"""Items that loading variables depends on."""
+
+
+class Item(NamedTuple):
+    """One thing. `stamp` to compare, `value` to store, `write` to set; `module` has to be loaded for it."""
+
+    name: str
+    module: str
+    stamp: Callable[[], Any]
+    value: Callable[[], Any]
+    write: Callable[[Any], object]
+
+
+def _item(name: str, module: str, read: Callable[[], Any], write: Callable[[Any], object]) -> Item:
+    """An item whose value is its stamp."""
+    return Item(name, module, read, read, write)
+
+
+def _module(name: str) -> Any:
+    found = sys.modules.get(name)
+    if found is None:
+        import importlib  # noqa: PLC0415
+
+        found = importlib.import_module(name)
+    return found
+
+
+def _umask() -> int:
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
+
+
+def _set_environment(value: dict[str, str]) -> None:
+    for name in os.environ.keys() - value.keys():
+        del os.environ[name]
+    os.environ.update(value)
+
+
+def _set_list(target: list[Any]) -> Callable[[Any], object]:
+    def write(value: Any) -> None:
+        target[:] = value
+
+    return write
+
+
+def _set_gc(value: Any) -> None:
+    enabled, threshold = value
+    gc.set_threshold(*threshold)
+    (gc.enable if enabled else gc.disable)()
+
+
+# --- the standard library -------------------------------------------------------------------------------------------
+
+
+def _decimal_stamp() -> str:
+    return repr(_module("decimal").getcontext())
+
+
+def _decimal_value() -> Any:
+    return _module("decimal").getcontext().copy()
+
+
+def _set_filters(value: Any) -> None:
+    module = _module("warnings")
+    module.filters[:] = value
+    module._filters_mutated() if hasattr(module, "_filters_mutated") else module._filters_mutated_lock_held()
+
+
+# --- numpy ----------------------------------------------------------------------------------------------------------
+
+_POSITION = 2504
+"""Bytes of a Mersenne twister's state: 624 words and the position in them."""
+
+
+def _numpy_random_stamp() -> Any:
+    """The generator's memory, where it is the usual one: a hundred times faster than asking for its state."""
+    import ctypes  # noqa: PLC0415
+
+    state = _module("numpy.random").mtrand._rand
+    generator = state._bit_generator
+    if type(generator).__name__ != "MT19937":
+        return state.get_state(legacy=False)["state"].__repr__()
+    return ctypes.string_at(generator.ctypes.state_address, _POSITION), state.get_state.__self__ is state
+
+
+def _numpy_random_value() -> Any:
+    return _module("numpy.random").get_state(legacy=False)
+
+
+def _print_options() -> Any:
+    return _module("numpy").get_printoptions()
+
+
+def _set_print_options(value: dict[str, Any]) -> None:
+    value.pop("override_repr", None)
+    _module("numpy").set_printoptions(**value)
+
+
+# --- matplotlib and pandas ------------------------------------------------------------------------------------------
+
+
+class _Parameters:
+    """matplotlib's rcParams: 300 values, of which the changed ones matter."""
+
+    def __init__(self) -> None:
+        self._base: dict[str, Any] | None = None
+        self._seen: dict[str, Any] = {}
+        self._count = 0
+
+    def stamp(self) -> int:
+        """A number that goes up when something has changed."""
+        now = _module("matplotlib").rcParams
+        if self._base is None or not dict.__eq__(now, self._seen):
+            self._seen = dict.copy(now)
+            self._base = self._seen if self._base is None else self._base
+            self._count = 0 if dict.__eq__(self._seen, self._base) else self._count + 1
+        return self._count
+
+    def value(self) -> Any:
+        base = self._base or {}
+        return {key: one for key, one in self._seen.items() if key not in base or base[key] != one}
+
+    @staticmethod
+    def write(value: dict[str, Any]) -> None:
+        dict.update(_module("matplotlib").rcParams, value)
+
+    def know_nothing(self) -> None:
+        """There is no fresh state to compare with: all of it counts."""
+        self._base = {}
+
+
+def _options() -> Any:
+    return _flat(_module("pandas._config.config")._global_config, "")
+
+
+def _flat(options: dict[str, Any], prefix: str) -> dict[str, Any]:
+    found = {}
+    for name, value in options.items():
+        if type(value) is dict:
+            found.update(_flat(value, f"{prefix}{name}."))
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def _set_options(value: dict[str, Any]) -> None:
+    pandas = _module("pandas")
+    now = _options()
+    for name, one in value.items():
+        if name not in now or now[name] is not one and now[name] != one:
+            pandas.set_option(name, one)
+
+
+def items() -> list[Item]:
+    """All of them, in the order in which they are restored: what needs a directory or a path comes after those."""
+    parameters = _Parameters()
+    return [
+        _item("environ", "", lambda: dict(os.environ), _set_environment)._replace(stamp=_environment_stamp),
+        _item("cwd", "", os.getcwd, os.chdir),
+        _item("path", "", lambda: list(sys.path), _set_list(sys.path)),
+        _item("argv", "", lambda: list(sys.argv), _set_list(sys.argv)),
+        _item("umask", "", _umask, os.umask),
+        _item("recursion", "", sys.getrecursionlimit, sys.setrecursionlimit),
+        _item("digits", "", sys.get_int_max_str_digits, sys.set_int_max_str_digits),
+        _item("gc", "", lambda: (gc.isenabled(), gc.get_threshold()), _set_gc),
+        _item("locale", "", lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v)),
+        _item("warnings", "warnings", lambda: list(_module("warnings").filters), _set_filters),
+        Item("decimal", "decimal", _decimal_stamp, _decimal_value, lambda v: _module("decimal").setcontext(v)),
+        _item("timeout", "socket", lambda: _module("socket").getdefaulttimeout(),
+              lambda v: _module("socket").setdefaulttimeout(v)),
+        _item("numpy.print", "numpy", _print_options, _set_print_options),
+        _item("numpy.errors", "numpy", lambda: _module("numpy").geterr(), lambda v: _module("numpy").seterr(**v)),
+        Item("matplotlib", "matplotlib.rcsetup", parameters.stamp, parameters.value, parameters.write),
+        _item("pandas", "pandas._config.config", _options, _set_options),
+        _item("random", "random", random.getstate, random.setstate),
+        Item("numpy.random", "numpy.random", _numpy_random_stamp, _numpy_random_value,
+             lambda v: _module("numpy.random").set_state(v)),
+    ]  # fmt: skip
+
+
+def _environment_stamp() -> Any:
+    """The mapping itself, copied: comparing it costs less than decoding it."""
+    return dict(os.environ._data)  # type: ignore[attr-defined]

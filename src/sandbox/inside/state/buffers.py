@@ -1,0 +1,190 @@
+"""Large memory beside the pickles: what of it changed since the last checkpoint, and no more.
+
+Where the kernel notes writes (`pages`), a buffer is watched from its first save on. Elsewhere each page has a digest.
+A part begins with as many zeros as the buffer's address is away from a page's start: so pages of memory are pages of
+the part, and a write to one page never costs two.
+"""
+
+from _blake2 import blake2b
+from collections.abc import Iterator
+from pickle import PickleBuffer
+from typing import Any
+
+from .pages import PAGE, Tracker, address_of
+
+WATCHED = 1024 * 1024
+"""Smaller buffers are digested whole: that takes at most 1 ms."""
+_DIGEST = 8
+_MOST_RANGES = 8192
+_MOST_WATCHED = 4096
+
+Record = tuple[dict[str, Any], list[Any]]
+Range = tuple[int, int]
+
+
+class Held:
+    """A buffer as the last checkpoint has it. `pad`: zeros before it in its part."""
+
+    __slots__ = ("address", "digests", "pad", "size", "watched")
+
+    def __init__(self, address: int, size: int) -> None:
+        self.address = address
+        self.size = size
+        self.pad = address % PAGE if size >= WATCHED else 0
+        self.digests = b""
+        self.watched = False
+
+    @property
+    def total(self) -> int:
+        """The size of the part."""
+        return self.pad + self.size
+
+
+class Buffers:
+    """All buffers of a session by the numbers of their parts."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, Held] = {}
+        self._at: dict[Range, int] = {}
+        self._next = 1
+        self._tracker: Tracker | None = None
+        self._can_track = True
+
+    def save(self, buffer: PickleBuffer) -> "tuple[int, Record | None]":
+        """The number of the buffer's part, and what to say of it, if anything."""
+        view = buffer.raw()
+        address, size = address_of(view), view.nbytes
+        number = self._at.get((address, size))
+        if number is None:
+            number = self._new(address, size)
+            held = self._held[number]
+            self._note(held, view)
+            return number, _put(number, held, view)
+        held = self._held[number]
+        ranges = self._changes(held, view)
+        return number, _changed(number, held, view, ranges) if ranges else None
+
+    def adopt(self, number: int, view: memoryview) -> None:
+        """A restored buffer lies here now, and is what its part has."""
+        address = address_of(view)
+        held = self._held[number] = Held(address, view.nbytes)
+        self._at[address, view.nbytes] = number
+        self._next = max(self._next, number + 1)
+        self._note(held, view)
+
+    def drop(self, number: int) -> Record:
+        """Nobody has the buffer any more."""
+        held = self._held.pop(number)
+        if self._at.get((held.address, held.size)) == number:
+            del self._at[held.address, held.size]
+        return {"drop": f"buffer/{number}"}, []
+
+    def layout(self, number: int) -> list[int]:
+        """What a restore has to know of it: number, size, zeros before it."""
+        held = self._held[number]
+        return [number, held.size, held.pad]
+
+    def numbers(self) -> set[int]:
+        return set(self._held)
+
+    def size(self, number: int) -> int:
+        return self._held[number].size
+
+    def distrust(self) -> None:
+        """The store has not got what it was given: take nothing as known."""
+        self._at.clear()
+
+    def _new(self, address: int, size: int) -> int:
+        number = self._next
+        self._next += 1
+        self._held[number] = Held(address, size)
+        self._at[address, size] = number
+        return number
+
+    def _note(self, held: Held, view: memoryview) -> None:
+        """Remember what the buffer is now. Watched before it is read: what is written meanwhile counts as new."""
+        self._watch(held)
+        if not held.watched:
+            held.digests = _digests(view, held)
+
+    def _watch(self, held: Held) -> None:
+        if held.size < WATCHED or not self._can_track or len(self._held) > _MOST_WATCHED:
+            return
+        try:
+            if self._tracker is None:
+                self._tracker = Tracker()
+            self._tracker.watch(held.address, held.size)
+            held.watched = True
+        except OSError:
+            # Not this kernel, or not through this filter. Memory that cannot be registered is no reason to give up.
+            self._can_track = self._tracker is not None
+
+    def _changes(self, held: Held, view: memoryview) -> list[Range]:
+        """Ranges of whole pages of the part that are not what they were."""
+        if held.watched and self._tracker is not None:
+            try:
+                written = self._tracker.written(held.address, held.size)
+            except OSError:
+                held.watched = False  # other memory lies there now
+                self._note(held, view)
+                return [(0, held.total)]
+            first = held.address - held.pad
+            return [(start - first, min(end - first, held.total)) for start, end in written]
+        old, held.digests = held.digests, _digests(view, held)
+        return list(_differences(old, held.digests, held.total))
+
+
+def _digests(view: memoryview, held: Held) -> bytes:
+    if held.size < WATCHED:
+        return blake2b(view, digest_size=2 * _DIGEST).digest()
+    cuts = [0, *range(PAGE - held.pad, held.size, PAGE), held.size]
+    return b"".join(
+        blake2b(view[start:end], digest_size=_DIGEST).digest() for start, end in zip(cuts, cuts[1:], strict=False)
+    )
+
+
+def _differences(old: bytes, new: bytes, total: int) -> Iterator[Range]:
+    if len(old) != len(new) or total < WATCHED:
+        if old != new:
+            yield 0, total
+        return
+    start = None
+    for at in range(0, len(new) + 1, _DIGEST):
+        differs = old[at : at + _DIGEST] != new[at : at + _DIGEST]
+        if differs and start is None:
+            start = at // _DIGEST * PAGE
+        elif not differs and start is not None:
+            yield start, min(at // _DIGEST * PAGE, total)
+            start = None
+    if start is not None:
+        yield start, total
+
+
+def _put(number: int, held: Held, view: memoryview) -> Record:
+    pieces = [bytes(held.pad), view] if held.pad else [view]
+    return {"put": f"buffer/{number}", "size": held.total}, pieces
+
+
+def _changed(number: int, held: Held, view: memoryview, ranges: list[Range]) -> Record:
+    """A patch, or all of it where that is hardly more."""
+    ranges = _joined(ranges)
+    changed = sum(end - start for start, end in ranges)
+    if changed * 2 > held.total or len(ranges) > _MOST_RANGES:
+        return _put(number, held, view)
+    pieces: list[Any] = []
+    for start, end in ranges:
+        if start < held.pad:
+            pieces.append(bytes(held.pad - start))
+        pieces.append(view[max(start - held.pad, 0) : end - held.pad])
+    header = [[start, end - start] for start, end in ranges]
+    return {"patch": f"buffer/{number}", "size": held.total, "ranges": header}, pieces
+
+
+def _joined(ranges: list[Range]) -> list[Range]:
+    found: list[Range] = []
+    for start, end in ranges:
+        if found and found[-1][1] == start:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found

@@ -1,0 +1,198 @@
+"""Arrays of numpy: views stay views, memory is shared as it was, and large memory goes beside the pickle."""
+
+import sys
+from pickle import PickleBuffer
+from typing import Any
+
+from ..memory import KeptBytes, KeptMapping
+from ..pages import address_of
+from ..pickler import LARGE, SessionPickler
+from ..registry import builder, full_name, reduces, reduces_all
+
+_OURS = (KeptBytes, KeptMapping)
+_COPY_BELOW = 4
+
+
+@reduces_all("numpy.ndarray")
+def _array(pickler: SessionPickler, array: Any) -> Any:
+    numpy = sys.modules["numpy"]
+    kind = type(array)
+    if kind is not numpy.ndarray and kind.__reduce__ is not numpy.ndarray.__reduce__:
+        return NotImplemented
+    owner = _owner(array, numpy.ndarray)
+    if owner is array or owner is None:
+        return _owned(pickler, array)
+    if _is_private(array, owner):
+        copy = array.copy(order="K")
+        pickler.kept.append(copy)
+        return _owned(pickler, copy)
+    return _view(array, owner, numpy)
+
+
+@reduces("numpy.memmap")
+def _mapped_file(pickler: SessionPickler, array: Any) -> Any:
+    numpy = sys.modules["numpy"]
+    owner = _owner(array, numpy.ndarray)
+    if owner is not array and not full_name(type(owner)).startswith("mmap."):
+        return _view(array, owner, numpy)
+    from .files import kept_path_of  # noqa: PLC0415
+
+    path = kept_path_of(str(array.filename))
+    if array.flags.writeable and array.mode != "c":
+        array.flush()
+    mode = "r+" if array.mode == "w+" else array.mode
+    order = "C" if array.flags.c_contiguous else "F"
+    return open_memmap, (path, array.dtype, mode, array.offset, array.shape, order)
+
+
+@builder
+def open_memmap(path: str, dtype: Any, mode: str, offset: int, shape: Any, order: str) -> Any:
+    import numpy  # type: ignore[import-not-found,unused-ignore] # noqa: ICN001, PLC0415
+
+    return numpy.memmap(path, dtype, mode, offset, shape, order)
+
+
+def _owner(array: Any, base_kind: type) -> Any:
+    """The array, or other object, that has the memory; None if that is this array's alone, or nobody's to name."""
+    owner = array
+    while isinstance(owner, base_kind) and owner.base is not None:
+        if isinstance(owner.base, _OURS):
+            return owner
+        if isinstance(owner.base, bytes | memoryview) and not isinstance(owner, type(array)):
+            return owner.base
+        owner = owner.base
+    return owner
+
+
+def _is_private(array: Any, owner: Any) -> bool:
+    """Whether a small view is the only thing that keeps a large array: then the rest of it is of no use."""
+    small = array.nbytes * _COPY_BELOW < getattr(owner, "nbytes", 0)
+    return small and array.base is owner and sys.getrefcount(owner) <= _REFERENCES
+
+
+_REFERENCES = 4  # the array's base, the two callers' variables, and the argument
+
+
+def _owned(pickler: SessionPickler, array: Any) -> Any:
+    kind = None if full_name(type(array)) == "numpy.ndarray" else type(array)
+    state = dict(vars(array)) if hasattr(array, "__dict__") else None
+    if array.dtype.hasobject:
+        arguments: tuple[Any, ...] = (array.ravel(order="A").tolist(), array.dtype, array.shape, _order(array))
+        return _made(make_object_array, (*arguments, array.flags.writeable, kind), state)
+    axes = _axes(array)
+    flat = array.transpose(axes).ravel(order="A") if array.ndim != 1 else array
+    if not flat.flags.c_contiguous:
+        flat = flat.copy()
+    pickler.kept.append(flat)
+    data = _bytes(pickler, flat)
+    shape = tuple(array.shape[axis] for axis in axes)
+    return _made(make_array, (data, array.dtype, shape, axes, array.flags.writeable, kind), state)
+
+
+def _made(function: Any, arguments: tuple[Any, ...], state: "dict[str, Any] | None") -> Any:
+    return (function, arguments, state, None, None, set_attributes) if state else (function, arguments)
+
+
+def _order(array: Any) -> str:
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+
+
+def _axes(array: Any) -> tuple[int, ...]:
+    """The order of axes in which the memory runs from its first byte to its last."""
+    if array.flags.c_contiguous:
+        return tuple(range(array.ndim))
+    return tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
+
+
+def _bytes(pickler: SessionPickler, flat: Any) -> Any:
+    """Out of the pickle from 64 KB on."""
+    if flat.nbytes < LARGE:
+        return flat.tobytes()
+    plain = flat.view(flat.dtype.base).view("u1")
+    pickler.kept.append(plain)
+    return PickleBuffer(plain)
+
+
+@builder
+def make_array(data: Any, dtype: Any, shape: Any, axes: Any, writeable: bool, kind: Any = None) -> Any:
+    """Small ones own their data again. Large ones lie in the mapping that they are handed."""
+    import numpy  # noqa: ICN001, PLC0415
+
+    array = numpy.ndarray(shape, dtype, buffer=data) if len(data) or not _size(shape) else numpy.empty(shape, dtype)
+    if isinstance(data, bytes):
+        array = array.copy()
+    if axes != tuple(range(len(shape))):
+        array = array.transpose(tuple(axes.index(axis) for axis in range(len(axes))))
+    if kind is not None:
+        array = array.view(kind)
+    array.flags.writeable = writeable
+    return array
+
+
+def _size(shape: Any) -> int:
+    size = 1
+    for one in shape:
+        size *= one
+    return size
+
+
+@builder
+def make_object_array(items: list[Any], dtype: Any, shape: Any, order: str, writeable: bool, kind: Any = None) -> Any:
+    import numpy  # noqa: ICN001, PLC0415
+
+    array = numpy.empty(len(items), dtype)
+    for number, item in enumerate(items):
+        array[number] = item
+    array = array.reshape(shape, order=order)
+    array = array if kind is None else array.view(kind)
+    array.flags.writeable = writeable
+    return array
+
+
+@builder
+def set_attributes(made: Any, state: dict[str, Any]) -> None:
+    made.__dict__.update(state)
+
+
+def _view(array: Any, owner: Any, numpy: Any) -> Any:
+    kind = None if type(array) is numpy.ndarray else type(array)
+    if isinstance(owner, numpy.ndarray):
+        start = owner.__array_interface__["data"][0]
+    else:
+        start = address_of(owner)
+    offset = array.__array_interface__["data"][0] - start
+    arguments = (owner, array.dtype, array.shape, array.strides, offset, array.flags.writeable, kind)
+    state = dict(vars(array)) if hasattr(array, "__dict__") and kind is not None else None
+    return _made(make_view, arguments, state)
+
+
+@builder
+def make_view(owner: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeable: bool, kind: Any = None) -> Any:
+    import numpy  # noqa: ICN001, PLC0415
+
+    if dtype.hasobject:
+        view = _object_view(numpy, owner, dtype, shape, strides, offset)
+    else:
+        memory = owner
+        if isinstance(owner, numpy.ndarray):
+            memory = _flat(owner)
+        view = numpy.ndarray(shape, dtype, buffer=memory, offset=offset, strides=strides)
+    view = view if kind is None else view.view(kind)
+    if view.flags.writeable != writeable:
+        view.flags.writeable = writeable
+    return view
+
+
+def _flat(owner: Any) -> Any:
+    """All bytes of an array that owns its memory, in the order in which they lie."""
+    plain = owner.transpose(_axes(owner)).ravel(order="A")
+    return plain.view(plain.dtype.base).view("u1")
+
+
+def _object_view(numpy: Any, owner: Any, dtype: Any, shape: Any, strides: Any, offset: int) -> Any:
+    flat = owner.transpose(_axes(owner)).ravel(order="A")
+    first = flat[offset // owner.itemsize :]
+    view = numpy.lib.stride_tricks.as_strided(first, shape, strides)
+    if view.dtype != dtype:
+        raise TypeError(f"a view of {owner.dtype} as {dtype} holds objects and cannot be made again")
+    return view

@@ -1,0 +1,156 @@
+"""Open files of the workspace, which are opened again at the same place, never cut; databases."""
+
+import io
+import os
+import stat
+import sys
+from typing import Any
+
+from ..lost import Refused
+from ..pickler import Context, SessionPickler
+from ..registry import builder, reduces
+
+
+def kept_path(name: Any, fd: int) -> str:
+    """The path of an open file that will be there after a restore. Raises Refused."""
+    if not isinstance(name, str | bytes):
+        raise Refused("a file without a name cannot be opened again")
+    path = kept_path_of(os.fsdecode(name))
+    found, there = os.fstat(fd), os.stat(path)
+    if not stat.S_ISREG(found.st_mode) or (found.st_dev, found.st_ino) != (there.st_dev, there.st_ino):
+        raise Refused(f"{path} is not, or not any more, the file that was opened")
+    return path
+
+
+def kept_path_of(name: str) -> str:
+    """The absolute path of a file that will be there after a restore. Raises Refused."""
+    path = os.path.abspath(name)
+    if not os.path.exists(path):
+        raise Refused(f"the file {path} has been removed")
+    home = Context.home.rstrip("/") + "/"
+    if not os.path.realpath(path).startswith((home, os.path.realpath(home), *_LIBRARIES)):
+        raise Refused(f"the file {path} is outside of the workspace, and only that is kept")
+    return path
+
+
+_LIBRARIES = tuple(path.rstrip("/") + "/" for path in {sys.prefix, sys.base_prefix, "/usr", "/etc"})
+
+_STANDARD = ("stdin", "stdout", "stderr")
+
+
+@reduces("_io.TextIOWrapper")
+def _text(pickler: SessionPickler, file: Any) -> Any:
+    for name in _STANDARD:
+        if getattr(sys, name) is file or getattr(sys, f"__{name}__") is file:
+            return standard, (name,)
+    if file.closed:
+        return closed_file, (str(file.name), file.mode)
+    path = kept_path(file.name, file.fileno())
+    if file.writable():
+        file.flush()
+    return open_text, (path, file.mode, _told(file), file.encoding, file.errors, file.line_buffering)
+
+
+def _told(file: Any) -> int:
+    try:
+        position: int = file.tell()
+    except OSError:
+        raise Refused("a file cannot say where it is in the middle of a loop over its lines") from None
+    return position
+
+
+@reduces("_io.BufferedReader", "_io.BufferedWriter", "_io.BufferedRandom", "_io.FileIO")
+def _binary(_: SessionPickler, file: Any) -> Any:
+    if file.closed:
+        return closed_file, (str(getattr(file, "name", "")), file.mode)
+    raw = getattr(file, "raw", file)
+    if type(raw).__name__ != "FileIO":
+        raise Refused(f"a reader of a {type(raw).__name__} cannot be opened again")
+    path = kept_path(file.name, file.fileno())
+    if file.writable():
+        file.flush()
+    return open_binary, (path, file.mode, file.tell(), 0 if raw is file else -1)
+
+
+def _mode(mode: str) -> str:
+    """The mode that opens what is there: a file that was made is not to be made again, and never cut."""
+    if mode[:1] not in {"w", "x"}:
+        return mode
+    return "r+b" if "b" in mode else "r+"
+
+
+@builder
+def open_text(path: str, mode: str, at: int, encoding: str, errors: str, line_buffering: bool) -> Any:
+    made: Any = open(path, _mode(mode), 1 if line_buffering else -1, encoding, errors)  # noqa: SIM115, PTH123
+    if "a" not in mode:
+        made.seek(at)
+    return made
+
+
+@builder
+def open_binary(path: str, mode: str, at: int, buffering: int) -> Any:
+    made: Any = open(path, _mode(mode if "b" in mode else mode + "b"), buffering)  # noqa: SIM115, PTH123
+    made.seek(at)
+    return made
+
+
+@builder
+def standard(name: str) -> Any:
+    return getattr(sys, name)
+
+
+@builder
+def closed_file(name: str, mode: str) -> Any:
+    """A file that was closed: it says so to whoever uses it."""
+    made: Any = io.TextIOWrapper(io.BytesIO()) if "b" not in mode else io.BytesIO()
+    made.close()
+    return made
+
+
+# --- databases ------------------------------------------------------------------------------------------------------
+
+
+@reduces("sqlite3.Connection")
+def _connection(_: SessionPickler, value: Any) -> Any:
+    if value.in_transaction:
+        raise Refused("the database has changes that were not committed")
+    path = value.execute("PRAGMA database_list").fetchone()[2]
+    data = None if path else value.serialize()
+    if path and not os.path.exists(path):
+        raise Refused(f"the database {path} has been removed")
+    return connect, (path or ":memory:", data), (value.isolation_level, value.row_factory, value.text_factory), \
+        None, None, set_connection  # fmt: skip
+
+
+@builder
+def connect(path: str, data: "bytes | None") -> Any:
+    import sqlite3  # noqa: PLC0415
+
+    if data is None and not os.path.exists(path):
+        raise FileNotFoundError(f"the database {path} is not there")
+    made = sqlite3.connect(path)
+    if data:
+        made.deserialize(data)
+    return made
+
+
+@builder
+def set_connection(made: Any, state: tuple[Any, ...]) -> None:
+    made.isolation_level, made.row_factory, made.text_factory = state
+
+
+@reduces("sqlite3.Cursor")
+def _cursor(_: SessionPickler, value: Any) -> Any:
+    if value.description is not None or value.lastrowid is not None:
+        raise Refused("a cursor that was used may be in the middle of its rows")
+    return make_cursor, (value.connection,), (value.arraysize, value.row_factory), None, None, set_cursor
+
+
+@builder
+def make_cursor(connection: Any) -> Any:
+    return connection.cursor()
+
+
+@builder
+def set_cursor(made: Any, state: tuple[Any, ...]) -> None:
+    made.arraysize, made.row_factory = state

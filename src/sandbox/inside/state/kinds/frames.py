@@ -1,0 +1,41 @@
+"""Frames of pandas: who shares memory with whom is noted in pandas too, for it to copy before it writes."""
+
+from typing import Any
+
+from ..pickler import SessionPickler
+from ..registry import builder, reduces_all
+
+
+@reduces_all("pandas._libs.internals.Block")
+def _block(_: SessionPickler, block: Any) -> Any:
+    make, arguments = block.__reduce__()[:2]
+    return make_block, (make, arguments, getattr(block, "refs", None))
+
+
+@builder
+def make_block(make: Any, arguments: tuple[Any, ...], sharing: Any) -> Any:
+    block = make(*arguments)
+    if sharing is not None:
+        sharing.add_reference(block)
+        block.refs = sharing
+    return block
+
+
+@reduces_all("pandas._libs.internals.BlockValuesRefs")
+def _sharing(_: SessionPickler, sharing: Any) -> Any:
+    return type(sharing), ()
+
+
+@reduces_all("pandas.core.indexes.base.Index")
+def _index(_: SessionPickler, index: Any) -> Any:
+    made = index.__reduce__()
+    sharing = getattr(index, "_references", None)
+    if sharing is None or any(part is not None for part in made[2:]):
+        return made
+    return made[0], made[1], sharing, None, None, set_sharing
+
+
+@builder
+def set_sharing(index: Any, sharing: Any) -> None:
+    sharing.add_index_reference(index)
+    index._references = sharing

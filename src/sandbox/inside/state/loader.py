@@ -1,0 +1,141 @@
+"""Reads a checkpoint back: groups in the order in which they need each other, what is damaged named and left out."""
+
+import importlib
+import io
+import pickle
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from . import kinds  # noqa: F401 - the builders
+from .index import Stored
+from .lost import Refused, type_name, why
+from .memory import bring
+from .pickler import Context
+from .world import MAIN, MODULE, World
+
+
+class LoadedBuffer:
+    """A large buffer, and where it lies now."""
+
+    __slots__ = ("held", "number", "view")
+
+    def __init__(self, number: int, held: Any, view: memoryview) -> None:
+        self.number = number
+        self.held = held
+        self.view = view
+
+
+class Loaded:
+    """What a group's pickle gave."""
+
+    __slots__ = ("buffers", "data", "values")
+
+    def __init__(self, values: dict[str, Any], data: bytes, buffers: list[LoadedBuffer]) -> None:
+        self.values = values
+        self.data = data
+        self.buffers = buffers
+
+
+class Loader:
+    """Loads groups of one checkpoint. `found` hears of each value as soon as it is there."""
+
+    def __init__(self, world: World, stored: Stored, parts: Any, found: Callable[[str, Any], object]) -> None:
+        self.world = world
+        self._stored = stored
+        self._parts = parts
+        self._found = found
+        self.groups: dict[int, Loaded] = {}
+        self.failed: dict[int, str] = {}
+        self._loading: list[int] = []
+        self._values: dict[str, Any] = {}
+        self._inline = {name for name, entry in stored.names.items() if "value" in entry}
+
+    def load(self, number: int) -> None:
+        """Load a group. What goes wrong is in `failed` afterwards."""
+        if number in self.groups or number in self.failed:
+            return
+        self._loading.append(number)
+        outer, Context.loader = Context.loader, self
+        try:
+            loaded = self._load(number)
+            self._check(number, loaded)
+            self.groups[number] = loaded
+            for name, value in loaded.values.items():
+                self._found(name, value)
+        except BaseException as error:  # noqa: BLE001 - a damaged part can raise anything, and so can the user's code
+            self.failed[number] = why(error)
+        finally:
+            Context.loader = outer
+            self._loading.pop()
+
+    def value_of(self, name: str) -> Any:
+        """For references in pickles: load the group of a name if that has not been done. Raises Refused."""
+        entry = self._stored.names.get(name, {})
+        number = entry.get("group")
+        if number is None:
+            raise Refused(f"it refers to {name}, which is not in the checkpoint")
+        if number in self._loading:
+            raise Refused(f"it and {name} refer to each other")
+        self.load(number)
+        if number in self.failed:
+            raise Refused(f"it refers to {name}, which was lost: {self.failed[number]}")
+        return self.groups[number].values[name]
+
+    def module(self, name: str) -> Any:
+        """A module by its name, the session's own as they were."""
+        self.need_module(name)
+        return importlib.import_module(name)
+
+    def need_module(self, name: str) -> None:
+        if MODULE + name in self._stored.names and self._stored.names[MODULE + name].get("group") not in self._loading:
+            self.value_of(MODULE + name)
+
+    def _load(self, number: int) -> Loaded:
+        entry = self._stored.groups[number]
+        data = self._parts[f"group/{number}"]
+        buffers = [self._buffer(*layout) for layout in entry.get("buffers", ())]
+        values = self.unpickle(data, [buffer.view for buffer in buffers])
+        if type(values) is not dict:
+            raise ValueError("a group's pickle is not a group")
+        return Loaded(values, data, buffers)
+
+    def unpickle(self, data: bytes, buffers: Iterable[memoryview] = ()) -> Any:
+        outer, Context.loader = Context.loader, self
+        try:
+            return _Unpickler(io.BytesIO(data), self, buffers).load()
+        finally:
+            Context.loader = outer
+
+    def _check(self, number: int, loaded: Loaded) -> None:
+        """What was loaded has to be what was saved, as far as the index tells."""
+        expected = {name: entry for name, entry in self._stored.names.items() if entry.get("group") == number}
+        if loaded.values.keys() != expected.keys():
+            raise ValueError("a group's pickle has other names than its index")
+        for name, value in loaded.values.items():
+            if type_name(value) != expected[name].get("type"):
+                raise TypeError(f"{name} was a {expected[name].get('type')} and came back as a {type_name(value)}")
+
+    def _buffer(self, number: int, size: int, pad: int) -> LoadedBuffer:
+        held, view = bring(self._parts, f"buffer/{number}")
+        if len(view) != size + pad:
+            raise ValueError(f"a buffer has {len(view) - pad} bytes and should have {size}")
+        return LoadedBuffer(number, held, view[pad:])
+
+
+class _Unpickler(pickle.Unpickler):
+    """Finds the session's own modules and classes where they are."""
+
+    def __init__(self, file: io.BytesIO, loader: Loader, buffers: Iterable[memoryview]) -> None:
+        super().__init__(file, buffers=buffers)
+        self.memo = loader.world.seed_back()
+        self._loader = loader
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == MAIN:
+            first, _, rest = name.partition(".")
+            found = self._loader.value_of(first)
+            for part in rest.split(".") if rest else ():
+                found = getattr(found, part)
+            return found
+        self._loader.need_module(module)
+        return super().find_class(module, name)

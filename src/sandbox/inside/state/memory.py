@@ -1,0 +1,30 @@
+"""Memory that a restored buffer lies in. The types tell it from memory that the user's code has made."""
+
+import mmap
+from typing import Any
+
+from .parts import MAPPED, Place, fill, read_place
+
+
+class KeptBytes(bytearray):
+    """A buffer that was read."""
+
+
+class KeptMapping(mmap.mmap):
+    """A buffer that is mapped from a pack file, copy-on-write."""
+
+
+def bring(parts: Any, key: str) -> "tuple[KeptBytes | KeptMapping, memoryview]":
+    """A large part's bytes, writable, and what they lie in: from 1 MB on, whole pages of memory."""
+    place: Place | None = getattr(parts, "places", {}).get(key)
+    data = parts[key] if place is None else None
+    size = len(data) if place is None else place.size
+    if size < MAPPED:
+        held = KeptBytes(read_place(place) if place is not None else data)
+        return held, memoryview(held)
+    whole = KeptMapping(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if place is not None:
+        fill(whole, place)
+    else:
+        whole[:] = data
+    return whole, memoryview(whole)[:size]

@@ -1,0 +1,77 @@
+"""Which objects are pickled in a way of our own, and what builds them again.
+
+A stored pickle names its builders as `sandbox_state.<name>`, whatever the file is that they are in today: sessions
+outlive the product's versions. So a builder's name and arguments are a format: add new ones, never change one.
+Types are named, not imported: what a session has not loaded must not be loaded for it.
+"""
+
+import sys
+import types
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from .pickler import SessionPickler
+
+ALIAS = "sandbox_state"
+_module = types.ModuleType(ALIAS)
+sys.modules[ALIAS] = _module
+
+Reducer = Callable[["SessionPickler", Any], Any]
+_F = TypeVar("_F", bound=Callable[..., Any])
+_exact: dict[str, Reducer] = {}
+_families: dict[str, Reducer] = {}
+_known: "dict[type, Reducer | None]" = {}
+_MOST = 4096
+
+
+def builder(function: _F) -> _F:
+    """Let stored pickles call this function."""
+    function.__module__ = ALIAS
+    setattr(_module, function.__name__, function)
+    return function
+
+
+def reduces(*names: str) -> "Callable[[Reducer], Reducer]":
+    """Pickle objects of exactly these types (`module.qualname`) with the function."""
+
+    def register(function: Reducer) -> Reducer:
+        _exact.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def reduces_all(*names: str) -> "Callable[[Reducer], Reducer]":
+    """Pickle objects of these types, and of types derived from them, with the function."""
+
+    def register(function: Reducer) -> Reducer:
+        _families.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def reducer_of(kind: type) -> "Reducer | None":
+    """The function for objects of a type; None if Python's own way will do."""
+    try:
+        return _known[kind]
+    except KeyError:
+        if len(_known) >= _MOST:
+            _known.clear()
+        found = _known[kind] = _find(kind)
+        return found
+
+
+def _find(kind: type) -> "Reducer | None":
+    mro = type.__dict__["__mro__"].__get__(kind)
+    found = _exact.get(full_name(kind))
+    if found is None:
+        found = next((one for base in mro if (one := _families.get(full_name(base))) is not None), None)
+    return found
+
+
+def full_name(kind: type) -> str:
+    """A type's module and qualified name, not as its metaclass tells them but as they are."""
+    module = type.__dict__["__module__"].__get__(kind)
+    return f"{module}.{type.__dict__['__qualname__'].__get__(kind)}"

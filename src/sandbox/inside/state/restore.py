@@ -1,0 +1,96 @@
+"""Puts a checkpoint into a fresh worker, in the order in which one thing needs the other."""
+
+import sys
+from typing import Any
+
+from .ambience import Ambience
+from .extras import Extras, is_extra, shown
+from .index import Stored
+from .loader import Loader
+from .lost import Lost, Placeholder, why
+from .sources import Sources
+from .tables import Tables
+from .world import World
+
+
+class Restoration:
+    """One restore."""
+
+    def __init__(
+        self, world: World, tables: Tables, extras: Extras, ambience: Ambience, sources: Sources, parts: Any
+    ) -> None:
+        self._world = world
+        self._tables = tables
+        self._extras = extras
+        self._ambience = ambience
+        self._sources = sources
+        self._parts = parts
+        self._stored = Stored(parts)
+        self._loader = Loader(world, self._stored, parts, self._found)
+        self._extra: dict[str, Any] = {}
+        self._lost: dict[str, Lost] = {}
+
+    def run(self) -> list[Lost]:
+        """All of it. What is lost has placeholders, and is returned."""
+        settings = self._ambience.restore(self._parts, self._loader, early=True)
+        self._sources.restore(self._parts)
+        settings += self._ambience.restore_imports(self._parts, self._loader)
+        self._load()
+        self._tables.adopt(self._stored, self._loader)
+        self._put_extras_back()
+        settings += self._ambience.restore(self._parts, self._loader, early=False)
+        self._place_lost()
+        self._order()
+        return [*(one._replace(name=shown(one.name)) for one in self._lost.values()), *settings]
+
+    def _found(self, name: str, value: Any) -> None:
+        if is_extra(name):
+            self._extra[name] = value
+        else:
+            self._world.namespace[name] = value
+            self._world.define(name, value)
+
+    def _load(self) -> None:
+        for name, entry in self._stored.names.items():
+            try:
+                self._load_name(name, entry)
+            except BaseException as error:  # noqa: BLE001 - a damaged entry, a module that raises
+                self._lose(name, entry, why(error))
+
+    def _load_name(self, name: str, entry: dict[str, Any]) -> None:
+        if "value" in entry:
+            self._world.namespace[name] = entry["value"]
+        elif "module" in entry:
+            self._world.namespace[name] = self._loader.module(entry["module"])
+        elif "lost" in entry:
+            self._lost[name] = Lost(name, str(entry.get("type")), str(entry["lost"]), int(entry.get("since", 0)))
+        else:
+            number = entry["group"]
+            self._loader.load(number)
+            if number in self._loader.failed:
+                self._lose(name, entry, self._loader.failed[number])
+
+    def _lose(self, name: str, entry: Any, reason: str) -> None:
+        held = entry if isinstance(entry, dict) else {}
+        since = held.get("since", 0)
+        self._lost[name] = Lost(name, str(held.get("type")), reason, since if isinstance(since, int) else 0)
+
+    def _put_extras_back(self) -> None:
+        for name, value in self._extra.items():
+            try:
+                self._extras.put_back(name, self._stored.names[name], value)
+            except BaseException as error:  # noqa: BLE001 - a library may refuse what was put into it
+                self._lose(name, self._stored.names[name], why(error))
+
+    def _place_lost(self) -> None:
+        for name, lost in self._lost.items():
+            self._tables.restored_lost(lost)
+            if not is_extra(name):
+                self._world.namespace[name] = Placeholder(lost)
+
+    def _order(self) -> None:
+        """Names in the order in which the session had them, whichever order they were loaded in."""
+        space = self._world.namespace
+        there = {name: space.pop(name) for name in self._stored.names if name in space}
+        space.update(there)
+        self._extras.loaded(set(sys.modules))

@@ -1,0 +1,120 @@
+"""What a session's pickles refer to by name: its namespace, its definitions, its modules, the libraries' constants."""
+
+import builtins
+import os
+import sys
+import types
+from typing import Any
+
+MAIN = "__main__"
+MODULE = "module "
+"""Names of a session's own modules begin so in the index: no variable that code can write does."""
+_DEFINED_BY_TYPING = frozenset(("TypeVar", "ParamSpec", "TypeVarTuple", "NewType", "TypeAliasType"))
+
+
+class World:
+    """The live side of references. One for each worker."""
+
+    def __init__(self, main: types.ModuleType) -> None:
+        self.main = main
+        self.namespace: dict[str, Any] = main.__dict__
+        self.modules: dict[str, types.ModuleType] = {}
+        self.patched: set[tuple[str, str]] = set()
+        self._defined: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+        self._constants: dict[type, dict[int, str]] = {}
+        self._fixed: list[Any] = []
+
+    def begin(self) -> None:
+        """Note the objects that every worker has and that go by number in pickles: the order is a format."""
+        filters = sys.modules["warnings"].filters if "warnings" in sys.modules else None
+        streams = [sys.__stdin__, sys.__stdout__, sys.__stderr__]
+        own = [self.namespace, sys.path, sys.argv, sys.modules, os.environ, builtins.__dict__]
+        self._fixed = [*own, *streams, filters, self.main]
+
+    def seed(self) -> dict[int, tuple[int, Any]]:
+        """The memo that a pickler begins with."""
+        return {id(one): (number, one) for number, one in enumerate(self._fixed) if one is not None}
+
+    def seed_back(self) -> dict[int, Any]:
+        """The memo that an unpickler begins with."""
+        return dict(enumerate(self._fixed))
+
+    # --- definitions: functions, classes and type variables that a name of the session is bound to ---------------------
+
+    def define(self, name: str, value: Any) -> bool:
+        """Note what `name` is bound to now. True: it was a definition, and is not that one any more."""
+        old = self._defined.get(name)
+        if old is not None and old is not value:
+            del self._defined[name]
+            if self._names.get(id(old)) == name:
+                del self._names[id(old)]
+        if old is not value and is_definition(value, self.namespace):
+            self._defined[name] = value
+            self._names.setdefault(id(value), name)
+        return old is not None and old is not value
+
+    def forget(self, name: str) -> bool:
+        """The name is gone. True: it was a definition."""
+        return self.define(name, None)
+
+    def name_of(self, value: Any) -> "str | None":
+        """The name that a definition goes by in other groups' pickles."""
+        name = self._names.get(id(value))
+        return name if name is not None and self.namespace.get(name) is value else None
+
+    # --- libraries -------------------------------------------------------------------------------------------------
+
+    def constant(self, value: Any) -> "tuple[str, str] | None":
+        """Module and name, if `value` is an object that the library of its type keeps at its top level."""
+        kind = type(value)
+        known = self._constants.get(kind)
+        if known is None:
+            known = self._constants[kind] = _constants(kind)
+        name = known.get(id(value))
+        module = kind.__module__
+        if name is None or vars(sys.modules[module]).get(name) is not value:
+            return None
+        return module, name
+
+
+def is_definition(value: Any, namespace: dict[str, Any]) -> bool:
+    """Whether other groups refer to such a value by name, if it is bound to one."""
+    kind = type(value)
+    if kind is types.FunctionType:
+        return value.__globals__ is namespace or value.__module__ == MAIN
+    if issubclass(kind, type):
+        return module_of(value) == MAIN
+    return kind.__name__ in _DEFINED_BY_TYPING and kind.__module__ == "typing" and value.__module__ == MAIN
+
+
+def module_of(kind: type) -> "str | None":
+    """The module that a class says it is from, without asking its metaclass."""
+    try:
+        found = type.__dict__["__module__"].__get__(kind)
+    except AttributeError:
+        return None
+    return found if type(found) is str else None
+
+
+def resolve(module: "str | None", path: str) -> Any:
+    """The object at a dotted path below a loaded module; the module itself if there is none."""
+    missing = found = sys.modules.get(module or "", None)
+    for name in path.split("."):
+        if found is None or name == "<locals>":
+            return missing
+        held = type.__dict__["__dict__"].__get__(found) if issubclass(type(found), type) else _vars(found)
+        found = held.get(name)
+    return found
+
+
+def _vars(value: Any) -> Any:
+    return value.__dict__ if type(value) is types.ModuleType or issubclass(type(value), types.ModuleType) else {}
+
+
+def _constants(kind: type) -> dict[int, str]:
+    module = module_of(kind)
+    held = sys.modules.get(module or "")
+    if module in (MAIN, None, "builtins") or type(held) is not types.ModuleType:
+        return {}
+    return {id(value): name for name, value in list(vars(held).items()) if type(value) is kind}
