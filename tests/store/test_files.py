@@ -335,9 +335,7 @@ def test_a_thousand_unchanged_files_are_told_by_a_look(place: Place) -> None:
     began = time.perf_counter()
     place.save()
     first = time.perf_counter() - began
-    deadline = time.monotonic() + 10
-    while any(mark.inode == -1 for mark in place.files._marks.values()) and time.monotonic() < deadline:
-        place.save()  # until the files are old enough for their times to tell them apart
+    _settle(place)
     began = time.perf_counter()
     assert not place.save().changed
     assert time.perf_counter() - began < first / 2
@@ -356,3 +354,25 @@ def test_a_path_that_is_too_long_is_named_and_the_rest_is_kept(place: Place, mon
     place.restore()
     assert (place.path / "kept").read_bytes() == b"x"
     assert len(place.save().lost) == 0
+
+
+def test_a_workspace_that_did_not_go_back_with_its_session_is_captured_as_it_is(place: Place) -> None:
+    place.write("file", b"one")
+    place.save()
+    place.write("file", b"two", mtime=OLD + 1)
+    place.write("new", b"x")
+    place.save()
+    _settle(place)
+    place.session.rollback(1)
+    place.save()
+    (place.path / "file").unlink()
+    place.restore()
+    assert (place.path / "file").read_bytes() == b"two"
+    assert (place.path / "new").read_bytes() == b"x"
+
+
+def _settle(place: Place) -> None:
+    """Wait until the files are old enough for their times to tell them apart."""
+    deadline = time.monotonic() + 10
+    while any(mark.inode == -1 for mark in place.files._marks.values()) and time.monotonic() < deadline:
+        place.save()

@@ -27,6 +27,7 @@ class SessionFiles:
         self._marks: Marks = {}
         self._known: dict[str, FileEntry] = {}
         self._pending: Captured | None = None
+        self._manifest = session.manifest
 
     def capture(self, staging: Staging, directory: int, now: Survey | None = None) -> Captured:
         """Stage what changed in the workspace behind the descriptor `directory`. `committed` comes after the commit.
@@ -34,6 +35,9 @@ class SessionFiles:
         What is not kept is named with the reason in `lost`; files for which there is no room are.
         """
         now = survey(directory) if now is None else now
+        if self._manifest is not self._session.manifest:
+            # The session went elsewhere, and this workspace did not come with it: nothing is known to be as it was.
+            self._marks, self._known, self._manifest = {}, {}, self._session.manifest
         self._pending = capture(staging, directory, now, self._session.manifest, self._marks, self._digest)
         return self._pending
 
@@ -57,7 +61,7 @@ class SessionFiles:
             work = Restoration(directory, owner, parts, self._digest, self._known, self._marks)
             self._marks, self._known = {}, {}  # until it is done, nothing is known of what is there
             self._marks = work.make(keys, wanted)
-        self._known, self._pending = wanted, None
+        self._known, self._pending, self._manifest = wanted, None, manifest
         return work.touched
 
     def _digest(self, part: int) -> bytes:
