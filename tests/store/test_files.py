@@ -20,7 +20,7 @@ from sandbox.store.retention import Limits
 from sandbox.store.session import StoredSession
 from sandbox.store.session_files import SessionFiles
 from sandbox.store.sessions import New
-from sandbox.store.staging import StagedFile
+from sandbox.store.staged import StagedFile
 from sandbox.store.store import Store
 from sandbox.store.workspace import key_of, path_of, survey
 

@@ -15,7 +15,8 @@ from sandbox.store.history import ArtifactRecord, ExecutionRecord
 from sandbox.store.manifest import Delta, FileEntry, Manifest, row_id
 from sandbox.store.pool import Tree
 from sandbox.store.sealed import digest, packed
-from sandbox.store.staging import LARGE, StagedFile, StagedPart, Staging
+from sandbox.store.staged import StagedFile, StagedPart
+from sandbox.store.staging import LARGE, Staging
 
 
 class Checkpoint(NamedTuple):

@@ -11,7 +11,8 @@ from sandbox.store.database import Database
 from sandbox.store.extents import Extent
 from sandbox.store.parts import Large, Parts, Reader, rows
 from sandbox.store.pool import Tree
-from sandbox.store.staging import StagedPart, Staging
+from sandbox.store.staged import StagedPart
+from sandbox.store.staging import Staging
 from sandbox.store.steps import reached
 
 

@@ -20,7 +20,8 @@ from sandbox.store.manifest import Entry, FileEntry
 from sandbox.store.packs import read_range
 from sandbox.store.records import FILES
 from sandbox.store.sealed import digest
-from sandbox.store.staging import LARGE, StagedFile, StagedPart, Staging
+from sandbox.store.staged import StagedFile, StagedPart
+from sandbox.store.staging import LARGE, Staging
 from sandbox.store.workspace import DIRECTORY, FILE, LINK, MODES, Mark, Survey, key_of
 
 MOST_SEGMENTS = 10_000

@@ -15,7 +15,8 @@ from sandbox.store.consolidate import consolidate
 from sandbox.store.history import ArtifactRecord, ExecutionRecord
 from sandbox.store.manifest import Manifest, row_id
 from sandbox.store.sessions import New, SessionInfo
-from sandbox.store.staging import LARGE, StagedPart, Staging
+from sandbox.store.staged import StagedPart
+from sandbox.store.staging import LARGE, Staging
 from sandbox.store.steps import reached
 
 if TYPE_CHECKING:

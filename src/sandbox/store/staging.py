@@ -17,37 +17,16 @@ from blake3 import blake3
 
 from sandbox.errors import ProtocolError, StoreFull
 from sandbox.store import records
-from sandbox.store.extents import PAGE, Extent, Extents
+from sandbox.store.extents import PAGE, Extent
 from sandbox.store.packs import Pack, RecordWriter, Written
 from sandbox.store.sealed import digest, packed, unpacked
+from sandbox.store.staged import StagedFile, StagedPart
 
 LARGE = 64 * 1024
 _BUFFER = 1024 * 1024
 _MOST_HELD = 1024 * 1024
 _ROW = 128  # what a part costs in the database beside its bytes
 _LENGTH = struct.Struct("<I")
-
-
-class StagedPart:
-    """A part that no commit has named yet: its bytes, or extents whose `record` counts the staging's records."""
-
-    __slots__ = ("data", "digest", "extents", "patches", "size")
-
-    def __init__(self, size: int, address: bytes, data: bytes | None, extents: Extents, patches: bool = False) -> None:
-        self.size, self.digest, self.data, self.extents, self.patches = size, address, data, extents, patches
-
-
-class StagedFile:
-    """An entry of the workspace, with its content if it is a file and changed, else the part that it had."""
-
-    __slots__ = ("content", "kind", "mode", "mtime", "part", "size", "target")
-
-    def __init__(
-        self, kind: str, mode: int, mtime: int, *, size: int = 0, content: StagedPart | None = None, part: int = 0,
-        target: bytes = b"",
-    ) -> None:  # fmt: skip
-        self.kind, self.mode, self.mtime, self.size = kind, mode, mtime, size
-        self.content, self.part, self.target = content, part, target
 
 
 class Packs(Protocol):

@@ -172,14 +172,12 @@ class Store:
 
         Raises ArchiveError if anything in it is not right, SessionExists, StoreFull; then nothing of it is there.
         """
-        from sandbox.store import archive  # noqa: PLC0415 - as above
+        from sandbox.store.archive_import import Import  # noqa: PLC0415 - as above
 
         name = secrets.token_hex(16)
         staging = Staging(self.pool.of(Tree(-1, name)), self.room, session)
         try:
-            made = archive.Import(self.database, source, self.limits.session_bytes).read(
-                staging, name, New(session, owner)
-            )
+            made = Import(self.database, source, self.limits.session_bytes).read(staging, name, New(session, owner))
         except BaseException:
             staging.abort()
             gc.remove_directory(self.database, self.packs / name)
