@@ -82,6 +82,7 @@ class SandboxOptions:
         processes: How many processes and threads there may be at once.
         disk: Limit in MB for the workspace, and for the session's artifacts as much again.
         output: Limit in MB for each of stdout and stderr of one execution; more is dropped and marked.
+        persist: Store variables, files and history after each execution. With False a stopped session is empty.
         without: Restrictions to leave off, by name, for kernels that lack one. Every result says so.
 
     Raises UsageError for a value that makes no sense.
@@ -99,6 +100,7 @@ class SandboxOptions:
     processes: int = 128
     disk: int = 1024
     output: float = 10
+    persist: bool = True
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -106,6 +108,8 @@ class SandboxOptions:
             _checked_text("name", self.name)
         _one_of("isolation", self.isolation, ISOLATIONS)
         _one_of("network", self.network, NETWORKS)
+        if not isinstance(self.persist, bool):
+            raise UsageError(f"persist={self.persist!r} is neither True nor False")
         checked = {
             "memory": _whole("memory", self.memory, 32, 1 << 24, "MB"),
             "cpus": _between("cpus", self.cpus, 0.01, 4096, "cpus"),

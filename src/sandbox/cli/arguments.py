@@ -46,7 +46,7 @@ def sandbox_options(args: Arguments) -> SandboxOptions:
     if args.packages:
         given["environment"] = Environment(packages=args.packages)
     return SandboxOptions(
-        timeout=args.timeout, env=_variables(args.env or []), files=_mounts(args.mount or []), **given
+        persist=False, timeout=args.timeout, env=_variables(args.env or []), files=_mounts(args.mount or []), **given
     )
 
 

@@ -20,8 +20,10 @@ from sandbox.engine.commands import Command
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.launcher import Cell, Launcher
 from sandbox.engine.metrics import Meter
+from sandbox.engine.paths import data_dir
 from sandbox.engine.pool import SIZE, Pool
 from sandbox.engine.session import Session
+from sandbox.engine.stored import Kept, StoreThread
 from sandbox.engine.watch import LimitWatch
 from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxClosedError, SandboxError, UsageError
@@ -39,6 +41,7 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._launcher = Launcher(self._spawn, keeper)
         self._pool = Pool(self._launcher, self._spawn, parked)
+        self._stored = StoreThread(data_dir() / "store")
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, Meter] = {}
         self._commands = itertools.count(1)
@@ -96,11 +99,14 @@ class Engine:
         name = request.session or os.urandom(8).hex()
         session = self._sessions.get(name)
         if session is None:
+            keeping = await self._keeping(request, name)
             directory = self._launcher.run.artifacts / name
             session = Session(name, request.options, ArtifactStore(directory, request.options.disk << 20))
             directory.mkdir(mode=0o700)
+            session.keeping = keeping
             self._sessions[name] = session
         elif session.state == "closed":
+            session.keeping = await self._keeping(request, name)
             session.reopen(request.options)
         try:
             async with session.turn:
@@ -119,6 +125,16 @@ class Engine:
             workspace_dir=str(cell.workspace.path),
         )
 
+    async def _keeping(self, request: m.OpenSession, name: str) -> asyncio.Task[Kept] | None:
+        """Begin to open the session's place in the store. One that may be stored already is waited for."""
+        if not request.options.persist:
+            return None
+        task = asyncio.get_running_loop().create_task(self._stored.open(name, request.options))
+        if request.session is not None and not request.fresh:
+            await asyncio.wait([task])
+            task.result()
+        return task
+
     async def _cell(self, session: Session) -> Cell:
         """Return the session's worker, a fresh one if it has none. The caller holds the session's turn."""
         if session.cell is not None and session.cell.worker.alive:
@@ -128,17 +144,30 @@ class Engine:
             await self._end(session)
         session.step("launch")
         try:
-            zygote = await self._launcher.zygote(session.options)
-            if session.workspace is None:
-                cell = await self._pool.get(session.options, zygote)
-            else:
-                cell = await self._launcher.launch(session.options, zygote, session.workspace)
+            cell = await self._new_cell(session)
         except BaseException:
             session.step("fail")
             raise
         session.step("ready")
         session.cell, session.workspace = cell, cell.workspace
         self._watch.start()
+        return cell
+
+    async def _new_cell(self, session: Session) -> Cell:
+        zygote = await self._launcher.zygote(session.options)
+        fresh = session.workspace is None
+        if session.workspace is None:
+            cell = await self._pool.get(session.options, zygote)
+        else:
+            cell = await self._launcher.launch(session.options, zygote, session.workspace)
+        if session.keeping is not None and session.keeping.done():
+            await session.keep()
+        if session.kept is not None and session.kept.session.head:
+            if fresh:
+                await session.kept.restore_files(cell.workspace)
+                await cell.workspace.changed()
+            if session.kept.restorable:
+                await session.kept.restore(cell.worker)
         return cell
 
     async def _end(self, session: Session) -> None:
@@ -157,11 +186,23 @@ class Engine:
         if session.state != "closed":
             session.step("close")
             await self._end(session)
+            await self._release(session)
         return m.Done()
+
+    async def _release(self, session: Session) -> None:
+        """Let another process have what is stored of it."""
+        await session.keep()
+        if session.kept is not None:
+            kept, session.kept = session.kept, None
+            await kept.release()
 
     async def _delete_session(self, request: m.DeleteSession, emit: Emit) -> m.Done:
         session = self._session(request.session)
+        await session.keep()
+        kept, session.kept = session.kept, None
         await self._close_session(m.CloseSession(request.session), emit)
+        if kept is not None:
+            await kept.delete()
         async with session.turn:  # an execution that the close has ended may still be collecting its files
             if self._sessions.pop(session.id, None) is not None:
                 self._meters.pop(session.id, None)
@@ -176,6 +217,7 @@ class Engine:
         session = self._session(request.session)
         async with session.turn:
             cell = await self._cell(session)
+            await session.keep()
             finished = await session.run(request, cell, emit)
             if cell.worker.gone is not None:
                 session.lose()
@@ -297,6 +339,9 @@ class Engine:
     async def _get_history(self, request: m.GetHistory, emit: Emit) -> m.HistoryListed:
         if request.limit < 0:
             raise UsageError(f"limit={request.limit} is negative")
+        session = self._session(request.session)
+        if session.kept is not None:
+            return m.HistoryListed(tuple(await session.kept.history(request.limit)))
         records = list(self._session(request.session).history)
         return m.HistoryListed(tuple(reversed(records))[: request.limit])
 
@@ -321,6 +366,8 @@ class Engine:
             await self._end(session)
             if session.workspace is not None:
                 session.workspace.close()
+            await self._release(session)
+        await self._stored.close()
         await self._pool.close()
         await self._launcher.close()
 

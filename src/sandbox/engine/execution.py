@@ -16,8 +16,11 @@ from sandbox.engine.artifacts import DIRECTORY, ArtifactStore, NoRoom
 from sandbox.engine.cgroups import Counters
 from sandbox.engine.launcher import Cell
 from sandbox.engine.scan import printable
+from sandbox.engine.stored import Kept, uncancelled
+from sandbox.engine.transcript import Transcript
 from sandbox.engine.worker import Incoming
-from sandbox.engine.worker_events import Ended, Figure, Gone, Shown
+from sandbox.engine.worker_events import Ended, Figure, Gone, Saved, Shown
+from sandbox.errors import ProtocolError
 from sandbox.protocol.messages import (
     ArtifactInfo,
     CauseInfo,
@@ -34,6 +37,7 @@ from sandbox.protocol.messages import (
 )
 
 GRACE_SECONDS = 2.0
+_SAVE_SECONDS = 60.0
 _MOST_RESULT_BYTES = 64 * 1024 * 1024
 _MOST_RESULTS = 1000
 _FIGURES = ("image/png", "image/svg+xml", "image/jpeg", "text/html")
@@ -58,9 +62,13 @@ class Execution:
         cell: Cell,
         artifacts: ArtifactStore,
         emit: Callable[[Event], None],
+        kept: Kept | None = None,
     ) -> None:
         self.number = number
+        self._kept = kept
+        self._transcript = Transcript()
         self.lost_before = ""
+        self.restored_before: StateInfo | None = None
         self._request = request
         self._options = options
         self._cell = cell
@@ -110,16 +118,48 @@ class Execution:
             if self._timer is not None:
                 self._timer.cancel()
         seconds = time.perf_counter() - begin
+        saved = await self._saved() if self._kept is not None and isinstance(end, Ended) else None
         truncated = cell.worker.finish()
         files = await self._collect()
         after = cell.counted = self._counted(before)
         finished = self._finished(end, truncated, files, before, after, started_at, seconds)
+        if self._kept is not None:
+            finished = await uncancelled(self._keep(self._kept, finished, saved))
         return Outcome(finished, isinstance(end, Gone), end.compiled if isinstance(end, Ended) else 0)
+
+    async def _saved(self) -> Saved | None:
+        """Wait until the worker has said what it changed; None if it ended, or had to be ended, before."""
+        worker = self._cell.worker
+        timer = asyncio.get_running_loop().call_later(_SAVE_SECONDS, worker.kill, "it did not save its variables")
+        try:
+            while True:
+                try:
+                    event = await worker.next()
+                except asyncio.CancelledError:
+                    continue
+                if isinstance(event, Gone):
+                    return None
+                if isinstance(event, Saved) and event.number == self.number:
+                    return event
+                self._pass_on(event)
+        finally:
+            timer.cancel()
+
+    async def _keep(self, kept: Kept, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
+        cell = self._cell
+        code, fd = self._request.code, cell.worker.state.fileno()
+        try:
+            return await kept.save(finished, code, saved, fd, cell.workspace, self._transcript)
+        except ProtocolError as error:
+            cell.worker.kill(f"it broke the protocol: {error.message}")
+            return await kept.save(finished, code, None, fd, cell.workspace, self._transcript)
 
     async def _request_run(self, output_limit: int) -> None:
         """Send the request. A worker that does not read keeps a long one waiting, until its time is up."""
         request, worker = self._request, self._cell.worker
-        message = {"do": "run", "code": request.code, "number": self.number, "key": request.cache_key}
+        message = {"do": "run", "code": request.code, "number": self.number, "key": request.cache_key, "save": False}
+        if self._kept is not None:
+            message["save"] = "whole" if self._kept.whole else "delta"
         try:
             await worker.request(message, output_limit)
         except asyncio.CancelledError:
@@ -148,6 +188,7 @@ class Execution:
     def _pass_on(self, event: Incoming) -> None:
         match event:
             case Output():
+                self._transcript.add(event)
                 self._emit(event)
             case Shown():
                 self._show(event, figure=isinstance(event, Figure))
@@ -168,7 +209,9 @@ class Execution:
             self._warnings.append(f"a result was shown without {', '.join(event.dropped)}: too large or too deep")
         if figure:
             self._keep_figure(data)
-        self._emit(ResultShown(data, main=event.main, chart=event.chart))
+        shown = ResultShown(data, main=event.main, chart=event.chart)
+        self._transcript.add(shown)
+        self._emit(shown)
 
     def _keep_figure(self, data: dict[str, Any]) -> None:
         for mime in _FIGURES:
@@ -242,6 +285,8 @@ class Execution:
         )
 
     def _state(self, end: Ended | Gone) -> StateInfo:
+        if self.restored_before is not None:
+            return self.restored_before
         if self.lost_before:
             self._warnings.insert(0, f"the variables of earlier executions are lost: {self.lost_before}")
         return StateInfo("lost" if self.lost_before or isinstance(end, Gone) else "kept")

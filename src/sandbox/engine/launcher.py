@@ -230,6 +230,7 @@ class Launcher:
         trees: list[int],
     ) -> Worker:
         control, theirs = socket.socketpair()
+        state, state_end = socket.socketpair()
         out, out_end = os.pipe2(os.O_CLOEXEC)
         err, err_end = os.pipe2(os.O_CLOEXEC)
         # A pipe, not an eventfd: whoever shares an eventfd can fill it, and so keep the engine in its next write.
@@ -240,20 +241,22 @@ class Launcher:
         joins = group.open() if group is not None else []
         named: dict[str, int | list[int]] = {
             "control": theirs.fileno(), "stdin": null, "stdout": out_end, "stderr": err_end, "ack": ack_end,
-            "cgroups": joins, "mounts": trees,
+            "state": state_end.fileno(), "cgroups": joins, "mounts": trees,
         }  # fmt: skip
         try:
             forked = await zygote.fork_worker(plan, named)
         except BaseException:
             control.close()
+            state.close()
             for fd in (out, err, ack):
                 os.close(fd)
             raise
         finally:
             theirs.close()
+            state_end.close()
             for fd in (out_end, err_end, ack_end, null, *joins):
                 os.close(fd)
-        return Worker(forked, control, out, err, ack)
+        return Worker(forked, control, out, err, ack, state)
 
     async def _ready(self, worker: Worker, level: str) -> None:
         """Wait for the first event. Raises SandboxStartError for any other than Ready."""

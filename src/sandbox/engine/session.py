@@ -12,6 +12,7 @@ from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.execution import Execution, Outcome
 from sandbox.engine.launcher import Cell
 from sandbox.engine.scan import EMPTY
+from sandbox.engine.stored import Kept
 from sandbox.engine.worker_events import Completed, DoneInside
 from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxClosedError
@@ -55,6 +56,8 @@ class Session:
         self.artifacts = artifacts
         self.cell: Cell | None = None
         self.workspace: Workspace | None = None
+        self.kept: Kept | None = None
+        self.keeping: asyncio.Task[Kept] | None = None  # on the way to `kept`
         self.turn = asyncio.Lock()
         self.state = "idle"
         self.history: deque[HistoryRecord] = deque(maxlen=_MOST_HISTORY)
@@ -81,8 +84,15 @@ class Session:
         """Start again after `close`, with these options."""
         self.step("open")
         self.options = options
-        if self.executions:
+        if self.executions and self.kept is None:
             self.variables_lost = "the sandbox was stopped since"
+
+    async def keep(self) -> None:
+        """Wait until the session has its place in the store, if it is to have one. Raises StoreError."""
+        if self.keeping is not None:
+            keeping, self.keeping = self.keeping, None
+            self.kept = await keeping
+            self.executions = self.kept.executions
 
     def lose(self) -> None:
         """Its worker is gone, in the middle of nothing: between executions."""
@@ -116,8 +126,14 @@ class Session:
         self.executions += 1
         self.step("run")
         self.scan_before = cell.workspace.last
-        execution = self.running = Execution(self.executions, request, self.options, cell, self.artifacts, emit)
-        execution.lost_before, self.variables_lost = self.variables_lost, ""
+        execution = self.running = Execution(
+            self.executions, request, self.options, cell, self.artifacts, emit, self.kept
+        )
+        if self.kept is not None and self.kept.restorable:
+            execution.restored_before = self.kept.restored() if self.variables_lost else None
+        else:
+            execution.lost_before = self.variables_lost
+        self.variables_lost = ""
         try:
             outcome = await execution.run()
         finally:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import struct
+import termios
+import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
-from sandbox.errors import SessionNotFound, StoreError
+from sandbox.engine.worker_events import Restored
+from sandbox.errors import SandboxStartError, SessionNotFound, StoreError
 from sandbox.protocol.messages import ExecutionFinished, HistoryRecord, SessionOptions, StateInfo
 
 if TYPE_CHECKING:
     from sandbox.engine.transcript import Transcript
+    from sandbox.engine.worker import Worker
     from sandbox.engine.worker_events import Saved
     from sandbox.engine.workspaces import Workspace
     from sandbox.store.history import ExecutionRecord
@@ -30,26 +37,47 @@ OWNER = "local"
 _SILENCE_SECONDS = 10.0
 _BYTES_A_SECOND = 20e6
 _MOST_ERROR = 10_000
+_RESTORE_SECONDS = 120.0
 
 
 class StoreThread:
-    """Owns the store, and opens it when it is first needed."""
+    """Owns the store, and opens it when it is first needed. A daemon of its own: executors end before atexit does."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._store: Store | None = None
-        self._executor = ThreadPoolExecutor(1, "sandbox-store")
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     async def call(self, action: Callable[[Store], _T]) -> _T:
         """Run `action` in the store's thread. Raises StoreError and what `action` raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._run, action)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[_T] = loop.create_future()
 
-    def _run(self, action: Callable[[Store], _T]) -> _T:
+        def call() -> None:
+            try:
+                result = action(self._opened())
+            except BaseException as error:  # noqa: BLE001 - the caller's
+                loop.call_soon_threadsafe(_settle, answer, None, error)
+            else:
+                loop.call_soon_threadsafe(_settle, answer, result, None)
+
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="sandbox-store", daemon=True)
+            self._thread.start()
+        self._calls.put(call)
+        return await answer
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+    def _opened(self) -> Store:
         if self._store is None:
             from sandbox.store.store import Store  # noqa: PLC0415 - only who keeps something pays for it
 
             self._store = Store(self._directory)
-        return action(self._store)
+        return self._store
 
     async def open(self, name: str, options: SessionOptions) -> Kept:
         """Hold a session that is stored, or begin to store it. Raises SessionBusy, StoreError."""
@@ -57,13 +85,21 @@ class StoreThread:
 
     async def close(self) -> None:
         """Give up every session and close the database."""
+        if self._thread is None:
+            return
+        if self._store is not None:
+            await self.call(lambda store: store.close())
+        self._calls.put(None)
+        self._thread.join()
 
-        def close() -> None:
-            if self._store is not None:
-                self._store.close()
 
-        await asyncio.get_running_loop().run_in_executor(self._executor, close)
-        self._executor.shutdown()
+def _settle(answer: asyncio.Future[_T], result: _T, error: BaseException | None) -> None:
+    if answer.done():  # whoever waited was cancelled
+        return
+    if error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(result)
 
 
 def _open(store: Store, name: str, options: SessionOptions) -> StoredSession:
@@ -72,8 +108,32 @@ def _open(store: Store, name: str, options: SessionOptions) -> StoredSession:
     try:
         return store.open(name, owner=OWNER)
     except SessionNotFound:
-        new = New(name, OWNER, options.name or "", options=msgspec.to_builtins(msgspec.structs.replace(options, env={})))
+        new = New(
+            name, OWNER, options.name or "", options=msgspec.to_builtins(msgspec.structs.replace(options, env={}))
+        )
         return store.create(new)
+
+
+async def uncancelled(work: Coroutine[Any, Any, _T]) -> _T:
+    """Await work that has to come to its end: a cancellation of the caller waits until it has."""
+    task = asyncio.get_running_loop().create_task(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    return task.result()
+
+
+class _Checkpoint(NamedTuple):
+    """What goes with the variables. `workspace`: whose files changed, if they did."""
+
+    record: ExecutionRecord
+    outputs: list[Any]
+    workspace: Workspace | None
+
+
+def _waiting(fd: int) -> int:
+    """How many bytes can be read at once."""
+    return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0])
 
 
 class Kept:
@@ -88,12 +148,12 @@ class Kept:
         self.executions = session.last_execution
         self.lost: tuple[str, ...] = ()
         self.whole = False  # whether the next delta must be all there is
-        self._saved_at = self._execution_of_head()
+        self._saved_at = self._state_of_head()
 
     @property
     def restorable(self) -> bool:
-        """Whether there is a checkpoint to go back to."""
-        return self.session.head > 0
+        """Whether there are variables to go back to."""
+        return "index" in self.session.manifest
 
     def restored(self) -> StateInfo:
         """What became of the variables when they had to be taken from the last checkpoint."""
@@ -109,45 +169,54 @@ class Kept:
 
         `saved` announces what the worker sends through `fd`; None if it is gone, and with it what it changed.
         """
-        staging = await self._thread.call(lambda _store: self.session.staging())
-        if saved is not None and saved.bytes:
-            await self._receive(staging, saved, fd)
-        record = _record(finished, code)
-        outputs = transcript.outputs
         files = bool(finished.files.created or finished.files.modified or finished.files.deleted)
+        made = _Checkpoint(
+            _record(finished, code, self._saved_at if saved is None else finished.number), transcript.outputs,
+            workspace if files else None,
+        )  # fmt: skip
         try:
-            await self._thread.call(lambda _store: self._commit(staging, record, outputs, workspace if files else None))
+            await self._made(made, saved, fd)
         except StoreError as error:
             self.whole = True
             warning = f"this execution was not saved: {error.message}"
             return msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
         if saved is None:
-            return msgspec.structs.replace(finished, state=self.restored())
+            return msgspec.structs.replace(finished, state=self.restored()) if self.restorable else finished
         self.whole, self._saved_at = False, finished.number
         self.lost = tuple(lost.name for lost in saved.lost)
-        return msgspec.structs.replace(finished, state=StateInfo(finished.state.kind, self.lost))
+        return msgspec.structs.replace(finished, state=msgspec.structs.replace(finished.state, lost_names=self.lost))
 
-    async def _receive(self, staging: Staging, saved: Saved, fd: int) -> None:
-        """Take the delta in. A worker may be slow, so not in the store's thread. Raises ProtocolError, StoreFull."""
+    async def _made(self, made: _Checkpoint, saved: Saved | None, fd: int) -> None:
+        """Receive what the worker sends, and commit. Raises ProtocolError, StoreError."""
+        if saved is None or not saved.bytes:
+            await self._thread.call(lambda _store: self._commit(self.session.staging(), made))
+        elif _waiting(fd) >= saved.bytes:
+            # All of it is there, so it can be taken in where it is committed: that saves going to and fro.
+            await self._thread.call(lambda _store: self._commit(self._receive(self.session.staging(), saved, fd), made))
+        else:
+            # A worker may be slow, and others want to commit meanwhile.
+            staging = await self._thread.call(lambda _store: self.session.staging())
+            await asyncio.to_thread(self._receive, staging, saved, fd)
+            await self._thread.call(lambda _store: self._commit(staging, made))
+
+    def _receive(self, staging: Staging, saved: Saved, fd: int) -> Staging:
         from sandbox.store.staging import Source  # noqa: PLC0415
 
-        deadline = time.monotonic() + _SILENCE_SECONDS + saved.bytes / _BYTES_A_SECOND
         try:
-            await asyncio.to_thread(staging.receive, Source(fd, deadline))
+            staging.receive(Source(fd, time.monotonic() + _SILENCE_SECONDS + saved.bytes / _BYTES_A_SECOND))
         except BaseException:
             staging.abort()
             raise
+        return staging
 
-    def _commit(
-        self, staging: Staging, record: ExecutionRecord, outputs: list[Any], workspace: Workspace | None
-    ) -> None:
-        if workspace is not None:
-            self.files.capture(staging, workspace.fd)
+    def _commit(self, staging: Staging, made: _Checkpoint) -> None:
+        if made.workspace is not None:
+            self.files.capture(staging, made.workspace.fd)
         if self.whole:
             for key in self.session.manifest:
                 if key not in staging.changes and not key.startswith("file/"):
                     staging.drop(key)
-        self.session.commit(staging, execution=record, outputs=outputs)
+        self.session.commit(staging, execution=made.record, outputs=made.outputs)
         self.files.committed()
 
     # --- going back ---
@@ -161,12 +230,26 @@ class Kept:
 
         return await self._thread.call(open_parts)
 
+    async def restore(self, worker: Worker) -> None:
+        """Have a fresh worker load the head. Raises SandboxStartError if it cannot."""
+        from sandbox.engine.restoring import send  # noqa: PLC0415
+
+        with await self.parts() as parts:
+            sending = asyncio.create_task(send(worker.state, parts))
+            event = await worker.ask({"do": "restore"}, Restored, seconds=_RESTORE_SECONDS)
+            await sending
+        if not isinstance(event, Restored):
+            raise SandboxStartError(f"the session {self.session.id!r} could not be restored: {event}")
+        self.lost = tuple(lost.name for lost in event.lost)
+
     async def restore_files(self, workspace: Workspace) -> None:
         """Make the workspace equal to the head."""
         await self._thread.call(lambda _store: self.files.restore(workspace.fd, workspace.owner))
 
-    def _execution_of_head(self) -> int:
-        return self.executions  # the head is made by the last execution, until somebody goes back
+    def _state_of_head(self) -> int:
+        """The execution whose variables the head has: not that of a worker that died before it had saved them."""
+        rows = self._store.history(self.session.id, owner=OWNER, limit=1)
+        return int(rows[0].info.get("state_of", rows[0].number)) if rows else 0
 
     # --- the past ---
 
@@ -177,15 +260,22 @@ class Kept:
         return [_history(row) for row in rows]
 
     async def release(self) -> None:
-        """Let others have it."""
-        await self._thread.call(lambda _store: self.session.release())
+        """Let others have it. One in which nothing has happened is not kept at all."""
+
+        def release(_store: Store) -> None:
+            if self.session.head:
+                self.session.release()
+            else:
+                self.session.delete()
+
+        await self._thread.call(release)
 
     async def delete(self) -> None:
         """Delete it with all its checkpoints."""
         await self._thread.call(lambda _store: self.session.delete())
 
 
-def _record(finished: ExecutionFinished, code: str) -> ExecutionRecord:
+def _record(finished: ExecutionFinished, code: str, state_of: int) -> ExecutionRecord:
     from sandbox.store.history import ExecutionRecord  # noqa: PLC0415
 
     error = finished.error
@@ -199,6 +289,7 @@ def _record(finished: ExecutionFinished, code: str) -> ExecutionRecord:
         cause=finished.cause.kind if finished.cause else None,
         cache_hit=finished.cache_hit,
         info={
+            "state_of": state_of,
             "error": error.message[:_MOST_ERROR] if error else None,
             "artifacts": [artifact.id for artifact in finished.artifacts],
         },

@@ -34,8 +34,11 @@ Incoming = FromWorker | Output | Gone
 class Worker:
     """A confined process with its control socket and pipes. Belongs to one session at a time."""
 
-    def __init__(self, process: Forked, control: socket.socket, stdout: int, stderr: int, ack: int) -> None:
+    def __init__(
+        self, process: Forked, control: socket.socket, stdout: int, stderr: int, ack: int, state: socket.socket
+    ) -> None:
         self.process = process
+        self.state = state
         self.enforced: tuple[str, ...] = ()
         self.gone: Gone | None = None
         self._control = control
@@ -73,11 +76,11 @@ class Worker:
         self._in_turn = True
         await self._send(message)
 
-    async def ask(self, message: dict[str, Any], answer: type) -> Incoming:
+    async def ask(self, message: dict[str, Any], answer: type, *, seconds: float = _ANSWER_SECONDS) -> Incoming:
         """Send a request that prints nothing; return its answer, or Gone if the worker does not give one."""
         late: list[Incoming] = []
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self.request(message)  # a worker that does not read keeps a long one waiting
                 while not isinstance(event := await self.next(), (answer, Gone)):
                     late.append(event)
@@ -245,6 +248,7 @@ class Worker:
         await asyncio.wait([self.process.ended])
         self._on_ended(self.process.ended)
         self._control.close()
+        self.state.close()
         for pipe in self._pipes:
             pipe.close()
         for fd in (self._ack, self.process.pidfd):

@@ -91,6 +91,32 @@ class Ended(WorkerEvent, frozen=True, tag="end"):
     compiled: _Count = 0
 
 
+class LostName(Struct, frozen=True, forbid_unknown_fields=True):
+    """A name whose value is not in the checkpoint, since which execution, and why."""
+
+    name: _Name
+    type: _Name
+    reason: Annotated[str, Meta(max_length=1000)]
+    since: _Count
+
+
+_LostNames = Annotated[tuple[LostName, ...], Meta(max_length=10_000)]
+
+
+class Saved(WorkerEvent, frozen=True, tag="saved"):
+    """What the execution changed is on its way: `bytes` in all. `lost`: every name that cannot be kept as of now."""
+
+    number: _Count = 0
+    bytes: Annotated[int, Meta(ge=0, le=1 << 48)] = 0
+    lost: _LostNames = ()
+
+
+class Restored(WorkerEvent, frozen=True, tag="restored"):
+    """The variables are what they were, but for those that are lost."""
+
+    lost: _LostNames = ()
+
+
 class Completed(WorkerEvent, frozen=True, tag="completions"):
     """An answer to `complete`."""
 
@@ -109,8 +135,8 @@ class Gone(Struct, frozen=True):
     why: str = ""
 
 
-FromWorker = Ready | Refused | NotStarted | Mark | Shown | Figure | Ended | Completed | DoneInside
-_Said = Ready | Refused | NotStarted | Mark | _Value | _FigureValue | Ended | Completed | DoneInside
+FromWorker = Ready | Refused | NotStarted | Mark | Shown | Figure | Ended | Saved | Restored | Completed | DoneInside
+_Said = Ready | Refused | NotStarted | Mark | _Value | _FigureValue | Ended | Saved | Restored | Completed | DoneInside
 
 _said: msgspec.json.Decoder[_Said] = msgspec.json.Decoder(_Said)
 # A byte of JSON can take thirty of memory, and each container slows down every later run of the garbage collector.

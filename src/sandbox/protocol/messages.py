@@ -49,6 +49,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     disk: int = 1024
     output: float = 10
     without: tuple[str, ...] = ()
+    persist: bool = True
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -59,10 +60,14 @@ class Request(Struct, frozen=True, tag_field="do", forbid_unknown_fields=True):
 
 
 class OpenSession(Request, frozen=True, tag="open_session"):
-    """Open a session, new or known by its id. Answered by `SessionOpened`."""
+    """Open a session, new or known by its id. Answered by `SessionOpened`.
+
+    `fresh`: the id was made up just now, so that nobody need look for it in the store.
+    """
 
     options: SessionOptions
     session: str | None = None
+    fresh: bool = False
 
 
 class CloseSession(Request, frozen=True, tag="close_session"):

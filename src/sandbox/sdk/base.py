@@ -58,7 +58,8 @@ class Sandbox:
 
     async def _open(self, session: str) -> None:
         try:
-            request = m.OpenSession(session_options(self.options), session)
+            fresh = self._wanted_session is None
+            request = m.OpenSession(session_options(self.options), session, fresh=fresh)
             self._opened = await self._connection.ask(request, m.SessionOpened)
         except BaseException:
             if self._wanted_session is None:

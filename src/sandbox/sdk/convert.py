@@ -24,6 +24,7 @@ def session_options(options: SandboxOptions) -> SessionOptions:
         disk=options.disk,
         output=float(options.output),
         without=options.without,
+        persist=options.persist,
     )
 
 

@@ -59,7 +59,8 @@ class Sandbox:
 
     def _open(self, session: str) -> None:
         try:
-            request = m.OpenSession(session_options(self.options), session)
+            fresh = self._wanted_session is None
+            request = m.OpenSession(session_options(self.options), session, fresh=fresh)
             self._opened = self._connection.ask(request, m.SessionOpened)
         except BaseException:
             if self._wanted_session is None:

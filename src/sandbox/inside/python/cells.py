@@ -31,6 +31,11 @@ class Cells:
     def clear(self) -> None:
         self._compiled.clear()
 
+    def known(self, code: str, key: "str | None") -> "Cell | None":
+        """The compiled cell, if it is there."""
+        known = self._compiled.get(key or code)
+        return known[1] if known is not None and known[0] == code else None
+
     def get(self, code: str, filename: str, key: "str | None") -> "tuple[Cell, bool]":
         """Return the compiled cell and whether it was there already. Raises SyntaxError and what compile raises.
 

@@ -9,6 +9,7 @@ import types
 from typing import Any
 
 from .channel import Channel
+from .checkpoints import Checkpoints
 from .complete import complete
 from .display import Display
 from .orphans import take_exits
@@ -33,6 +34,7 @@ class Worker:
         main = types.ModuleType("__main__")
         main.__builtins__ = builtins  # type: ignore[attr-defined]
         self._runner = Runner(main, display, self._streams)
+        self._checkpoints = Checkpoints(main)
         sys.modules["__main__"] = main
         sys.stdout, sys.stderr = self._streams.out, self._streams.err
         sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
@@ -44,9 +46,10 @@ class Worker:
         with open("/proc/self/statm", encoding="ascii") as file:
             self.data_bytes = int(file.read().split()[5]) * resource.getpagesize()
 
-    def serve(self, control: int, ack: int) -> None:
+    def serve(self, control: int, ack: int, state: int) -> None:
         """In the new process: answer requests, one at a time."""
         self._channel.open(control, ack)
+        self._checkpoints.open(state)
         while (request := self._next()) is not None:
             self._handle(request)
 
@@ -72,11 +75,15 @@ class Worker:
             case "clear_cache":
                 self._runner.cells.clear()
                 self._channel.send({"event": "done"})
+            case "restore":
+                self._channel.send(self._checkpoints.restore())
             case "warm_up":
                 self._runner.warm_up()
                 self._channel.send({"event": "done"})
 
     def _run(self, request: dict[str, Any]) -> None:
+        if request["save"]:
+            self._checkpoints.begin()
         try:
             end = self._runner.run(request["code"], request["number"], request["key"])
         except KeyboardInterrupt as late:
@@ -87,4 +94,13 @@ class Worker:
             self._streams.settle()
             os._exit(end["error"]["exit_code"] if end["error"] else 0)
         self._channel.send({**end, "number": request["number"]})
+        if request["save"]:
+            self._save(request)
         take_exits()
+
+    def _save(self, request: dict[str, Any]) -> None:
+        cell = self._runner.cells.known(request["code"], request["key"])
+        codes = [code for code in cell or () if code is not None]
+        saved = self._checkpoints.save(request["number"], codes, request["code"], whole=request["save"] == "whole")
+        self._channel.send(saved.event)
+        saved.send_rest()

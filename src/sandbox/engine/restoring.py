@@ -1,0 +1,33 @@
+"""Sends a checkpoint to a worker: small parts as bytes, large ones as descriptors of packs that it maps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.store.parts import Parts
+
+_LENGTH = struct.Struct("<I")
+_MOST_FDS = 250
+
+
+async def send(to: socket.socket, parts: Parts) -> None:
+    """Send all of it, in a thread: the worker may be slow to read. See `inside/python/checkpoints.py`."""
+    await asyncio.to_thread(_send, to, parts)
+
+
+def _send(to: socket.socket, parts: Parts) -> None:
+    header = {
+        "fds": len(parts.fds),
+        "small": [(key, len(data)) for key, data in parts.small.items()],
+        "large": [(key, large.size, large.extents) for key, large in parts.large.items()],
+    }
+    head = json.dumps(header, separators=(",", ":")).encode()
+    to.sendall(_LENGTH.pack(len(head)) + head)
+    for start in range(0, len(parts.fds), _MOST_FDS):
+        socket.send_fds(to, [b"\0"], parts.fds[start : start + _MOST_FDS])
+    to.sendall(b"".join(parts.small.values()))
