@@ -79,7 +79,7 @@ class Extras:
             if name not in self._fresh and type(name) is str:
                 if self._is_own(name, module):
                     found.add(self.own_module(name, module))
-                else:
+                elif getattr(module, "__spec__", None) is not None:
                     self._fresh.add(name)
         for name in [name for name in self._world.modules if name not in sys.modules]:
             del self._world.modules[name]
@@ -95,11 +95,11 @@ class Extras:
 
     def _is_own(self, name: str, module: Any) -> bool:
         """Whether the session has it from its workspace, or made it by hand."""
-        if type(module) is not types.ModuleType or name == MAIN:
+        if type(module) is not types.ModuleType or module is self._world.main:
             return False
         held = vars(module)
         if held.get("__spec__") is None:
-            return name.partition(".")[0] not in self._fresh and "__file__" not in held
+            return any(module is value for value in self._world.namespace.values())
         file = held.get("__file__")
         if file is None:
             folders = list(held.get("__path__", ()))

@@ -102,7 +102,7 @@ class Loader:
     def unpickle(self, data: bytes, buffers: Iterable[memoryview] = ()) -> Any:
         outer, Context.loader = Context.loader, self
         try:
-            return _Unpickler(io.BytesIO(data), self, buffers).load()
+            return _Unpickler(data, self, buffers).load()
         finally:
             Context.loader = outer
 
@@ -112,7 +112,8 @@ class Loader:
         if loaded.values.keys() != expected.keys():
             raise ValueError("a group's pickle has other names than its index")
         for name, value in loaded.values.items():
-            if type_name(value) != expected[name].get("type"):
+            # The last part of the name: an array type of ctypes says that it is from whoever made the first one.
+            if _last(type_name(value)) != _last(str(expected[name].get("type"))):
                 raise TypeError(f"{name} was a {expected[name].get('type')} and came back as a {type_name(value)}")
 
     def _buffer(self, number: int, size: int, pad: int) -> LoadedBuffer:
@@ -122,13 +123,24 @@ class Loader:
         return LoadedBuffer(number, held, view[pad:])
 
 
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
 class _Unpickler(pickle.Unpickler):
     """Finds the session's own modules and classes where they are."""
 
-    def __init__(self, file: io.BytesIO, loader: Loader, buffers: Iterable[memoryview]) -> None:
-        super().__init__(file, buffers=buffers)
-        self.memo = loader.world.seed_back()
+    def __init__(self, data: bytes, loader: Loader, buffers: Iterable[memoryview]) -> None:
+        super().__init__(io.BytesIO(loader.world.primer + data), buffers=buffers)
         self._loader = loader
+        self._primed = False
+        self.load()
+        self._primed = True
+
+    def persistent_load(self, number: int) -> Any:
+        if self._primed:
+            raise pickle.UnpicklingError("a persistent reference, which no pickle of a session has")
+        return self._loader.world.fixed[number]
 
     def find_class(self, module: str, name: str) -> Any:
         if module == MAIN:

@@ -12,6 +12,10 @@ MODULE = "module "
 _DEFINED_BY_TYPING = frozenset(("TypeVar", "ParamSpec", "TypeVarTuple", "NewType", "TypeAliasType"))
 
 
+class _Nothing:
+    """Takes the place of something that is not there."""
+
+
 class World:
     """The live side of references. One for each worker."""
 
@@ -23,22 +27,30 @@ class World:
         self._defined: dict[str, Any] = {}
         self._names: dict[int, str] = {}
         self._constants: dict[type, dict[int, str]] = {}
-        self._fixed: list[Any] = []
+        self._seed: dict[int, tuple[int, Any]] = {}
+        self.fixed: list[Any] = []
+        self.primer = b""
+        """A pickle that fills an unpickler's memo with `fixed`: assigning to the memo does not work in C."""
 
     def begin(self) -> None:
         """Note the objects that every worker has and that go by number in pickles: the order is a format."""
         filters = sys.modules["warnings"].filters if "warnings" in sys.modules else None
         streams = [sys.__stdin__, sys.__stdout__, sys.__stderr__]
         own = [self.namespace, sys.path, sys.argv, sys.modules, os.environ, builtins.__dict__]
-        self._fixed = [*own, *streams, filters, self.main]
+        fixed: dict[int, Any] = {}
+        for one in [*own, *streams, filters, self.main]:
+            # There must be no gap: what is not here, or here twice, is an object that nobody has.
+            kept = _Nothing() if one is None or id(one) in fixed else one
+            fixed[id(kept)] = kept
+        self._seed = {number: (position, one) for position, (number, one) in enumerate(fixed.items())}
+        self.fixed = list(fixed.values())
+        # Each of them: its number, itself, noted in the memo, away.
+        steps = [b"K%cQ\x940" % number for number in range(len(fixed))]
+        self.primer = b"\x80\x05" + b"".join(steps) + b"N."
 
     def seed(self) -> dict[int, tuple[int, Any]]:
         """The memo that a pickler begins with."""
-        return {id(one): (number, one) for number, one in enumerate(self._fixed) if one is not None}
-
-    def seed_back(self) -> dict[int, Any]:
-        """The memo that an unpickler begins with."""
-        return dict(enumerate(self._fixed))
+        return self._seed
 
     # --- definitions: functions, classes and type variables that a name of the session is bound to ---------------------
 

@@ -78,7 +78,7 @@ def _special(kind: type) -> Any:
         return multiplied, (kind._type_, kind._length_)
     if bases & {"_ctypes.Structure", "_ctypes.Union"}:
         held = {name: value for name, value in vars(kind).items() if not _is_made(name, value)}
-        return type(kind), (kind.__name__, kind.__bases__, held)
+        return make_structure, (kind.__name__, kind.__bases__, held)
     return None
 
 
@@ -152,6 +152,11 @@ def filled(kind: type, steps: Any) -> None:
 @builder
 def multiplied(kind: Any, length: int) -> Any:
     return kind * length
+
+
+@builder
+def make_structure(name: str, bases: tuple[Any, ...], held: dict[str, Any]) -> Any:
+    return type(bases[0])(name, bases, held)
 
 
 # --- enumerations ---------------------------------------------------------------------------------------------------
