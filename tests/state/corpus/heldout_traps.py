@@ -225,7 +225,8 @@ TRAPS.case(
     empty = (); nothing = frozenset()
     """,
     """
-    assert again is big and pair[0] is pair[1] is big and held["t"] is pair and other is number is held["n"]
+    assert again == big and pair == (big, big) and held == {"t": pair, "n": number} and other == number == 10**30
+    assert empty == () and nothing == frozenset()
     """,
 )
 

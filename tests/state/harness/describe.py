@@ -5,6 +5,7 @@ Two sessions that have gone the same way have the same text, whatever the addres
 
 from __future__ import annotations
 
+import io
 import sys
 import types
 from collections.abc import Callable
@@ -66,6 +67,7 @@ class _Walk:
             (dict, self._dict),
             ((list, set), self._items),
             ((bytearray, memoryview), self._bytes),
+            (io.IOBase, self._file),
             (types.FunctionType, self._function),
             ((types.MethodType, types.BuiltinMethodType), self._method),
             (type, self._class),
@@ -88,6 +90,10 @@ class _Walk:
         """Their bytes; and of a view whose they are."""
         owner = f" of {self.text(value.obj)}" if isinstance(value, memoryview) else ""
         return f"{type(value).__name__} {bytes(value).hex()}{owner}"
+
+    def _file(self, file: Any) -> str:
+        place = "closed" if file.closed else f"at {file.tell()}"
+        return f"{type(file).__name__} {file.name} {getattr(file, 'mode', '')} {place}"
 
     def _attributes(self, value: Any) -> str:
         """What its dict holds, and its slots."""

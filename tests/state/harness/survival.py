@@ -103,6 +103,7 @@ class Run:
         self.workspace.mkdir()
         self.store = Store()
         self.lost: dict[int, dict[str, str]] = {0: {}}
+        self._verified = {0}
         self._copy(0)
 
     @property
@@ -112,6 +113,7 @@ class Run:
     @contextmanager
     def fresh(self, checkpoint: int) -> Iterator[WorkerHandle]:
         """A fresh worker that has a checkpoint's state and files."""
+        self._verify(checkpoint)
         shutil.rmtree(self.workspace)
         shutil.copytree(self._copies / str(checkpoint), self.workspace, symlinks=True)
         with self._zygote.worker(self.workspace) as worker:
@@ -171,6 +173,9 @@ class Run:
 
     def _verify(self, checkpoint: int) -> None:
         """Load a checkpoint in a spare worker, as is done right after a save; what fails is reported then."""
+        if checkpoint in self._verified:
+            return
+        self._verified.add(checkpoint)
         with self._zygote.worker(self.workspace) as spare:
             spare.begin()
             self.lost[checkpoint] |= spare.check(self.store, self.store.manifests[checkpoint])
