@@ -50,11 +50,11 @@ def session(store: Store) -> StoredSession:
 
 def encoded(*records: Record) -> bytes:
     """A delta as a worker sends it."""
-    sent = b""
+    sent = []
     for header, payload in records:
         text = json.dumps(header).encode()
-        sent += struct.pack("<I", len(text)) + text + payload
-    return sent + struct.pack("<I", 0)
+        sent += [struct.pack("<I", len(text)), text, payload]
+    return b"".join([*sent, struct.pack("<I", 0)])
 
 
 def receive(staging: Staging, sent: bytes, *, seconds: float = 10.0) -> int:

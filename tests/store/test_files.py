@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sandbox.errors import StoreDamaged
+from sandbox.errors import StoreDamaged, StoreError
 from sandbox.inside import tidy
 from sandbox.store import workspace
 from sandbox.store.files import Captured
@@ -35,7 +38,7 @@ class Place:
     """A workspace with its session."""
 
     def __init__(self, path: Path, store: Store, session: StoredSession) -> None:
-        self.path, self.session = path, session
+        self.path, self.store, self.session = path, store, session
         path.mkdir(exist_ok=True)
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         self.files = SessionFiles(store, session)
@@ -376,3 +379,47 @@ def _settle(place: Place) -> None:
     deadline = time.monotonic() + 10
     while any(mark.inode == -1 for mark in place.files._marks.values()) and time.monotonic() < deadline:
         place.save()
+
+
+def test_a_file_that_was_written_just_now_is_read_again_next_time(place: Place) -> None:
+    place.write("file", b"x")
+    assert [mark.inode for mark in place.save().marks.values()] == [-1]
+    _settle(place)
+    assert [mark.inode for mark in place.files._marks.values()] == [(place.path / "file").stat().st_ino]
+
+
+SWAPPING = """
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+one, other = (path.encode() for path in sys.argv[1:])
+print("going", flush=True)
+while True:
+    libc.renameat2(-100, one, -100, other, 2)
+"""
+
+
+def test_a_directory_that_becomes_a_link_meanwhile_leads_nowhere(place: Place, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for number in range(20):
+        (outside / f"{number}").write_bytes(b"SECRET")
+        place.write(f"deep/{number}", b"mine %d" % number)
+    place.save()
+    link = tmp_path / "link"
+    link.symlink_to(outside)
+    arguments = [sys.executable, "-c", SWAPPING, str(place.path / "deep"), str(link)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as swapping:
+        assert swapping.stdout is not None
+        swapping.stdout.readline()
+        for turn in range(150):
+            with contextlib.suppress(StoreError, OSError):
+                if turn % 2:
+                    place.save()
+                else:
+                    place.restore(1)
+        swapping.kill()
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == {f"{n}": b"SECRET" for n in range(20)}
+    for info in place.store.checkpoints("one", owner=OWNER):
+        found = place.store.manifest("one", info.number, owner=OWNER)
+        with place.store.parts(place.session, found) as parts:
+            assert b"SECRET" not in {parts.read(key) for key in (*parts.small, *parts.large)}

@@ -151,16 +151,17 @@ def test_two_records_for_one_key_are_refused(session: StoredSession) -> None:
             commit(session, put("a", b"1"), second)
 
 
-@pytest.mark.parametrize("key", ["missing", "small"])
+@pytest.mark.parametrize("key", ["missing", "small", "longer"])
 def test_a_patch_of_what_is_not_there_or_of_another_size_is_refused(
     store: Store, session: StoredSession, key: str
 ) -> None:
-    commit(session, put("small", b"x"), put("big", BIG))
+    parts = {"small": b"x", "big": BIG, "longer": BIG + b"x"}
+    commit(session, *(put(name, data) for name, data in parts.items()))
     before = pack_bytes(store)
     with pytest.raises(ProtocolError, match="a patch is for"):
         commit(session, patch(key, len(BIG), (0, b"1" * PAGE)))
     assert pack_bytes(store) == before
-    assert content(store, session) == {"small": b"x", "big": BIG}
+    assert content(store, session) == parts
 
 
 def test_what_exceeds_the_quota_is_read_and_refused_so_that_the_worker_goes_on(home: Any) -> None:

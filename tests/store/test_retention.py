@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import CheckpointNotFound, StoreDamaged, StoreFull, UsageError
+from sandbox.store import steps
+from sandbox.store.consolidate import consolidate
+from sandbox.store.history import ExecutionRecord
 from sandbox.store.retention import Limits
 from sandbox.store.session import StoredSession
 from sandbox.store.sessions import New
+from sandbox.store.staging import Staging
 from sandbox.store.store import Store
 
-from .conftest import OWNER, commit, content, put
+from .conftest import OWNER, PAGE, commit, content, patch, put
 
 SIZE = 500_000
 
@@ -216,3 +220,36 @@ def test_a_fork_pays_for_what_it_shares_when_the_other_is_gone(store: Store, ses
     store.gc()
     assert SIZE < store.session("two", owner=OWNER).bytes < 1.1 * SIZE
     assert pack_bytes(store) < 1.2 * SIZE
+
+
+def test_outputs_count_for_the_quota_too(home: Path) -> None:
+    with Store(home, Limits(session_bytes=10_000)) as store:
+        session = store.create(New("one", OWNER))
+        record = ExecutionRecord(number=1, code="", status="ok", started=1.0)
+        with pytest.raises(StoreFull):
+            session.commit(execution=record, outputs=[{"text": os.urandom(10_000).hex()}])
+        assert session.commit(execution=record, outputs=[{"text": "x"}]) == 1
+
+
+def test_a_part_that_somebody_else_has_rewritten_meanwhile_is_left_to_them(
+    home: Path, store: Store, session: StoredSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 40 * PAGE
+    commit(session, put("big", bytes(size)))
+    commit(session, patch("big", size, (PAGE, b"x" * PAGE)))
+    part = session.manifest["big"]
+    told: list[str] = []
+    assert isinstance(part, int)
+
+    def other(step: str) -> None:
+        if step == "pack synced" and not told:
+            told.append(step)
+            with Store(home) as second:
+                staging = Staging(second.pool.of(session.tree), lambda _: None, "other")
+                assert consolidate(second.database, staging, session.packs, part)
+
+    monkeypatch.setattr(steps, "hook", other)
+    assert not consolidate(store.database, session.staging(), session.packs, part)
+    assert told
+    assert store.verify().ok
+    assert content(store, session)["big"] == bytes(PAGE) + b"x" * PAGE + bytes(size - 2 * PAGE)
