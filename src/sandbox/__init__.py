@@ -7,6 +7,7 @@ before it imports anything else, and code that wants only an exception does not 
 TYPE_CHECKING = False  # typing's own, without the 6 ms that importing typing takes
 if TYPE_CHECKING:
     from sandbox.errors import (
+        CheckpointNotFound,
         SandboxClosedError,
         SandboxCommandError,
         SandboxConnectionError,
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
         SandboxLimitError,
         SandboxStartError,
         SandboxTimeoutError,
+        SessionBusy,
+        SessionExists,
+        SessionNotFound,
+        SessionTaken,
+        StoreDamaged,
+        StoreError,
+        StoreFull,
         UsageError,
     )
     from sandbox.options import Environment, Mount, SandboxOptions
-    from sandbox.results import Artifact, Result
+    from sandbox.results import Artifact, Checkpoint, Difference, Result, Variable
     from sandbox.sdk.execution import CommandExecution, Execution
     from sandbox.sdk.local import LocalSandbox
     from sandbox.sdk.python import PythonSandbox
@@ -32,7 +40,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Artifact",
+    "Checkpoint",
+    "CheckpointNotFound",
     "CommandExecution",
+    "Difference",
     "Environment",
     "Execution",
     "LocalSandbox",
@@ -53,12 +64,20 @@ __all__ = [
     "SandboxOptions",
     "SandboxStartError",
     "SandboxTimeoutError",
+    "SessionBusy",
+    "SessionExists",
+    "SessionNotFound",
+    "SessionTaken",
+    "StoreDamaged",
+    "StoreError",
+    "StoreFull",
     "UsageError",
+    "Variable",
 ]
 
 _HOMES = {
     **dict.fromkeys(("Environment", "Mount", "SandboxOptions"), "sandbox.options"),
-    **dict.fromkeys(("Artifact", "Result"), "sandbox.results"),
+    **dict.fromkeys(("Artifact", "Checkpoint", "Difference", "Result", "Variable"), "sandbox.results"),
     **dict.fromkeys(("CommandExecution", "Execution"), "sandbox.sdk.execution"),
     "LocalSandbox": "sandbox.sdk.local",
     "PythonSandbox": "sandbox.sdk.python",

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox.engine import files, isolation
+from sandbox.engine import files, isolation, timeline
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.commands import Command
 from sandbox.engine.keeper import KeeperProcess
@@ -25,6 +25,7 @@ from sandbox.engine.pool import SIZE, Pool
 from sandbox.engine.session import Session
 from sandbox.engine.stored import Kept, StoreThread
 from sandbox.engine.watch import LimitWatch
+from sandbox.engine.worker_events import DoneInside
 from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxClosedError, SandboxError, UsageError
 from sandbox.protocol import messages as m
@@ -345,6 +346,73 @@ class Engine:
         records = list(self._session(request.session).history)
         return m.HistoryListed(tuple(reversed(records))[: request.limit])
 
+    # --- time travel ---
+
+    async def _kept(self, name: str) -> tuple[Session, Kept]:
+        """The session with its place in the store. The caller holds its turn, if that matters."""
+        session = self._session(name)
+        await session.keep()
+        if session.kept is None:
+            raise UsageError("the session is not stored: it was opened with persist=False, or is closed")
+        return session, session.kept
+
+    async def _make_checkpoint(self, request: m.MakeCheckpoint, emit: Emit) -> m.CheckpointsListed:
+        async with self._session(request.session).turn:
+            session, kept = await self._kept(request.session)
+            await kept.checkpoint(request.label, session.workspace)
+        listed = await kept.timeline(timeline.listing)
+        made = tuple(one for one in listed.checkpoints if one.number == listed.head)
+        return m.CheckpointsListed(made, listed.head)
+
+    async def _list_checkpoints(self, request: m.ListCheckpoints, emit: Emit) -> m.CheckpointsListed:
+        _, kept = await self._kept(request.session)
+        return await kept.timeline(timeline.listing)
+
+    async def _rollback(self, request: m.Rollback, emit: Emit) -> m.Done:
+        async with self._session(request.session).turn:
+            session, kept = await self._kept(request.session)
+            await kept.checkpoint(None, session.workspace)  # nothing of what is there now is lost
+            await kept.rollback(request)
+            if session.cell is not None:
+                session.step("lose")
+                await self._end(session)
+            if session.workspace is not None:
+                await kept.restore_files(session.workspace)
+                await session.workspace.changed()
+            await self._cell(session)
+        return m.Done()
+
+    async def _fork(self, request: m.Fork, emit: Emit) -> m.Done:
+        async with self._session(request.session).turn:
+            session, kept = await self._kept(request.session)
+            await kept.checkpoint(None, session.workspace)
+            await kept.fork(request.ids, session.options)
+        return m.Done()
+
+    async def _reseed(self, request: m.Reseed, emit: Emit) -> m.Done:
+        session = self._session(request.session)
+        async with session.turn:
+            await (await self._cell(session)).worker.ask({"do": "reseed"}, DoneInside)
+        return m.Done()
+
+    async def _list_variables(self, request: m.ListVariables, emit: Emit) -> m.VariablesListed:
+        _, kept = await self._kept(request.session)
+        return m.VariablesListed(await kept.timeline(timeline.variables))
+
+    async def _compare(self, request: m.Compare, emit: Emit) -> m.Compared:
+        _, kept = await self._kept(request.session)
+        return await kept.timeline(lambda store, session: timeline.compare(store, session, request.old, request.new))
+
+    async def _export(self, request: m.Export, emit: Emit) -> m.Done:
+        _, kept = await self._kept(request.session)
+        scratch = self._launcher.run.path / f"export-{os.urandom(8).hex()}"
+        try:
+            exported = await kept.timeline(lambda store, session: timeline.export(store, session, request, scratch))
+            await asyncio.to_thread(files.send, exported, emit)
+        finally:
+            scratch.unlink(missing_ok=True)
+        return m.Done()
+
     # --- the end ---
 
     def forget(self) -> None:
@@ -395,4 +463,12 @@ _HANDLERS: dict[type, Callable[[Engine, Any, Emit], Coroutine[Any, Any, m.LastEv
     m.GetMetrics: Engine._get_metrics,
     m.GetStats: Engine._get_stats,
     m.GetHistory: Engine._get_history,
+    m.MakeCheckpoint: Engine._make_checkpoint,
+    m.ListCheckpoints: Engine._list_checkpoints,
+    m.Rollback: Engine._rollback,
+    m.Fork: Engine._fork,
+    m.Reseed: Engine._reseed,
+    m.ListVariables: Engine._list_variables,
+    m.Compare: Engine._compare,
+    m.Export: Engine._export,
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Callable
+from pathlib import Path
 
 from sandbox.engine.beneath import (
     checked_range,
@@ -219,3 +221,10 @@ def make_directory(workspace: Workspace, request: MakeDirectory) -> None:
             make_directories(workspace.fd, path, workspace.owner)
     except OSError as error:
         raise file_error(error, request.path, "make directory") from error
+
+
+def send(content: bytes | Path, emit: Callable[[Event], None]) -> None:
+    """Emit bytes, or a file of the engine's own, piece by piece."""
+    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+        while data := file.read(MAX_CHUNK):
+            emit(Data(data))

@@ -18,7 +18,7 @@ import msgspec
 
 from sandbox.engine.worker_events import Restored
 from sandbox.errors import SandboxStartError, SessionNotFound, StoreError
-from sandbox.protocol.messages import ExecutionFinished, HistoryRecord, SessionOptions, StateInfo
+from sandbox.protocol.messages import ExecutionFinished, HistoryRecord, Rollback, SessionOptions, StateInfo
 
 if TYPE_CHECKING:
     from sandbox.engine.transcript import Transcript
@@ -58,9 +58,9 @@ class StoreThread:
             try:
                 result = action(self._opened())
             except BaseException as error:  # noqa: BLE001 - the caller's
-                loop.call_soon_threadsafe(_settle, answer, None, error)
+                loop.call_soon_threadsafe(_fail, answer, error)
             else:
-                loop.call_soon_threadsafe(_settle, answer, result, None)
+                loop.call_soon_threadsafe(_succeed, answer, result)
 
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="sandbox-store", daemon=True)
@@ -93,13 +93,14 @@ class StoreThread:
         self._thread.join()
 
 
-def _settle(answer: asyncio.Future[_T], result: _T, error: BaseException | None) -> None:
-    if answer.done():  # whoever waited was cancelled
-        return
-    if error is not None:
-        answer.set_exception(error)
-    else:
+def _succeed(answer: asyncio.Future[_T], result: _T) -> None:
+    if not answer.done():  # else whoever waited was cancelled
         answer.set_result(result)
+
+
+def _fail(answer: asyncio.Future[Any], error: BaseException) -> None:
+    if not answer.done():
+        answer.set_exception(error)
 
 
 def _open(store: Store, name: str, options: SessionOptions) -> StoredSession:
@@ -108,10 +109,12 @@ def _open(store: Store, name: str, options: SessionOptions) -> StoredSession:
     try:
         return store.open(name, owner=OWNER)
     except SessionNotFound:
-        new = New(
-            name, OWNER, options.name or "", options=msgspec.to_builtins(msgspec.structs.replace(options, env={}))
-        )
-        return store.create(new)
+        return store.create(New(name, OWNER, options.name or "", None, _stored_options(options)))
+
+
+def _stored_options(options: SessionOptions) -> dict[str, Any]:
+    """What is needed to start its worker again; environment variables may be secret."""
+    return dict(msgspec.to_builtins(msgspec.structs.replace(options, env={})))
 
 
 async def uncancelled(work: Coroutine[Any, Any, _T]) -> _T:
@@ -248,8 +251,50 @@ class Kept:
 
     def _state_of_head(self) -> int:
         """The execution whose variables the head has: not that of a worker that died before it had saved them."""
-        rows = self._store.history(self.session.id, owner=OWNER, limit=1)
-        return int(rows[0].info.get("state_of", rows[0].number)) if rows else 0
+        from sandbox.engine.timeline import state_of  # noqa: PLC0415
+
+        return state_of(self._store, self.session)
+
+    # --- time travel ---
+
+    async def timeline(self, action: Callable[[Store, StoredSession], _T]) -> _T:
+        """Do something with the checkpoints: see `sandbox.engine.timeline`. Raises StoreError."""
+        return await self._thread.call(lambda store: action(store, self.session))
+
+    async def checkpoint(self, label: str | None, workspace: Workspace | None) -> None:
+        """Save the files as they are now, if they differ, and label the head."""
+
+        def checkpoint(_store: Store) -> None:
+            staging = self.session.staging()
+            captured = self.files.capture(staging, workspace.fd) if workspace is not None else None
+            if self.session.head == 0 or (captured is not None and captured.changed):
+                self.session.commit(staging, label=label)
+                self.files.committed()
+                return
+            staging.abort()
+            if label is not None:
+                self.session.label(self.session.head, label)
+
+        await self._thread.call(checkpoint)
+
+    async def rollback(self, request: Rollback) -> None:
+        """Make an older checkpoint the head. The worker and the workspace are the caller's to bring there."""
+        from sandbox.engine import timeline  # noqa: PLC0415
+
+        def rollback(store: Store) -> None:
+            self.session.rollback(timeline.find(store, self.session, request))
+            self._saved_at = self._state_of_head()
+
+        await self._thread.call(rollback)
+
+    async def fork(self, ids: tuple[str, ...], options: SessionOptions) -> None:
+        """Make sessions that begin at the head."""
+        from sandbox.store.sessions import New  # noqa: PLC0415
+
+        stored = _stored_options(options)
+        await self._thread.call(
+            lambda _store: self.session.fork([New(each, OWNER, options.name or "", None, stored) for each in ids])
+        )
 
     # --- the past ---
 

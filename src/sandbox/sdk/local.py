@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sandbox.results import Artifact
 from sandbox.sdk.blocking import Blocking
 from sandbox.sdk.python import PythonSandbox
+from sandbox.sdk.timeline import Timeline
 from sandbox.sdk.transport import InProcess
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _warned = False
 
 
-class LocalSandbox(PythonSandbox):
+class LocalSandbox(Timeline, PythonSandbox):
     """An isolated, stateful Python session on this machine. Options: see `SandboxOptions`.
 
     The methods without `async` may be called inside a running event loop: the engine has a thread of its own.
@@ -34,12 +35,21 @@ class LocalSandbox(PythonSandbox):
     ) -> None:
         super().__init__(InProcess(engine), session_id, name=name, **options)
         self._blocking = Blocking(engine)
+        self._engine = engine
         self._execution_context: PersistentExecutionContext | None = None
 
     @classmethod
     def create(cls, **options: Any) -> Self:
         """Return a sandbox, for `async with` or `await`."""
         return cls(**options)
+
+    @property
+    def session_id(self) -> str:
+        """The session's identity."""
+        return self._started.session
+
+    def _sibling(self, session_id: str) -> Self:
+        return type(self)(session_id=session_id, engine=self._engine, **self.options.__dict__)
 
     async def start(self) -> Self:
         """Open the session. Raises SandboxStartError, saying what is missing, if this machine has no isolation."""

@@ -14,7 +14,7 @@ from .complete import complete
 from .display import Display
 from .orphans import take_exits
 from .run import Runner
-from .setup import attach, prepare
+from .setup import attach, prepare, reseed
 from .streams import Streams, streams_on_pipes
 
 
@@ -77,6 +77,9 @@ class Worker:
                 self._channel.send({"event": "done"})
             case "restore":
                 self._channel.send(self._checkpoints.restore())
+            case "reseed":
+                reseed()
+                self._channel.send({"event": "done"})
             case "warm_up":
                 self._runner.warm_up()
                 self._channel.send({"event": "done"})

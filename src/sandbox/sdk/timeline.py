@@ -1,0 +1,134 @@
+"""Time travel: every execution is a checkpoint of variables and files, to go back to, fork from and compare."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from sandbox.errors import UsageError
+from sandbox.protocol import messages as m
+from sandbox.results import Checkpoint, Difference, Variable
+from sandbox.sdk.blocking import Blocking
+from sandbox.sdk.connection import Connection
+
+_FORMATS = {".ipynb": "notebook", ".sandbox": "archive"}
+
+
+class Timeline:
+    """What a sandbox can do with its checkpoints. The methods without `async` wait in the calling thread."""
+
+    _connection: Connection
+    _blocking: Blocking
+
+    @property
+    def session_id(self) -> str:
+        """The session's identity."""
+        raise NotImplementedError
+
+    def _sibling(self, session_id: str) -> Self:
+        """A sandbox with the same options on another session."""
+        raise NotImplementedError
+
+    async def checkpoint(self, label: str | None = None) -> Checkpoint:
+        """Save what is not saved yet, such as files that were uploaded, and give the checkpoint a label.
+
+        A labelled checkpoint is kept when old ones are dropped to make room. Raises StoreError.
+        """
+        made = await self._connection.ask(m.MakeCheckpoint(self.session_id, label), m.CheckpointsListed)
+        return Checkpoint.of(made.checkpoints[-1], made.head)
+
+    async def rollback(self, to: Checkpoint | int | str) -> None:
+        """Go back: variables and files are what they were. What came after stays in the tree of checkpoints.
+
+        Args:
+            to: A `Checkpoint`, the number of the execution that made it (0: the beginning), or a label.
+
+        Raises CheckpointNotFound.
+        """
+        await self._connection.ask(_rollback(self.session_id, to), m.Done)
+
+    async def fork(self, n: int = 1, *, reseed: bool = False) -> list[Self]:
+        """Return `n` started sandboxes that begin where this one is now, and are independent from there on.
+
+        Random generators go on alike in all of them; with `reseed` each has a sequence of its own.
+        """
+        if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= 1000:
+            raise UsageError(f"fork({n!r}): n is a number from 1 to 1000")
+        ids = tuple(os.urandom(8).hex() for _ in range(n))
+        await self._connection.ask(m.Fork(self.session_id, ids), m.Done)
+        return [await self._begin(each, reseed=reseed) for each in ids]
+
+    async def _begin(self, session_id: str, *, reseed: bool) -> Self:
+        sandbox = self._sibling(session_id)
+        await sandbox.start()  # type: ignore[attr-defined]
+        if reseed:
+            await sandbox._connection.ask(m.Reseed(session_id), m.Done)
+        return sandbox
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Return every checkpoint, oldest first. They form a tree: each names its parent."""
+        listed = self._blocking.ask(m.ListCheckpoints(self.session_id), m.CheckpointsListed)
+        return [Checkpoint.of(one, listed.head) for one in listed.checkpoints]
+
+    def variables(self) -> list[Variable]:
+        """Return the variables as they were after the last execution, by name."""
+        listed = self._blocking.ask(m.ListVariables(self.session_id), m.VariablesListed)
+        return [Variable.of(one) for one in listed.variables]
+
+    def diff(self, a: Checkpoint | int | str, b: Checkpoint | int | str) -> Difference:
+        """Return what checkpoint `b` has more, less and otherwise than `a`: see `rollback` for what they may be."""
+        every = self.checkpoints()
+        old, new = (_number(every, one) for one in (a, b))
+        return Difference.of(self._blocking.ask(m.Compare(self.session_id, old, new), m.Compared))
+
+    def save_session(self) -> None:
+        """Save what is not saved yet: files that were changed otherwise than by an execution."""
+        self._blocking.ask(m.MakeCheckpoint(self.session_id), m.CheckpointsListed)
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Write the session to a file: a notebook (.ipynb), or an archive to import elsewhere (.sandbox).
+
+        Raises UsageError for another name, OSError.
+        """
+        target = Path(path)
+        form = _FORMATS.get(target.suffix)
+        if form is None:
+            raise UsageError(f"export({str(path)!r}): the name ends in {' or '.join(_FORMATS)}")
+        part = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
+        try:
+            with part.open("xb") as file:
+                for event in self._blocking.stream(m.Export(self.session_id, form)):
+                    _write(file.write, event)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+
+def _write(write: Callable[[bytes], Any], event: m.AnyEvent) -> None:
+    if isinstance(event, m.Data):
+        write(event.data)
+
+
+def _rollback(session: str, to: Checkpoint | int | str) -> m.Rollback:
+    if isinstance(to, Checkpoint):
+        return m.Rollback(session, checkpoint=to.number)
+    if isinstance(to, str):
+        return m.Rollback(session, label=to)
+    if isinstance(to, int) and not isinstance(to, bool):
+        return m.Rollback(session, execution=to)
+    raise UsageError(f"{to!r} is neither a Checkpoint, nor the number of an execution, nor a label")
+
+
+def _number(every: list[Checkpoint], to: Checkpoint | int | str) -> int:
+    """The number of the checkpoint that is meant. Raises UsageError."""
+    if isinstance(to, Checkpoint):
+        return to.number
+    if to == 0:
+        return 0
+    found = [one.number for one in every if (one.label if isinstance(to, str) else one.execution) == to]
+    if not found:
+        raise UsageError(f"the session has no checkpoint {to!r}")
+    return found[-1]
