@@ -389,12 +389,17 @@ def test_a_file_that_was_written_just_now_is_read_again_next_time(place: Place) 
 
 
 SWAPPING = """
-import ctypes, sys
+import contextlib, ctypes, itertools, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
-one, other = (path.encode() for path in sys.argv[1:])
+one, other, outside = sys.argv[1:]
 print("going", flush=True)
-while True:
-    libc.renameat2(-100, one, -100, other, 2)
+for turn in itertools.count():
+    if not (os.path.islink(one) or os.path.islink(other)):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(other, f"{other}.{turn}")
+        os.symlink(outside, other)
+    for _ in range(50):
+        libc.renameat2(-100, one.encode(), -100, other.encode(), 2)
 """
 
 
@@ -405,18 +410,19 @@ def test_a_directory_that_becomes_a_link_meanwhile_leads_nowhere(place: Place, t
         (outside / f"{number}").write_bytes(b"SECRET")
         place.write(f"deep/{number}", b"mine %d" % number)
     place.save()
-    link = tmp_path / "link"
-    link.symlink_to(outside)
-    arguments = [sys.executable, "-c", SWAPPING, str(place.path / "deep"), str(link)]
+    for number in range(20):
+        place.write(f"deep/{number}", b"mine too %d" % number)
+    place.save()
+    arguments = [sys.executable, "-c", SWAPPING, str(place.path / "deep"), str(tmp_path / "link"), str(outside)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as swapping:
         assert swapping.stdout is not None
         swapping.stdout.readline()
-        for turn in range(150):
+        for turn in range(200):
             with contextlib.suppress(StoreError, OSError):
-                if turn % 2:
+                if turn % 5 == 4:
                     place.save()
                 else:
-                    place.restore(1)
+                    place.restore(1 + turn % 2)
         swapping.kill()
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == {f"{n}": b"SECRET" for n in range(20)}
     for info in place.store.checkpoints("one", owner=OWNER):
