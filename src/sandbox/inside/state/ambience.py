@@ -13,6 +13,7 @@ from .world import World
 Record = tuple[dict[str, Any], list[Any]]
 _IMPORTS = "ambient/imports"
 _ABSENT = object()
+_OWN = {"random", "numpy.random"}
 
 
 class Ambience:
@@ -29,8 +30,8 @@ class Ambience:
         self.lost: dict[str, Lost] = {}
 
     def begin(self) -> None:
-        """Note a fresh worker's."""
-        self._fresh = {one.name: one.stamp() for one in self._items if _is_there(one)}
+        """Note a fresh worker's. Random generators begin elsewhere in each: theirs is kept from the first time on."""
+        self._fresh = {one.name: one.stamp() for one in self._items if _is_there(one) and one.name not in _OWN}
         self._seen = dict(self._fresh)
 
     def save(self, number: int) -> list[Record]:
