@@ -93,7 +93,7 @@ class _Walk:
 
     def _file(self, file: Any) -> str:
         place = "closed" if file.closed else f"at {file.tell()}"
-        return f"{type(file).__name__} {file.name} {getattr(file, 'mode', '')} {place}"
+        return f"{type(file).__name__} {getattr(file, 'name', '-')} {getattr(file, 'mode', '-')} {place}"
 
     def _attributes(self, value: Any) -> str:
         """What its dict holds, and its slots."""
@@ -118,7 +118,9 @@ class _Walk:
     def _class(self, kind: type) -> str:
         if kind.__module__ != "__main__":
             return f"class {kind.__module__}.{kind.__qualname__}"
-        held = {name: one for name, one in sorted(vars(kind).items()) if not _is_made_by_type(one)}
+        # copyreg leaves __slotnames__ on each class of which it has pickled an instance.
+        made = {name for name, one in vars(kind).items() if _is_made_by_type(one)} | {"__slotnames__"}
+        held = {name: one for name, one in sorted(vars(kind).items()) if name not in made}
         bases = [self.text(base) for base in kind.__bases__]
         return f"class {kind.__qualname__} {bases} {self._inner(held)}"
 
@@ -126,7 +128,8 @@ class _Walk:
         if not hasattr(value, "strides") or not value.shape:
             return f"{type(value).__name__} {value!r}"
         self._arrays.append(value)
-        facts = (value.dtype.str, value.shape, value.strides, value.flags.writeable)
+        # Not its strides: a view of an array that nobody else holds may come back as an array of its own.
+        facts = (value.dtype.str, value.shape, value.flags.writeable)
         items = (
             self._texts(value.ravel().tolist()) if value.size <= 64 else [str(value.sum()), str(hash(value.tobytes()))]
         )

@@ -80,7 +80,7 @@ class Worker:
     def _run(self, source: str, number: int) -> tuple[dict[str, Any], list[types.CodeType]]:
         cell = Cell(None, None)
         try:
-            cell, _ = self._cells.get(source, f"<cell {number}>", None)
+            cell, _ = self._cells.get(source, f"<cell {number}>", str(number))
             self._execute(cell)
             error = None
         except BaseException as raised:  # noqa: BLE001 - whatever a cell raises is its result
