@@ -9,7 +9,8 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from .world import MAIN, MODULE, World, module_of, resolve
+from .safe import module_of, path_of
+from .world import MAIN, MODULE, World, resolve
 
 PATCH = "patch "
 LOGGING = "logging "
@@ -130,25 +131,26 @@ class Extras:
             if id(one) in seen:
                 continue
             seen.add(id(one))
-            if isinstance(one, types.ModuleType) and vars(one).get("__name__") not in self._world.modules:
+            if issubclass(type(one), types.ModuleType) and vars(one).get("__name__") not in self._world.modules:
                 if sys.modules.get(one.__name__) is one and one is not self._world.main:
                     yield one.__name__, "", one
                     waiting += [vars(one)[name] for name in names & vars(one).keys()]
             elif issubclass(type(one), type):
-                module, path = module_of(one), one.__qualname__
+                module, path = module_of(one), path_of(one)
                 if module not in (None, MAIN) and module not in self._world.modules and resolve(module, path) is one:
                     yield str(module), path, one
                     waiting += [vars(one)[name] for name in names & vars(one).keys()]
 
     def _is_foreign(self, module: str, path: str, name: str, value: Any) -> bool:
         """Whether something stands there that the library has not defined there itself."""
-        value = getattr(value, "__func__", value)
-        if isinstance(value, types.ModuleType):
+        if type(value) in (staticmethod, classmethod):
+            value = value.__func__
+        if issubclass(type(value), types.ModuleType):
             return False
-        if isinstance(value, types.FunctionType) and value.__globals__ is self._world.namespace:
+        if type(value) is types.FunctionType and value.__globals__ is self._world.namespace:
             return True
         where = f"{path}.{name}" if path else name
-        defined = isinstance(value, types.FunctionType | types.BuiltinFunctionType | type)
+        defined = issubclass(type(value), types.FunctionType | types.BuiltinFunctionType | type)
         return not (defined and value.__module__ == module and value.__qualname__ == where)
 
     def _read_patches(self, found: "set[str]") -> None:

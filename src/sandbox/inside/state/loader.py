@@ -112,8 +112,7 @@ class Loader:
         if loaded.values.keys() != expected.keys():
             raise ValueError("a group's pickle has other names than its index")
         for name, value in loaded.values.items():
-            # The last part of the name: an array type of ctypes says that it is from whoever made the first one.
-            if _last(type_name(value)) != _last(str(expected[name].get("type"))):
+            if not _is_as_expected(type_name(value), str(expected[name].get("type"))):
                 raise TypeError(f"{name} was a {expected[name].get('type')} and came back as a {type_name(value)}")
 
     def _buffer(self, number: int, size: int, pad: int) -> LoadedBuffer:
@@ -123,8 +122,14 @@ class Loader:
         return LoadedBuffer(number, held, view[pad:])
 
 
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]
+def _is_as_expected(found: str, expected: str) -> bool:
+    """Whether a type's name is right.
+
+    Its last part, since an array type of ctypes says that it is from whoever made the first one. And what iterates
+    over a dict iterates over a list when Python has pickled it.
+    """
+    last, wanted = found.rpartition(".")[2], expected.rpartition(".")[2]
+    return last == wanted or (last == "list_iterator" and wanted.endswith("iterator"))
 
 
 class _Unpickler(pickle.Unpickler):

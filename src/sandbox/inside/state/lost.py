@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple, NoReturn
 
+from .safe import module_of, path_of
+
 _MOST_REASON = 500
 
 
@@ -79,6 +81,5 @@ def type_name(value: Any) -> str:
     kind = type(value)
     if issubclass(kind, type):
         return "type"
-    module = type.__dict__["__module__"].__get__(kind)
-    name = str(type.__dict__["__qualname__"].__get__(kind))
-    return name if module in {"builtins", "__main__"} else f"{module}.{name}"
+    module = module_of(kind)
+    return path_of(kind) if module in {"builtins", "__main__"} else f"{module}.{path_of(kind)}"

@@ -6,6 +6,7 @@ import types
 from typing import Any
 
 from .registry import builder, reducer_of
+from .safe import from_type, module_of, name_of
 from .world import MAIN, MODULE, World
 
 LARGE = 64 * 1024
@@ -41,7 +42,7 @@ class SessionPickler(pickle.Pickler):
         reducer = reducer_of(kind)
         if reducer is not None:
             return reducer(self, value)
-        if kind.__module__ != MAIN:
+        if module_of(kind) != MAIN:
             constant = self.world.constant(value)
             if constant is not None:
                 return self.constant(value, *constant)
@@ -70,7 +71,7 @@ class SessionPickler(pickle.Pickler):
         """By the place where a fresh process has it too."""
         self.referenced.add(id(value))
         self.needs_module(module)
-        return constant, (module, path, type(value).__name__)
+        return constant, (module, path, name_of(type(value)))
 
     def needs_module(self, module: "str | None") -> None:
         """Something goes by its place in a module: if that is the session's own, it has to be loaded first."""
@@ -91,7 +92,7 @@ def _is_value(kind: type) -> bool:
     """Whether it makes no difference if two objects of the type are one or two: libraries' types that hash by value."""
     if kind in _VALUES or issubclass(kind, type):
         return True
-    return kind.__module__ != MAIN and kind.__hash__ not in (None, object.__hash__)
+    return module_of(kind) != MAIN and from_type(kind, "__hash__") not in (None, object.__hash__)
 
 
 class Context:
@@ -113,6 +114,6 @@ def constant(module: str, path: str, kind: str) -> Any:
     found = Context.loader.module(module)
     for name in path.split("."):
         found = getattr(found, name)
-    if type(found).__name__ != kind:
-        raise TypeError(f"{module}.{path} was a {kind} and is a {type(found).__name__} now")
+    if name_of(type(found)) != kind:
+        raise TypeError(f"{module}.{path} was a {kind} and is a {name_of(type(found))} now")
     return found

@@ -10,6 +10,8 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .safe import full_name, module_of, mro_of
+
 if TYPE_CHECKING:
     from .pickler import SessionPickler
 
@@ -21,6 +23,7 @@ Reducer = Callable[["SessionPickler", Any], Any]
 _F = TypeVar("_F", bound=Callable[..., Any])
 _exact: dict[str, Reducer] = {}
 _families: dict[str, Reducer] = {}
+_by_test: "list[tuple[Callable[[type], bool], Reducer]]" = []
 _known: "dict[type, Reducer | None]" = {}
 _MOST = 4096
 
@@ -52,6 +55,16 @@ def reduces_all(*names: str) -> "Callable[[Reducer], Reducer]":
     return register
 
 
+def reduces_if(test: Callable[[type], bool]) -> "Callable[[Reducer], Reducer]":
+    """Pickle objects of the session's own classes with the function where the class passes a test."""
+
+    def register(function: Reducer) -> Reducer:
+        _by_test.append((test, function))
+        return function
+
+    return register
+
+
 def reducer_of(kind: type) -> "Reducer | None":
     """The function for objects of a type; None if Python's own way will do."""
     try:
@@ -64,14 +77,9 @@ def reducer_of(kind: type) -> "Reducer | None":
 
 
 def _find(kind: type) -> "Reducer | None":
-    mro = type.__dict__["__mro__"].__get__(kind)
     found = _exact.get(full_name(kind))
     if found is None:
-        found = next((one for base in mro if (one := _families.get(full_name(base))) is not None), None)
+        found = next((one for base in mro_of(kind) if (one := _families.get(full_name(base))) is not None), None)
+    if found is None and module_of(kind) == "__main__":
+        found = next((reducer for test, reducer in _by_test if test(kind)), None)
     return found
-
-
-def full_name(kind: type) -> str:
-    """A type's module and qualified name, not as its metaclass tells them but as they are."""
-    module = type.__dict__["__module__"].__get__(kind)
-    return f"{module}.{type.__dict__['__qualname__'].__get__(kind)}"

@@ -93,19 +93,25 @@ class Tables:
     def _look(self, reached: set[str], extra: set[str], extras: dict[str, Any]) -> "tuple[dict[str, Any], set[str]]":
         """The values of names that may have changed, and the names that are gone."""
         space = self._world.namespace
-        names = {name for name in reached if name in space} | (space.keys() - self._known)
+        names = reached | extra | (space.keys() - self._known - _PYTHONS_OWN)
+        names |= self._dependents(names)
+        for group in {group.number: group for name in names if (group := self._group_of.get(name))}.values():
+            names |= group.names
         names -= _PYTHONS_OWN
-        gone = {name for name in reached if name in self._known and name not in space and not is_extra(name)}
-        changed = {name for name in names | gone if self._world.define(name, space.get(name))}
+        values = {name: space[name] for name in names if name in space and self._is_name(name)}
+        values.update((name, extras[name]) for name in names if name in extras)
+        return values, {name for name in names & self._known if name not in values}
+
+    def _dependents(self, names: set[str]) -> set[str]:
+        """Names whose pickles refer to a definition that a name is not bound to any more."""
+        space = self._world.namespace
+        changed = {name for name in names if self._world.define(name, space.get(name))}
+        found: set[str] = set()
         if changed:
             for group in self.groups.values():
                 if not changed.isdisjoint(group.strong):
-                    names |= group.names
-        extra = extra | {name for name in names | reached if is_extra(name)}
-        gone |= {name for name in extra if name in self._known and name not in extras}
-        values = {name: space[name] for name in names if name in space and self._is_name(name)}
-        values.update((name, extras[name]) for name in extra if name in extras)
-        return values, gone
+                    found |= group.names
+        return found
 
     def _is_name(self, name: Any) -> bool:
         """Only text of bounded length is a name: what else was put into globals() is lost, and said to be."""

@@ -6,10 +6,14 @@ import sys
 import types
 from typing import Any
 
+from .safe import dict_of, full_name, module_of
+
 MAIN = "__main__"
 MODULE = "module "
 """Names of a session's own modules begin so in the index: no variable that code can write does."""
-_DEFINED_BY_TYPING = frozenset(("TypeVar", "ParamSpec", "TypeVarTuple", "NewType", "TypeAliasType"))
+_DEFINED_BY_TYPING = frozenset(
+    f"typing.{name}" for name in ("TypeVar", "ParamSpec", "TypeVarTuple", "NewType", "TypeAliasType")
+)
 
 
 class _Nothing:
@@ -84,8 +88,8 @@ class World:
         if known is None:
             known = self._constants[kind] = _constants(kind)
         name = known.get(id(value))
-        module = kind.__module__
-        if name is None or vars(sys.modules[module]).get(name) is not value:
+        module = module_of(kind)
+        if name is None or module is None or module in self.modules or vars(sys.modules[module]).get(name) is not value:
             return None
         return module, name
 
@@ -97,16 +101,7 @@ def is_definition(value: Any, namespace: dict[str, Any]) -> bool:
         return value.__globals__ is namespace or value.__module__ == MAIN
     if issubclass(kind, type):
         return module_of(value) == MAIN
-    return kind.__name__ in _DEFINED_BY_TYPING and kind.__module__ == "typing" and value.__module__ == MAIN
-
-
-def module_of(kind: type) -> "str | None":
-    """The module that a class says it is from, without asking its metaclass."""
-    try:
-        found = type.__dict__["__module__"].__get__(kind)
-    except AttributeError:
-        return None
-    return found if type(found) is str else None
+    return full_name(kind) in _DEFINED_BY_TYPING and value.__module__ == MAIN
 
 
 def resolve(module: "str | None", path: str) -> Any:
@@ -115,7 +110,7 @@ def resolve(module: "str | None", path: str) -> Any:
     for name in path.split("."):
         if found is None or name == "<locals>":
             return missing
-        held = type.__dict__["__dict__"].__get__(found) if issubclass(type(found), type) else _vars(found)
+        held = dict_of(found) if issubclass(type(found), type) else _vars(found)
         found = held.get(name)
     return found
 

@@ -2,14 +2,17 @@
 
 from . import (  # noqa: F401
     arrays,
+    caches,
     classes,
     errors,
     files,
     frames,
     functions,
     modules,
+    objects,
     plain,
     refused,
+    standing,
     threads,
     views,
 )

@@ -7,7 +7,8 @@ from typing import Any
 from ..memory import KeptBytes, KeptMapping
 from ..pages import address_of
 from ..pickler import LARGE, SessionPickler
-from ..registry import builder, full_name, reduces, reduces_all
+from ..registry import builder, reduces, reduces_all
+from ..safe import full_name
 
 _OURS = (KeptBytes, KeptMapping)
 _COPY_BELOW = 4
@@ -32,8 +33,10 @@ def _array(pickler: SessionPickler, array: Any) -> Any:
 @reduces("numpy.memmap")
 def _mapped_file(pickler: SessionPickler, array: Any) -> Any:
     numpy = sys.modules["numpy"]
-    owner = _owner(array, numpy.ndarray)
-    if owner is not array and not full_name(type(owner)).startswith("mmap."):
+    owner = array
+    while isinstance(owner.base, numpy.ndarray):
+        owner = owner.base
+    if owner is not array:
         return _view(array, owner, numpy)
     from .files import kept_path_of  # noqa: PLC0415
 
@@ -56,12 +59,17 @@ def _owner(array: Any, base_kind: type) -> Any:
     """The array, or other object, that has the memory; None if that is this array's alone, or nobody's to name."""
     owner = array
     while isinstance(owner, base_kind) and owner.base is not None:
-        if isinstance(owner.base, _OURS):
+        if isinstance(owner.base, _OURS) or full_name(type(owner)) == "numpy.memmap":
             return owner
         if isinstance(owner.base, bytes | memoryview) and not isinstance(owner, type(array)):
             return owner.base
-        owner = owner.base
+        owner = _behind(owner.base)
     return owner
+
+
+def _behind(base: Any) -> Any:
+    """What as_strided, and all that is made with it, has put its own object before."""
+    return base.base if full_name(type(base)).endswith("stride_tricks.DummyArray") else base
 
 
 def _is_private(array: Any, owner: Any) -> bool:
@@ -162,7 +170,8 @@ def _view(array: Any, owner: Any, numpy: Any) -> Any:
         start = address_of(owner)
     offset = array.__array_interface__["data"][0] - start
     arguments = (owner, array.dtype, array.shape, array.strides, offset, array.flags.writeable, kind)
-    state = dict(vars(array)) if hasattr(array, "__dict__") and kind is not None else None
+    # A view of a mapped file takes its attributes from the one that has mapped it.
+    state = dict(vars(array)) if kind is not None and not hasattr(array, "_mmap") and hasattr(array, "__dict__") else None
     return _made(make_view, arguments, state)
 
 

@@ -8,12 +8,13 @@ import types
 from typing import Any, NamedTuple
 
 from ..pickler import SessionPickler
-from ..registry import builder, full_name, reduces, reduces_all
-from ..world import MAIN, MODULE, module_of, resolve
+from ..registry import builder, reduces, reduces_all
+from ..safe import dict_of, from_type, full_name, is_heap, module_of, mro_of, name_of, path_of
+from ..world import MAIN, MODULE, resolve
 from .functions import through_class
 
 _MADE = (types.MemberDescriptorType, types.GetSetDescriptorType)
-_LEFT_OUT = frozenset(("_abc_impl", "__abstractmethods__", "__module__", "__qualname__", "__doc__", "__slots__"))
+_LEFT_OUT = frozenset(("_abc_impl", "__abstractmethods__"))
 _FIRST = (types.FunctionType, staticmethod, classmethod, property)
 
 
@@ -41,7 +42,7 @@ def _class(pickler: SessionPickler, kind: type) -> Any:
 
 
 def _by_place(pickler: SessionPickler, kind: type) -> Any:
-    module, path = module_of(kind), type.__dict__["__qualname__"].__get__(kind)
+    module, path = module_of(kind), path_of(kind)
     if module == MAIN:
         return through_class(pickler, kind, path)
     if module is None or MODULE + module in pickler.own:
@@ -65,20 +66,32 @@ def _by_value(pickler: SessionPickler, kind: type) -> Any:
     special = _special(kind)
     if special is not None:
         return special
-    held = vars(kind)
-    shape = {name: held[name] for name in ("__module__", "__qualname__", "__doc__", "__slots__") if name in held}
-    arguments = (type(kind), kind.__name__, type.__dict__["__bases__"].__get__(kind), shape)
+    shape = {name: value for name, value in dict_of(kind).items() if _belongs_to_shape(kind, name, value)}
+    arguments = (type(kind), name_of(kind), type.__dict__["__bases__"].__get__(kind), shape)
     return make_class, arguments, tuple(_steps(kind)), None, None, filled
+
+
+def _belongs_to_shape(kind: type, name: str, value: Any) -> bool:
+    """What cannot be put into a class later: names that its metaclass answers to itself."""
+    if name in _SHAPE:
+        return True
+    if isinstance(value, _MADE) or name in _LEFT_OUT or name in _SETTABLE:
+        return False
+    return hasattr(type(from_type(type(kind), name)), "__set__")
+
+
+_SHAPE = frozenset(("__module__", "__qualname__", "__doc__", "__slots__"))
+_SETTABLE = frozenset(("__annotations__", "__type_params__", "__annotate__", "__annotate_func__"))
 
 
 def _special(kind: type) -> Any:
     """Arrays of ctypes are made by multiplication, structures by their fields: their memory's layout is not in them."""
-    bases = {full_name(base) for base in kind.__mro__[1:]}
+    bases = {full_name(base) for base in mro_of(kind)[1:]}
     if "_ctypes.Array" in bases and hasattr(kind, "_type_"):
         return multiplied, (kind._type_, kind._length_)
     if bases & {"_ctypes.Structure", "_ctypes.Union"}:
-        held = {name: value for name, value in vars(kind).items() if not _is_made(name, value)}
-        return make_structure, (kind.__name__, kind.__bases__, held)
+        held = {name: value for name, value in dict_of(kind).items() if not _is_made(name, value)}
+        return make_structure, (name_of(kind), kind.__bases__, held)
     return None
 
 
@@ -87,10 +100,14 @@ def _is_made(name: str, value: Any) -> bool:
 
 
 def _steps(kind: type) -> "list[Step | AbstractStep]":
-    held = {name: value for name, value in vars(kind).items() if name not in _LEFT_OUT and not isinstance(value, _MADE)}
+    held = {
+        name: value
+        for name, value in dict_of(kind).items()
+        if name not in _LEFT_OUT and not isinstance(value, _MADE) and not _belongs_to_shape(kind, name, value)
+    }
     first = {name: value for name, value in held.items() if isinstance(value, _FIRST)}
     rest = {name: value for name, value in held.items() if name not in first}
-    if "_abc_impl" not in vars(kind):
+    if "_abc_impl" not in dict_of(kind):
         return [Step(kind, first), Step(kind, rest)]
     import _abc  # noqa: PLC0415
 
@@ -111,18 +128,15 @@ def _abstract(_: SessionPickler, step: AbstractStep) -> Any:
 @builder
 def make_class(metaclass: Any, name: str, bases: tuple[type, ...], shape: dict[str, Any]) -> type:
     """An empty class. The hook that its bases have for new classes is put aside meanwhile."""
-    hook = next((base for one in bases for base in one.__mro__ if "__init_subclass__" in vars(base)), object)
-    if hook is object or not hook.__flags__ & _HEAP_TYPE:
+    hook = next((base for one in bases for base in mro_of(one) if "__init_subclass__" in dict_of(base)), object)
+    if hook is object or not is_heap(hook):
         return type.__new__(metaclass, name, bases, dict(shape))  # type: ignore[no-any-return]
-    held = vars(hook)["__init_subclass__"]
+    held = dict_of(hook)["__init_subclass__"]
     type.__setattr__(hook, "__init_subclass__", classmethod(_nothing))
     try:
         return type.__new__(metaclass, name, bases, dict(shape))  # type: ignore[no-any-return]
     finally:
         type.__setattr__(hook, "__init_subclass__", held)
-
-
-_HEAP_TYPE = 1 << 9
 
 
 def _nothing(_: type) -> None:
@@ -206,8 +220,13 @@ def enum_value(kind: Any, value: Any) -> Any:
 @builder
 def bare_member(kind: Any, plain: Any) -> Any:
     """A member whose class is being filled and cannot look it up."""
-    data = next(base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE)
+    data = native_base(kind)
     return object.__new__(kind) if data is object else data.__new__(kind, plain)
+
+
+def native_base(kind: type) -> Any:
+    """The nearest class in C: it makes the memory of instances."""
+    return next(base for base in mro_of(kind) if not is_heap(base))
 
 
 @builder

@@ -5,8 +5,7 @@ from typing import Any
 
 from ..pickler import SessionPickler
 from ..registry import builder, reduces, reduces_all
-
-_HEAP_TYPE = 1 << 9
+from .classes import native_base
 
 
 @reduces_all("builtins.BaseException")
@@ -35,7 +34,7 @@ _OF_C = [one.__reduce__ for one in (OSError, ImportError, AttributeError, StopIt
 @builder
 def bare_exception(kind: Any, arguments: tuple[Any, ...]) -> Any:
     """An exception that was told `arguments`, without running what Python code its class has for a start."""
-    native = next(base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE)
+    native = native_base(kind)
     made = native.__new__(kind, *arguments)
     try:
         native.__init__(made, *arguments)
@@ -47,7 +46,7 @@ def bare_exception(kind: Any, arguments: tuple[Any, ...]) -> Any:
 @builder
 def set_exception(error: BaseException, state: dict[str, Any]) -> None:
     own = state.get("own")
-    if own is not None and type(error).__setstate__ is not BaseException.__setstate__:
+    if own is not None:
         error.__setstate__(own)
     error.__dict__.update(state["attributes"])
     error.__traceback__ = state["traceback"]

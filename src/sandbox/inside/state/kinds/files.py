@@ -55,8 +55,28 @@ def _told(file: Any) -> int:
     try:
         position: int = file.tell()
     except OSError:
-        raise Refused("a file cannot say where it is in the middle of a loop over its lines") from None
+        return _told_in_a_loop(file)
     return position
+
+
+def _told_in_a_loop(file: Any) -> int:
+    """In the middle of a loop over its lines a file does not know where it is: count what is left.
+
+    Having been read to its end it knows again, and can be put back to where it was.
+    """
+    if os.fstat(file.fileno()).st_size > _MOST_COUNTED:
+        raise Refused("a large file cannot say where it is in the middle of a loop over its lines")
+    rest = len(file.read())
+    next(file, None)
+    file.seek(0)
+    whole = len(file.read())
+    file.seek(0)
+    file.read(whole - rest)
+    position: int = file.tell()
+    return position
+
+
+_MOST_COUNTED = 64 * 1024 * 1024
 
 
 @reduces("_io.BufferedReader", "_io.BufferedWriter", "_io.BufferedRandom", "_io.FileIO")
@@ -115,7 +135,7 @@ def _connection(_: SessionPickler, value: Any) -> Any:
     if value.in_transaction:
         raise Refused("the database has changes that were not committed")
     path = value.execute("PRAGMA database_list").fetchone()[2]
-    data = None if path else value.serialize()
+    data = None if path else value.serialize() if value.execute("PRAGMA page_count").fetchone()[0] else b""
     if path and not os.path.exists(path):
         raise Refused(f"the database {path} has been removed")
     return connect, (path or ":memory:", data), (value.isolation_level, value.row_factory, value.text_factory), \
@@ -154,3 +174,59 @@ def make_cursor(connection: Any) -> Any:
 @builder
 def set_cursor(made: Any, state: tuple[Any, ...]) -> None:
     made.arraysize, made.row_factory = state
+
+
+# --- tables in text ---------------------------------------------------------------------------------------------------
+
+
+@reduces("_csv.writer", "_csv.Writer")
+def _writer(_: SessionPickler, value: Any) -> Any:
+    import gc  # noqa: PLC0415
+
+    write = [one for one in gc.get_referents(value) if callable(one) and not isinstance(one, type)]
+    if len(write) != 1:
+        raise Refused("what a writer of tables writes to is not to be had")
+    return make_writer, (getattr(write[0], "__self__", None), write[0], _dialect(value.dialect))
+
+
+@reduces("_csv.reader", "_csv.Reader")
+def _reader(_: SessionPickler, value: Any) -> Any:
+    import gc  # noqa: PLC0415
+
+    lines = [one for one in gc.get_referents(value) if hasattr(one, "__next__") and not isinstance(one, type)]
+    if len(lines) != 1:
+        raise Refused("what a reader of tables reads from is not to be had")
+    return make_reader, (lines[0], _dialect(value.dialect), value.line_num)
+
+
+_DIALECT = "delimiter doublequote escapechar lineterminator quotechar quoting skipinitialspace strict".split()
+
+
+def _dialect(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in _DIALECT}
+
+
+@builder
+def make_writer(file: Any, write: Any, dialect: dict[str, Any]) -> Any:
+    import csv  # noqa: PLC0415
+
+    return csv.writer(file if file is not None else _Target(write), **dialect)
+
+
+class _Target:
+    """Something that has nothing but a function to write with."""
+
+    def __init__(self, write: Any) -> None:
+        self.write = write
+
+
+@builder
+def make_reader(lines: Any, dialect: dict[str, Any], number: int) -> Any:
+    """A reader that has read so many lines: empty ones, before those that it goes on with."""
+    import csv  # noqa: PLC0415
+    import itertools  # noqa: PLC0415
+
+    made = csv.reader(itertools.chain(itertools.repeat("", number), lines) if number else lines, **dialect)
+    for _ in range(number):
+        next(made)
+    return made

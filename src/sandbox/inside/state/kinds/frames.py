@@ -21,6 +21,17 @@ def make_block(make: Any, arguments: tuple[Any, ...], sharing: Any) -> Any:
     return block
 
 
+@reduces_all("pandas.core.internals.managers.SingleBlockManager")
+def _single(_: SessionPickler, manager: Any) -> Any:
+    """By its block: what pandas does itself makes a new one of the block's values."""
+    return make_single, (type(manager), manager.blocks[0], manager.axes[0])
+
+
+@builder
+def make_single(kind: Any, block: Any, axis: Any) -> Any:
+    return kind(block, axis)
+
+
 @reduces_all("pandas._libs.internals.BlockValuesRefs")
 def _sharing(_: SessionPickler, sharing: Any) -> Any:
     return type(sharing), ()

@@ -11,7 +11,6 @@ from ..pickler import Context, SessionPickler
 from ..registry import builder, reduces
 from ..world import MAIN, resolve
 
-_ABSENT = "absent"
 # Of the formats, the last one whose bytes depend on the code alone and not on who else refers to its parts.
 _MARSHAL = 2
 
@@ -126,17 +125,6 @@ def _builtin(pickler: SessionPickler, function: Any) -> Any:
     return NotImplemented
 
 
-@reduces("functools._lru_cache_wrapper")
-def _cached(pickler: SessionPickler, function: Any) -> Any:
-    """With an empty cache: what a fresh process has to work out again, it works out alike."""
-    module = getattr(function, "__module__", None)
-    if module != MAIN and resolve(module, function.__qualname__) is function:
-        pickler.needs_module(module)
-        return pickler.library(function)
-    chosen = function.cache_parameters()
-    return make_cached, (function.__wrapped__, chosen["maxsize"], chosen["typed"]), dict(function.__dict__)
-
-
 @builder
 def make_function(code: types.CodeType, held: Any, name: str, closure: Any) -> types.FunctionType:
     namespace = Context.loader.world.namespace if held is None else held
@@ -174,13 +162,6 @@ def make_cell() -> types.CellType:
 def set_cell(cell: types.CellType, state: tuple[Any, ...]) -> None:
     if state:
         cell.cell_contents = state[0]
-
-
-@builder
-def make_cached(function: Any, size: Any, typed: bool) -> Any:
-    import functools  # noqa: PLC0415
-
-    return functools.lru_cache(size, typed)(function)
 
 
 @builder

@@ -7,27 +7,20 @@ from ..pickler import SessionPickler
 from ..registry import reduces, reduces_all
 
 _REASONS = {
-    "builtins.generator": "a generator that is under way has a frame, which cannot be copied",
-    "builtins.async_generator": "an asynchronous generator that is under way has a frame, which cannot be copied",
-    "builtins.coroutine": "a coroutine has a frame, which cannot be copied",
     "builtins.frame": "a frame is part of a running program",
-    "_io.FileIO": "an unbuffered file that is not at a place in the workspace cannot be opened again",
     "_asyncio.Task": "a task is part of a running event loop",
     "_asyncio.Future": "a future is part of a running event loop",
-    "mmap.mmap": "memory that is mapped by hand is shared with others, or with nobody who could keep it",
     "_hashlib.HASH": "a hash that is half computed is inside of OpenSSL",
     "_contextvars.Context": "a context belongs to the process",
     "builtins.Context": "a context belongs to the process",
 }
 _REASONS_OF_FAMILIES = {
-    "socket.socket": "a socket's connection ends with the process",
     "multiprocessing.process.BaseProcess": "a process ends with the one that started it",
     "multiprocessing.pool.Pool": "a pool's processes end with the one that started them",
     "concurrent.futures._base.Executor": "an executor's threads or processes end with this one",
     "asyncio.events.AbstractEventLoop": "an event loop is part of a running program",
     "multiprocessing.shared_memory.SharedMemory": "shared memory goes with the processes that share it",
     "tempfile._TemporaryFileWrapper": "a temporary file is removed with the process",
-    "tempfile.TemporaryDirectory": "a temporary directory is removed with the process",
     "selectors.BaseSelector": "a selector watches descriptors of this process",
 }
 
