@@ -84,11 +84,13 @@ class Leaks:
     """What the process holds: descriptors by kind, mounts, workspaces, control groups. Parked workers are constant."""
 
     def __init__(self) -> None:
-        self.held: Counter[str] = Counter(_kind(fd) for fd in os.listdir("/proc/self/fd"))
+        # Without the database: SQLite keeps descriptors of a closed connection while another has the same file.
+        kinds = (_kind(fd) for fd in os.listdir("/proc/self/fd"))
+        self.held: Counter[str] = Counter(kind for kind in kinds if "/store/store.db" not in kind)
         self.held["mounts"] = Path("/proc/self/mountinfo").read_text(encoding="utf-8").count("\n")
         runs = Path(os.environ["SANDBOX_HOME"]) / "run"
-        for name in ("workspaces", "artifacts"):
-            self.held[name] = len(list(runs.glob(f"*/{name}/*")))
+        for name, places in (("workspaces", "*/workspaces/*/*"), ("artifacts", "*/artifacts/*")):
+            self.held[name] = len(list(runs.glob(places)))
         for noted in runs.glob("*/cgroups"):
             for group in noted.read_text(encoding="utf-8").split():
                 self.held["control groups"] += sum(1 for path in Path(group).iterdir() if path.is_dir())

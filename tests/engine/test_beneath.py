@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.engine.beneath import (
+from sandbox.beneath import (
     checked_range,
     file_error,
     make_directories,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.beneath import MOST_DEPTH
 from sandbox.engine import files
-from sandbox.engine.scan import MOST_DEPTH
 from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxFileError, SandboxFileExistsError, SandboxFileNotFoundError, UsageError
 from sandbox.protocol import messages as m

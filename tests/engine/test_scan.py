@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.beneath import MOST_DEPTH
 from sandbox.engine import scan as scanning
-from sandbox.engine.scan import MOST_DEPTH, Scan, changes, printable, scan
+from sandbox.engine.scan import Scan, changes, printable, scan
 from sandbox.engine.workspaces import Workspace
 from sandbox.protocol import messages as m
 

@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from sandbox.engine.beneath import open_regular, reason
+from sandbox.beneath import open_regular, reason
 from sandbox.engine.scan import printable
 from sandbox.inside import tidy
 from sandbox.protocol.messages import ArtifactInfo
@@ -32,6 +32,7 @@ class ArtifactStore:
     def __init__(self, directory: Path, most_bytes: int) -> None:
         self.directory = directory
         self.all: list[ArtifactInfo] = []
+        self.complete = False  # whether those that only the store has were brought here
         self._most_bytes = most_bytes
         self._bytes = 0
 
@@ -67,6 +68,12 @@ class ArtifactStore:
                 f"{len(paths) - _MOST_FILES} files were not collected: at most {_MOST_FILES} in one execution"
             )
         return found, warnings
+
+    def add_stored(self, artifacts: list[ArtifactInfo]) -> None:
+        """Take in those that were brought from the store."""
+        self.all = sorted([*artifacts, *self.all], key=lambda one: (one.execution, one.created_at))
+        self._bytes += sum(one.size for one in artifacts)
+        self.complete = True
 
     def remove(self) -> None:
         """Remove every copy."""

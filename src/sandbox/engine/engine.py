@@ -327,7 +327,15 @@ class Engine:
     # --- what is known ---
 
     async def _list_artifacts(self, request: m.ListArtifacts, emit: Emit) -> m.ArtifactsListed:
-        return m.ArtifactsListed(tuple(self._session(request.session).artifacts.all))
+        session = self._session(request.session)
+        await self._bring_artifacts(session)
+        return m.ArtifactsListed(tuple(session.artifacts.all))
+
+    async def _bring_artifacts(self, session: Session) -> None:
+        """Once: those that were made before this engine had the session."""
+        if session.kept is not None and not session.artifacts.complete:
+            there = {one.id for one in session.artifacts.all}
+            session.artifacts.add_stored(await session.kept.artifacts(session.artifacts.directory, there))
 
     async def _get_metrics(self, request: m.GetMetrics, emit: Emit) -> m.MetricsMeasured:
         session = self._session(request.session)
@@ -335,7 +343,8 @@ class Engine:
         return m.MetricsMeasured(await meter.measure(session))
 
     async def _get_stats(self, request: m.GetStats, emit: Emit) -> m.StatsCounted:
-        return self._session(request.session).stats()
+        session = self._session(request.session)
+        return session.stats(await session.kept.stats() if session.kept is not None else None)
 
     async def _get_history(self, request: m.GetHistory, emit: Emit) -> m.HistoryListed:
         if request.limit < 0:

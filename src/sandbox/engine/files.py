@@ -9,7 +9,10 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.engine.beneath import (
+from sandbox.beneath import (
+    MOST_DEPTH,
+    MOST_ENTRIES,
+    MOST_PATH_BYTES,
     checked_range,
     file_error,
     make_directories,
@@ -19,7 +22,7 @@ from sandbox.engine.beneath import (
     open_to_write,
     relative,
 )
-from sandbox.engine.scan import MOST_DEPTH, MOST_ENTRIES, MOST_PATH_BYTES, printable
+from sandbox.engine.scan import printable
 from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxFileError
 from sandbox.inside import tidy

@@ -14,8 +14,8 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 
-from sandbox.engine.beneath import file_error, open_directory, relative
-from sandbox.engine.scan import MOST_DEPTH, printable
+from sandbox.beneath import MOST_DEPTH, file_error, open_directory, relative
+from sandbox.engine.scan import printable
 from sandbox.engine.workspaces import Workspace
 from sandbox.engine.zygote import settle
 from sandbox.errors import SandboxFileError

@@ -8,13 +8,9 @@ import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sandbox.engine.beneath import open_directory
+from sandbox.beneath import MOST_DEPTH, MOST_ENTRIES, MOST_PATH_BYTES, open_directory
 from sandbox.protocol.messages import FileChanges
 
-MOST_ENTRIES = 100_000
-MOST_DEPTH = 64
-# Paths take memory too: a name has up to 255 bytes and lies below up to 64 others of that length.
-MOST_PATH_BYTES = 16 * 1024 * 1024
 _IGNORED = "__pycache__"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _KIND = 0o170000

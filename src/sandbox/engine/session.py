@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.execution import Execution, Outcome
@@ -26,6 +26,9 @@ from sandbox.protocol.messages import (
     SessionOptions,
     StatsCounted,
 )
+
+if TYPE_CHECKING:
+    from sandbox.store.history import Stats
 
 _MOST_HISTORY = 10_000
 _MOST_ERROR = 10_000  # characters: the text is the worker's, and there is one for each execution
@@ -162,15 +165,17 @@ class Session:
             )
         )
 
-    def stats(self) -> StatsCounted:
-        total = len(self.history)
+    def stats(self, stored: Stats | None) -> StatsCounted:
+        """Counts and averages: the stored ones, if the session is stored."""
+        here = (len(self.history), self._hits, self._time, len(self.artifacts.all))
+        total, hits, seconds, artifacts = here if stored is None else stored
         return StatsCounted(
             total_executions=total,
-            average_execution_time=self._time / total if total else 0.0,
-            cache_hits=self._hits,
-            cache_misses=total - self._hits,
+            average_execution_time=seconds / total if total else 0.0,
+            cache_hits=hits,
+            cache_misses=total - hits,
             cached_compilations=self._compiled,
-            artifacts_count=len(self.artifacts.all),
+            artifacts_count=artifacts,
         )
 
     async def complete(self, code: str, cursor: int, cell: Cell) -> Completions:

@@ -11,21 +11,29 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
+from sandbox.engine import stored_artifacts
 from sandbox.engine.worker_events import Restored
 from sandbox.errors import SandboxStartError, SessionNotFound, StoreError
-from sandbox.protocol.messages import ExecutionFinished, HistoryRecord, Rollback, SessionOptions, StateInfo
+from sandbox.protocol.messages import (
+    ArtifactInfo,
+    ExecutionFinished,
+    HistoryRecord,
+    Rollback,
+    SessionOptions,
+    StateInfo,
+)
 
 if TYPE_CHECKING:
     from sandbox.engine.transcript import Transcript
     from sandbox.engine.worker import Worker
     from sandbox.engine.worker_events import Saved
     from sandbox.engine.workspaces import Workspace
-    from sandbox.store.history import ExecutionRecord
+    from sandbox.store.history import ExecutionRecord, Stats
     from sandbox.store.parts import Parts
     from sandbox.store.session import StoredSession
     from sandbox.store.session_files import SessionFiles
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 OWNER = "local"
 _SILENCE_SECONDS = 10.0
+_IDLE_SECONDS = 0.3
 _BYTES_A_SECOND = 20e6
 _MOST_ERROR = 10_000
 _RESTORE_SECONDS = 120.0
@@ -69,8 +78,24 @@ class StoreThread:
         return await answer
 
     def _serve(self) -> None:
-        while (call := self._calls.get()) is not None:
+        tidy = True
+        while True:
+            try:
+                call = self._calls.get(timeout=None if tidy else _IDLE_SECONDS)
+            except Empty:
+                tidy = self._tend()
+                continue
+            if call is None:
+                return
             call()
+            tidy = False
+
+    def _tend(self) -> bool:
+        """While nobody waits: what makes the commits that come faster."""
+        if self._store is not None:
+            with contextlib.suppress(StoreError):  # whoever needs the store meets the same error, and can report it
+                self._store.tend()
+        return True
 
     def _opened(self) -> Store:
         if self._store is None:
@@ -131,6 +156,7 @@ class _Checkpoint(NamedTuple):
 
     record: ExecutionRecord
     outputs: list[Any]
+    artifacts: tuple[ArtifactInfo, ...]
     workspace: Workspace | None
 
 
@@ -173,10 +199,8 @@ class Kept:
         `saved` announces what the worker sends through `fd`; None if it is gone, and with it what it changed.
         """
         files = bool(finished.files.created or finished.files.modified or finished.files.deleted)
-        made = _Checkpoint(
-            _record(finished, code, self._saved_at if saved is None else finished.number), transcript.outputs,
-            workspace if files else None,
-        )  # fmt: skip
+        record = _record(finished, code, self._saved_at if saved is None else finished.number)
+        made = _Checkpoint(record, transcript.outputs, finished.artifacts, workspace if files else None)
         try:
             await self._made(made, saved, fd)
         except StoreError as error:
@@ -219,7 +243,8 @@ class Kept:
             for key in self.session.manifest:
                 if key not in staging.changes and not key.startswith("file/"):
                     staging.drop(key)
-        self.session.commit(staging, execution=made.record, outputs=made.outputs)
+        artifacts = stored_artifacts.stage(staging, made.artifacts)
+        self.session.commit(staging, execution=made.record, outputs=made.outputs, artifacts=artifacts)
         self.files.committed()
 
     # --- going back ---
@@ -297,6 +322,15 @@ class Kept:
         )
 
     # --- the past ---
+
+    async def artifacts(self, directory: Path, there: set[str]) -> list[ArtifactInfo]:
+        """Bring the artifacts that are not `there` into a directory."""
+        return await self._thread.call(lambda _store: stored_artifacts.bring(self.session, directory, there))
+
+    async def stats(self) -> Stats:
+        """Figures over all executions."""
+        name = self.session.id
+        return await self._thread.call(lambda store: store.stats(name, owner=OWNER))
 
     async def history(self, limit: int) -> list[HistoryRecord]:
         """The last executions, newest first."""

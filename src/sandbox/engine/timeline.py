@@ -83,7 +83,11 @@ def variables(store: Store, session: StoredSession, at: int | None = None) -> tu
     for name, one in index.names.items():
         if one.group is not None:
             together.setdefault(one.group, []).append(name)
-    return tuple(_variable(name, one, index, together) for name, one in sorted(index.names.items()))
+    return tuple(
+        _variable(name, one, index, together)
+        for name, one in sorted(index.names.items())
+        if not (name.startswith("__") and name.endswith("__"))
+    )
 
 
 def _variable(name: str, one: _Variable, index: _Index, together: Mapping[int, list[str]]) -> m.VariableInfo:

@@ -7,9 +7,9 @@ import os
 import time
 from collections.abc import Mapping
 
+from sandbox.beneath import MOST_ENTRIES
 from sandbox.engine import causes
 from sandbox.engine.metrics import processes_of, shared_out, used
-from sandbox.engine.scan import MOST_ENTRIES
 from sandbox.engine.session import Session
 from sandbox.engine.unnamed import unnamed_bytes
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
-from sandbox.engine.beneath import open_parent, open_regular, reason
+from sandbox.beneath import open_parent, open_regular, reason
 from sandbox.errors import StoreFull
 from sandbox.store.manifest import Entry, FileEntry
 from sandbox.store.packs import read_range

@@ -12,7 +12,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 
-from sandbox.engine.beneath import Owner, open_directory, open_regular, openat2
+from sandbox.beneath import Owner, open_directory, open_regular, openat2
 from sandbox.errors import StoreDamaged, StoreError
 from sandbox.inside import tidy
 from sandbox.store.files import Marks, content_digest

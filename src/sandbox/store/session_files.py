@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sandbox.engine.beneath import Owner
+from sandbox.beneath import Owner
 from sandbox.store.files import Captured, Marks, capture
 from sandbox.store.manifest import Entry, FileEntry
 from sandbox.store.parts import rows

@@ -7,8 +7,7 @@ import re
 import stat
 from typing import NamedTuple
 
-from sandbox.engine.beneath import open_directory
-from sandbox.engine.scan import MOST_DEPTH, MOST_ENTRIES, MOST_PATH_BYTES
+from sandbox.beneath import MOST_DEPTH, MOST_ENTRIES, MOST_PATH_BYTES, open_directory
 from sandbox.errors import StoreDamaged
 from sandbox.store.records import FILES
 

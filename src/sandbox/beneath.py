@@ -26,6 +26,11 @@ from sandbox.inside.contain.policy import WORKSPACE
 Owner = tuple[int, int] | None
 """The uid and gid of what the engine makes in a workspace; None where they are the engine's own."""
 
+# Hostile code decides how much there is: nobody looks at more than this.
+MOST_ENTRIES = 100_000
+MOST_DEPTH = 64
+# Paths take memory too: a name has up to 255 bytes and lies below up to 64 others of that length.
+MOST_PATH_BYTES = 16 * 1024 * 1024
 _SYS_OPENAT2 = 437  # the same on every architecture
 _NO_MAGIC_LINKS, _NO_LINKS, _BENEATH = 0x02, 0x04, 0x08
 _TRIES = 128
