@@ -17,7 +17,7 @@ import pytest
 
 from sandbox.store.session import StoredSession
 from sandbox.store.sessions import New
-from sandbox.store.staging import Source, Staging
+from sandbox.store.staging import Arriving, Staging
 from sandbox.store.store import Store
 
 OWNER = "owner"
@@ -63,7 +63,7 @@ def receive(staging: Staging, sent: bytes, *, seconds: float = 10.0) -> int:
     thread = threading.Thread(target=_send, args=(worker, sent))
     thread.start()
     try:
-        return staging.receive(Source(host.fileno(), time.monotonic() + seconds))
+        return staging.receive(Arriving(host.fileno(), time.monotonic() + seconds))
     finally:
         host.close()
         thread.join()

@@ -17,7 +17,7 @@ from sandbox.store import records
 from sandbox.store.retention import Limits
 from sandbox.store.session import StoredSession
 from sandbox.store.sessions import New
-from sandbox.store.staging import LARGE, Source
+from sandbox.store.staging import LARGE, Arriving
 from sandbox.store.store import Store
 
 from .conftest import OWNER, PAGE, commit, content, encoded, patch, put, receive
@@ -131,7 +131,7 @@ def test_a_silent_worker_is_not_waited_for_for_ever(session: StoredSession) -> N
         worker.sendall(encoded(put("a", BIG))[:-100])
         staging = session.staging()
         with pytest.raises(ProtocolError, match="silent"):
-            staging.receive(Source(host.fileno(), time.monotonic() + 0.2))
+            staging.receive(Arriving(host.fileno(), time.monotonic() + 0.2))
         staging.abort()
 
 
@@ -140,7 +140,7 @@ def test_what_comes_after_the_end_is_not_read(session: StoredSession) -> None:
     with host, worker:
         worker.sendall(encoded(put("a", b"1")) + b"more")
         staging = session.staging()
-        staging.receive(Source(host.fileno(), time.monotonic() + 10))
+        staging.receive(Arriving(host.fileno(), time.monotonic() + 10))
         assert host.recv(100) == b"more"
         staging.abort()
 
@@ -174,7 +174,7 @@ def test_what_exceeds_the_quota_is_read_and_refused_so_that_the_worker_goes_on(h
         thread.start()
         staging = session.staging()
         with pytest.raises(StoreFull, match="1000000"):
-            staging.receive(Source(host.fileno(), time.monotonic() + 10))
+            staging.receive(Arriving(host.fileno(), time.monotonic() + 10))
         thread.join()
         assert host.recv(10) == b"next"
         staging.abort()
@@ -203,7 +203,7 @@ def test_memory_stays_bounded_whatever_comes(session: StoredSession) -> None:
     staging = session.staging()
     tracemalloc.start()
     thread.start()
-    staging.receive(Source(host.fileno(), time.monotonic() + 30))
+    staging.receive(Arriving(host.fileno(), time.monotonic() + 30))
     session.commit(staging)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
 import struct
 import termios
 import threading
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 OWNER = "local"
+_SMALL = 128 * 1024
 _SILENCE_SECONDS = 10.0
 _IDLE_SECONDS = 0.3
 _BYTES_A_SECOND = 20e6
@@ -165,6 +167,31 @@ def _waiting(fd: int) -> int:
     return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0])
 
 
+def _taken(staging: Staging, data: bytes) -> Staging:
+    """Take in a delta that is here already. Raises ProtocolError, StoreError."""
+    from sandbox.store.staging import Held  # noqa: PLC0415
+
+    source = Held(data)
+    try:
+        staging.receive(source)
+        source.finish()
+    except BaseException:
+        staging.abort()
+        raise
+    return staging
+
+
+def _receive(staging: Staging, size: int, fd: int) -> None:
+    """Take in a delta as it arrives. Raises ProtocolError, StoreError."""
+    from sandbox.store.staging import Arriving  # noqa: PLC0415
+
+    try:
+        staging.receive(Arriving(fd, time.monotonic() + _SILENCE_SECONDS + size / _BYTES_A_SECOND))
+    except BaseException:
+        staging.abort()
+        raise
+
+
 class Kept:
     """One session's place in the store. Made, and its private methods called, in the store's thread."""
 
@@ -217,24 +244,14 @@ class Kept:
         """Receive what the worker sends, and commit. Raises ProtocolError, StoreError."""
         if saved is None or not saved.bytes:
             await self._thread.call(lambda _store: self._commit(self.session.staging(), made))
-        elif _waiting(fd) >= saved.bytes:
-            # All of it is there, so it can be taken in where it is committed: that saves going to and fro.
-            await self._thread.call(lambda _store: self._commit(self._receive(self.session.staging(), saved, fd), made))
+        elif saved.bytes <= _SMALL and _waiting(fd) >= saved.bytes:
+            data = os.read(fd, saved.bytes)
+            await self._thread.call(lambda _store: self._commit(_taken(self.session.staging(), data), made))
         else:
             # A worker may be slow, and others want to commit meanwhile.
             staging = await self._thread.call(lambda _store: self.session.staging())
-            await asyncio.to_thread(self._receive, staging, saved, fd)
+            await asyncio.to_thread(_receive, staging, saved.bytes, fd)
             await self._thread.call(lambda _store: self._commit(staging, made))
-
-    def _receive(self, staging: Staging, saved: Saved, fd: int) -> Staging:
-        from sandbox.store.staging import Source  # noqa: PLC0415
-
-        try:
-            staging.receive(Source(fd, time.monotonic() + _SILENCE_SECONDS + saved.bytes / _BYTES_A_SECOND))
-        except BaseException:
-            staging.abort()
-            raise
-        return staging
 
     def _commit(self, staging: Staging, made: _Checkpoint) -> None:
         if made.workspace is not None:

@@ -36,7 +36,33 @@ class Packs(Protocol):
     def give_back(self, pack: Pack) -> None: ...
 
 
-class Source:
+class Source(Protocol):
+    """Where a delta comes from."""
+
+    def fill(self, view: memoryview) -> None:
+        """Fill the whole view. Raises ProtocolError if there is less."""
+
+
+class Held:
+    """A delta that is in memory already."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+
+    def finish(self) -> None:
+        """Raises ProtocolError if there is more than was asked for."""
+        if self._data:
+            raise ProtocolError(f"the delta has {len(self._data)} bytes that belong to no record")
+
+    def fill(self, view: memoryview) -> None:
+        """Fill the whole view. Raises ProtocolError."""
+        if len(view) > len(self._data):
+            raise ProtocolError(f"the delta ends {len(view) - len(self._data)} bytes too early")
+        view[:] = self._data[: len(view)]
+        self._data = self._data[len(view) :]
+
+
+class Arriving:
     """Payload from a worker's socket or pipe. `deadline` is a time of `time.monotonic`."""
 
     def __init__(self, fd: int, deadline: float) -> None:
