@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sandbox.options import SandboxOptions
 from sandbox.protocol import messages as m
+from sandbox.protocol.ids import checked_session_id
 from sandbox.results import ExecutionData
 from sandbox.sdk.blocking import Blocking
 from sandbox.sdk.convert import session_options
@@ -23,7 +24,7 @@ class PersistentExecutionContext:
     def __init__(self, session_id: str | None = None, *, engine: EngineThread | None = None, **options: Any) -> None:
         self._blocking = Blocking(engine)
         self._options = SandboxOptions(**options)
-        self._wanted = session_id
+        self._wanted = None if session_id is None else checked_session_id(session_id)
         self._opened: m.SessionOpened | None = None
 
     @property

@@ -29,6 +29,7 @@ from sandbox.engine.worker_events import DoneInside
 from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxClosedError, SandboxError, UsageError
 from sandbox.protocol import messages as m
+from sandbox.protocol.ids import checked_session_id
 
 Emit = Callable[[m.Event], None]
 Sink = Callable[[bytes, bool], None]
@@ -97,7 +98,7 @@ class Engine:
     # --- sessions ---
 
     async def _open_session(self, request: m.OpenSession, emit: Emit) -> m.SessionOpened:
-        name = request.session or os.urandom(8).hex()
+        name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
         session = self._sessions.get(name)
         if session is None:
             keeping = await self._keeping(request, name)
@@ -392,10 +393,11 @@ class Engine:
         return m.Done()
 
     async def _fork(self, request: m.Fork, emit: Emit) -> m.Done:
+        ids = tuple(map(checked_session_id, request.ids))
         async with self._session(request.session).turn:
             session, kept = await self._kept(request.session)
             await kept.checkpoint(None, session.workspace)
-            await kept.fork(request.ids, session.options)
+            await kept.fork(ids, session.options)
         return m.Done()
 
     async def _reseed(self, request: m.Reseed, emit: Emit) -> m.Done:

@@ -19,6 +19,7 @@ from sandbox.errors import (
 )
 from sandbox.options import SandboxOptions
 from sandbox.protocol import messages as m
+from sandbox.protocol.ids import checked_session_id
 from sandbox.sdk.command import Command
 from sandbox.sdk.connection import Connection
 from sandbox.sdk.convert import session_options
@@ -42,7 +43,7 @@ class Sandbox:
     def __init__(self, transport: Transport, session_id: str | None = None, **options: Any) -> None:
         self.options = _options(options)
         self._connection = Connection(transport)
-        self._wanted_session = session_id
+        self._wanted_session = None if session_id is None else checked_session_id(session_id)
         self._opened: m.SessionOpened | None = None
         self.files = Files(self._connection)
         self.command = Command(self._connection)
