@@ -81,10 +81,11 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """As wide as the terminal. The width is given because finding it costs argparse an import of shutil, 5 ms."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26, width=min(_columns(), _WIDEST))
+        super().__init__(prog, max_help_position=26, width=min(columns(), _WIDEST))
 
 
-def _columns() -> int:
+def columns() -> int:
+    """How wide the terminal is: what COLUMNS says, or what it is."""
     try:
         return int(os.environ.get("COLUMNS", "")) or 80
     except ValueError:

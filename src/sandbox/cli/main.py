@@ -18,6 +18,7 @@ USAGE, NOT_STARTED, INTERRUPTED, READER_GONE = 2, 3, 130, 141
 COMMANDS = {
     "run": "run a Python script or a line of code in a sandbox of its own",
     "repl": "talk to a sandbox: an interactive Python session",
+    "sessions": "list, roll back, fork, export and delete the sessions that are stored",
     "doctor": "show which isolation there is here, and what mends the rest",
 }
 
@@ -36,7 +37,8 @@ options:
 examples:
   sandbox run -c 'print(6 * 7)'
   sandbox run --file data.csv --artifacts out analysis.py data.csv
-  sandbox repl
+  sandbox repl --session analysis
+  sandbox sessions
   sandbox doctor
 """
 
