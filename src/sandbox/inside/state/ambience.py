@@ -58,7 +58,7 @@ class Ambience:
         try:
             dump = Dump(self._world, {key: item.value()}, frozenset((key,)))
         except BaseException as error:  # noqa: BLE001 - the user's objects are in there too
-            self.lost[key] = Lost(item.name, "setting", why(error), number)
+            self.lost[key] = Lost(f"setting {item.name}", "setting", why(error), number)
             return []
         data = b"".join([dump.data, *(buffer.raw() for buffer in dump.pickler.buffers)])
         self._stored.add(key)
@@ -96,7 +96,7 @@ class Ambience:
             try:
                 one.write(loader.unpickle(bytes(parts[key]))[key])
             except BaseException as error:  # noqa: BLE001 - a damaged part, or a library that will not have it
-                lost.append(Lost(one.name, "setting", why(error), 0))
+                lost.append(Lost(f"setting {one.name}", "setting", why(error), 0))
         if not early:
             self._seen = {one.name: one.stamp() for one in self._items if _is_there(one)}
         return lost
@@ -108,7 +108,7 @@ class Ambience:
         try:
             names = [name for name in loads(bytes(parts[_IMPORTS])) if isinstance(name, str)]
         except (JSONDecodeError, UnicodeDecodeError, TypeError) as error:
-            return [Lost("imports", "setting", why(error), 0)]
+            return [Lost("setting imports", "setting", why(error), 0)]
         lost = []
         for name in names:
             try:

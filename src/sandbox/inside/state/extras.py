@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from .safe import module_of, path_of
+from .safe import is_heap, module_of, mro_of, path_of
 from .world import MAIN, MODULE, World, resolve
 
 PATCH = "patch "
@@ -126,6 +126,7 @@ class Extras:
         space = self._world.namespace
         waiting = [space[name] for name in names if name in space]
         waiting += [sys.modules[name] for name in names if name in sys.modules]
+        waiting += [base for one in waiting for base in mro_of(type(one))[:-1]]
         while waiting:
             one = waiting.pop()
             if id(one) in seen:
@@ -135,7 +136,7 @@ class Extras:
                 if sys.modules.get(one.__name__) is one and one is not self._world.main:
                     yield one.__name__, "", one
                     waiting += [vars(one)[name] for name in names & vars(one).keys()]
-            elif issubclass(type(one), type):
+            elif issubclass(type(one), type) and is_heap(one):
                 module, path = module_of(one), path_of(one)
                 if module not in (None, MAIN) and module not in self._world.modules and resolve(module, path) is one:
                     yield str(module), path, one
@@ -143,9 +144,8 @@ class Extras:
 
     def _is_foreign(self, module: str, path: str, name: str, value: Any) -> bool:
         """Whether something stands there that the library has not defined there itself."""
-        if type(value) in (staticmethod, classmethod):
-            value = value.__func__
-        if issubclass(type(value), types.ModuleType):
+        value = _function_of(value)
+        if issubclass(type(value), types.ModuleType) or type(value) in _OF_C:
             return False
         if type(value) is types.FunctionType and value.__globals__ is self._world.namespace:
             return True
@@ -198,18 +198,29 @@ class Extras:
 
 def shown(name: str) -> str:
     """The name for people."""
-    for prefix in (MODULE, PATCH):
-        name = name.removeprefix(prefix)
-    return name.strip()
+    return {LOGGING: "loggers' settings", SIGNALS: "signals' handlers"}.get(name, name.removeprefix(PATCH))
 
 
 def is_extra(name: str) -> bool:
     return name.startswith((MODULE, PATCH, LOGGING, SIGNALS))
 
 
+_OF_C = (
+    types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType, types.MethodWrapperType,
+)  # fmt: skip
+
+
+def _function_of(value: Any) -> Any:
+    """The function that a class's attribute is made of."""
+    if type(value) in (staticmethod, classmethod):
+        return value.__func__
+    return value.fget if type(value) is property else value
+
+
 def _mentioned(name: str, names: "set[str]") -> bool:
     """Whether code that mentions `names` can change it: by its last part, which is how an attribute is reached."""
-    return shown(name).rpartition(".")[2] in names
+    return name.rpartition(".")[2].rpartition(" ")[2] in names
 
 
 def _loggers() -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Loader:
         self.groups: dict[int, Loaded] = {}
         self.failed: dict[int, str] = {}
         self._loading: list[int] = []
-        self._values: dict[str, Any] = {}
+        self._moved: dict[int, Any] = {}
         self._inline = {name for name, entry in stored.names.items() if "value" in entry}
 
     def load(self, number: int) -> None:
@@ -86,6 +86,10 @@ class Loader:
         self.need_module(name)
         return importlib.import_module(name)
 
+    def moved(self, data: memoryview, array: Any) -> None:
+        """A buffer was copied into an array, where it lies from now on."""
+        self._moved[id(data)] = array
+
     def need_module(self, name: str) -> None:
         if MODULE + name in self._stored.names and self._stored.names[MODULE + name].get("group") not in self._loading:
             self.value_of(MODULE + name)
@@ -94,7 +98,12 @@ class Loader:
         entry = self._stored.groups[number]
         data = self._parts[f"group/{number}"]
         buffers = [self._buffer(*layout) for layout in entry.get("buffers", ())]
-        values = self.unpickle(data, [buffer.view for buffer in buffers])
+        views = [buffer.view for buffer in buffers]
+        values = self.unpickle(data, views)
+        for buffer in buffers:
+            array = self._moved.pop(id(buffer.view), None)
+            if array is not None:
+                buffer.held, buffer.view = array, memoryview(array.reshape(-1).view("u1"))
         if type(values) is not dict:
             raise ValueError("a group's pickle is not a group")
         return Loaded(values, data, buffers)

@@ -72,7 +72,9 @@ def reducer_of(kind: type) -> "Reducer | None":
     except KeyError:
         if len(_known) >= _MOST:
             _known.clear()
-        found = _known[kind] = _find(kind)
+        found = _find(kind)
+        if module_of(kind) != "__main__":  # the session's own classes are not to be kept alive
+            _known[kind] = found
         return found
 
 

@@ -34,6 +34,8 @@ class Tables:
         self._inline: dict[str, Any] = {}
         self._modules: dict[str, types.ModuleType] = {}
         self._known: set[str] = set()
+        # Lost here and alive: what such an object refers to is not known, so code that uses it may reach anything.
+        self._opaque: set[str] = set()
         self._next = 1
 
     # --- what code reaches -----------------------------------------------------------------------------------------
@@ -46,6 +48,8 @@ class Tables:
         while waiting:
             name = waiting.pop()
             found.add(name)
+            if name in self._opaque:
+                return None
             group = self._group_of.get(name)
             if group is None or group.number in seen:
                 continue
@@ -88,6 +92,7 @@ class Tables:
             records += self._take(dump, values, number, taken, extras)
         for name, reason in failures.items():
             self._lose(Lost(name, type_name(values[name]), reason, number))
+            self._opaque.add(name)
         return [*records, *self._drops(), *self.index.records()]
 
     def _look(self, reached: set[str], extra: set[str], extras: dict[str, Any]) -> "tuple[dict[str, Any], set[str]]":
@@ -171,6 +176,7 @@ class Tables:
         self._inline.pop(name, None)
         self._modules.pop(name, None)
         self.lost.pop(name, None)
+        self._opaque.discard(name)
 
     def _forget(self, name: str) -> None:
         self._leave(name)
@@ -180,7 +186,7 @@ class Tables:
     def _lose(self, lost: Lost) -> None:
         old = self.lost.get(lost.name)
         if old is not None and old[:3] == lost[:3]:
-            return
+            return  # and it is missing since then
         self._set(lost.name, {"type": lost.type, "since": lost.since, "lost": lost.reason})
         self.lost[lost.name] = lost
 

@@ -4,6 +4,7 @@ import builtins
 import os
 import sys
 import types
+import weakref
 from typing import Any
 
 from .safe import dict_of, full_name, module_of
@@ -28,7 +29,8 @@ class World:
         self.namespace: dict[str, Any] = main.__dict__
         self.modules: dict[str, types.ModuleType] = {}
         self.patched: set[tuple[str, str]] = set()
-        self._defined: dict[str, Any] = {}
+        # Weakly: when the last name of something goes, it has to go too, with all that it holds.
+        self._defined: dict[str, weakref.ref[Any]] = {}
         self._names: dict[int, str] = {}
         self._constants: dict[type, dict[int, str]] = {}
         self._seed: dict[int, tuple[int, Any]] = {}
@@ -60,19 +62,18 @@ class World:
 
     def define(self, name: str, value: Any) -> bool:
         """Note what `name` is bound to now. True: it was a definition, and is not that one any more."""
-        old = self._defined.get(name)
-        if old is not None and old is not value:
+        known = self._defined.get(name)
+        old = None if known is None else known()
+        if known is not None and old is value:
+            return False
+        if known is not None:
             del self._defined[name]
-            if self._names.get(id(old)) == name:
-                del self._names[id(old)]
-        if old is not value and is_definition(value, self.namespace):
-            self._defined[name] = value
-            self._names.setdefault(id(value), name)
-        return old is not None and old is not value
-
-    def forget(self, name: str) -> bool:
-        """The name is gone. True: it was a definition."""
-        return self.define(name, None)
+            self._names = {key: one for key, one in self._names.items() if one != name}
+        if is_definition(value, self.namespace):
+            self._defined[name] = weakref.ref(value)
+            if self.name_of(value) is None:
+                self._names[id(value)] = name
+        return known is not None
 
     def name_of(self, value: Any) -> "str | None":
         """The name that a definition goes by in other groups' pickles."""

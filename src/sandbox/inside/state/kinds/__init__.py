@@ -11,6 +11,7 @@ from . import (  # noqa: F401
     modules,
     objects,
     plain,
+    plots,
     refused,
     standing,
     threads,

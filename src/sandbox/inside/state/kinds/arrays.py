@@ -6,7 +6,8 @@ from typing import Any
 
 from ..memory import KeptBytes, KeptMapping
 from ..pages import address_of
-from ..pickler import LARGE, SessionPickler
+from ..parts import MAPPED
+from ..pickler import LARGE, Context, SessionPickler
 from ..registry import builder, reduces, reduces_all
 from ..safe import full_name
 
@@ -21,13 +22,29 @@ def _array(pickler: SessionPickler, array: Any) -> Any:
     if kind is not numpy.ndarray and kind.__reduce__ is not numpy.ndarray.__reduce__:
         return NotImplemented
     owner = _owner(array, numpy.ndarray)
-    if owner is array or owner is None:
-        return _owned(pickler, array)
+    if owner is array:
+        return _owned(pickler, array, numpy)
     if _is_private(array, owner):
         copy = array.copy(order="K")
         pickler.kept.append(copy)
-        return _owned(pickler, copy)
+        return _owned(pickler, copy, numpy)
     return _view(array, owner, numpy)
+
+
+@reduces_all("numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray")
+def _masked(pickler: SessionPickler, array: Any) -> Any:
+    """As data and mask, each in the memory that it is in; numpy's own way copies both, and forgets a hard mask."""
+    numpy = sys.modules["numpy"]
+    plain = numpy.ndarray.view(array, numpy.ndarray)
+    pickler.kept.append(plain)
+    return make_masked, (type(array), plain), dict(vars(array)), None, None, set_attributes
+
+
+@builder
+def make_masked(kind: Any, plain: Any) -> Any:
+    import numpy  # noqa: ICN001, PLC0415
+
+    return numpy.ndarray.view(plain, kind)
 
 
 @reduces("numpy.memmap")
@@ -56,15 +73,21 @@ def open_memmap(path: str, dtype: Any, mode: str, offset: int, shape: Any, order
 
 
 def _owner(array: Any, base_kind: type) -> Any:
-    """The array, or other object, that has the memory; None if that is this array's alone, or nobody's to name."""
+    """The array, or other object, that has the memory; of arrays that lie in what has no name for it, the last."""
     owner = array
-    while isinstance(owner, base_kind) and owner.base is not None:
-        if isinstance(owner.base, _OURS) or full_name(type(owner)) == "numpy.memmap":
+    while issubclass(type(owner), base_kind) and owner.base is not None:
+        behind = _behind(owner.base)
+        if full_name(type(owner)) == "numpy.memmap" and not issubclass(type(behind), base_kind):
             return owner
-        if isinstance(owner.base, bytes | memoryview) and not isinstance(owner, type(array)):
-            return owner.base
-        owner = _behind(owner.base)
+        if isinstance(behind, _OURS) or not (issubclass(type(behind), base_kind) or _has_memory(behind)):
+            return owner
+        owner = behind
     return owner
+
+
+def _has_memory(value: Any) -> bool:
+    """Whether it is an object that can be pickled with its memory: a library's own is copied instead."""
+    return type(value) in {bytes, bytearray, memoryview} or full_name(type(value)) in {"array.array", "mmap.mmap"}
 
 
 def _behind(base: Any) -> Any:
@@ -81,14 +104,15 @@ def _is_private(array: Any, owner: Any) -> bool:
 _REFERENCES = 4  # the array's base, the two callers' variables, and the argument
 
 
-def _owned(pickler: SessionPickler, array: Any) -> Any:
-    kind = None if full_name(type(array)) == "numpy.ndarray" else type(array)
+def _owned(pickler: SessionPickler, array: Any, numpy: Any) -> Any:
+    kind = None if type(array) is numpy.ndarray else type(array)
     state = dict(vars(array)) if hasattr(array, "__dict__") else None
+    plain = numpy.ndarray.view(array, numpy.ndarray)
     if array.dtype.hasobject:
-        arguments: tuple[Any, ...] = (array.ravel(order="A").tolist(), array.dtype, array.shape, _order(array))
+        arguments: tuple[Any, ...] = (plain.ravel(order="A").tolist(), array.dtype, array.shape, _order(array))
         return _made(make_object_array, (*arguments, array.flags.writeable, kind), state)
     axes = _axes(array)
-    flat = array.transpose(axes).ravel(order="A") if array.ndim != 1 else array
+    flat = plain.transpose(axes).ravel(order="A") if array.ndim != 1 else plain
     if not flat.flags.c_contiguous:
         flat = flat.copy()
     pickler.kept.append(flat)
@@ -116,32 +140,29 @@ def _bytes(pickler: SessionPickler, flat: Any) -> Any:
     """Out of the pickle from 64 KB on."""
     if flat.nbytes < LARGE:
         return flat.tobytes()
-    plain = flat.view(flat.dtype.base).view("u1")
+    plain = flat.view("u1")
     pickler.kept.append(plain)
     return PickleBuffer(plain)
 
 
 @builder
 def make_array(data: Any, dtype: Any, shape: Any, axes: Any, writeable: bool, kind: Any = None) -> Any:
-    """Small ones own their data again. Large ones lie in the mapping that they are handed."""
+    """Ones below 1 MB own their data again. Larger ones lie in the mapping that they are handed."""
     import numpy  # noqa: ICN001, PLC0415
 
-    array = numpy.ndarray(shape, dtype, buffer=data) if len(data) or not _size(shape) else numpy.empty(shape, dtype)
     if isinstance(data, bytes):
-        array = array.copy()
+        array = numpy.ndarray(shape, dtype, buffer=data).copy() if data else numpy.empty(shape, dtype)
+    else:
+        array = numpy.ndarray(shape, dtype, buffer=data)
+        if data.nbytes < MAPPED:
+            array = array.copy()
+            Context.loader.moved(data, array)
     if axes != tuple(range(len(shape))):
         array = array.transpose(tuple(axes.index(axis) for axis in range(len(axes))))
     if kind is not None:
-        array = array.view(kind)
+        array = numpy.ndarray.view(array, kind)
     array.flags.writeable = writeable
     return array
-
-
-def _size(shape: Any) -> int:
-    size = 1
-    for one in shape:
-        size *= one
-    return size
 
 
 @builder
@@ -152,7 +173,7 @@ def make_object_array(items: list[Any], dtype: Any, shape: Any, order: str, writ
     for number, item in enumerate(items):
         array[number] = item
     array = array.reshape(shape, order=order)
-    array = array if kind is None else array.view(kind)
+    array = array if kind is None else numpy.ndarray.view(array, kind)
     array.flags.writeable = writeable
     return array
 
@@ -186,7 +207,7 @@ def make_view(owner: Any, dtype: Any, shape: Any, strides: Any, offset: int, wri
         if isinstance(owner, numpy.ndarray):
             memory = _flat(owner)
         view = numpy.ndarray(shape, dtype, buffer=memory, offset=offset, strides=strides)
-    view = view if kind is None else view.view(kind)
+    view = view if kind is None else numpy.ndarray.view(view, kind)
     if view.flags.writeable != writeable:
         view.flags.writeable = writeable
     return view
@@ -194,8 +215,10 @@ def make_view(owner: Any, dtype: Any, shape: Any, strides: Any, offset: int, wri
 
 def _flat(owner: Any) -> Any:
     """All bytes of an array that owns its memory, in the order in which they lie."""
-    plain = owner.transpose(_axes(owner)).ravel(order="A")
-    return plain.view(plain.dtype.base).view("u1")
+    import numpy  # noqa: ICN001, PLC0415
+
+    plain = numpy.ndarray.view(owner, numpy.ndarray)
+    return plain.transpose(_axes(owner)).ravel(order="A").view("u1")
 
 
 def _object_view(numpy: Any, owner: Any, dtype: Any, shape: Any, strides: Any, offset: int) -> Any:

@@ -4,9 +4,11 @@ Neither a metaclass's `__new__`, nor `__init_subclass__`, nor `__set_name__` run
 class already. Methods are put in first, since what else a class holds may be its own instances.
 """
 
+import sys
 import types
 from typing import Any, NamedTuple
 
+from ..lost import Refused
 from ..pickler import SessionPickler
 from ..registry import builder, reduces, reduces_all
 from ..safe import dict_of, from_type, full_name, is_heap, module_of, mro_of, name_of, path_of
@@ -52,9 +54,12 @@ def _by_place(pickler: SessionPickler, kind: type) -> Any:
         return pickler.library(kind)
     if (module, path) in pickler.world.patched:
         return pickler.constant(kind, module, path)
-    for name, held in vars(types).items():
-        if held is kind:
-            return pickler.constant(kind, "types", name)
+    for holder in ("types", "_collections_abc"):
+        for name, held in vars(sys.modules[holder]).items():
+            if held is kind:
+                return pickler.constant(kind, holder, name)
+    if not is_heap(kind):
+        raise Refused(f"the type {full_name(kind)} is inside of the interpreter and has no name to find it by")
     return None
 
 
@@ -67,6 +72,7 @@ def _by_value(pickler: SessionPickler, kind: type) -> Any:
     if special is not None:
         return special
     shape = {name: value for name, value in dict_of(kind).items() if _belongs_to_shape(kind, name, value)}
+    shape["__qualname__"] = path_of(kind)
     arguments = (type(kind), name_of(kind), type.__dict__["__bases__"].__get__(kind), shape)
     return make_class, arguments, tuple(_steps(kind)), None, None, filled
 
@@ -128,8 +134,8 @@ def _abstract(_: SessionPickler, step: AbstractStep) -> Any:
 @builder
 def make_class(metaclass: Any, name: str, bases: tuple[type, ...], shape: dict[str, Any]) -> type:
     """An empty class. The hook that its bases have for new classes is put aside meanwhile."""
-    hook = next((base for one in bases for base in mro_of(one) if "__init_subclass__" in dict_of(base)), object)
-    if hook is object or not is_heap(hook):
+    hook = next((base for one in bases for base in mro_of(one) if _has_hook(base)), object)
+    if hook is object:
         return type.__new__(metaclass, name, bases, dict(shape))  # type: ignore[no-any-return]
     held = dict_of(hook)["__init_subclass__"]
     type.__setattr__(hook, "__init_subclass__", classmethod(_nothing))
@@ -137,6 +143,10 @@ def make_class(metaclass: Any, name: str, bases: tuple[type, ...], shape: dict[s
         return type.__new__(metaclass, name, bases, dict(shape))  # type: ignore[no-any-return]
     finally:
         type.__setattr__(hook, "__init_subclass__", held)
+
+
+def _has_hook(base: type) -> bool:
+    return is_heap(base) and "__init_subclass__" in dict_of(base)
 
 
 def _nothing(_: type) -> None:

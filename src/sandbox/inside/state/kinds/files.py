@@ -9,6 +9,7 @@ from typing import Any
 from ..lost import Refused
 from ..pickler import Context, SessionPickler
 from ..registry import builder, reduces
+from ..safe import full_name, name_of
 
 
 def kept_path(name: Any, fd: int) -> str:
@@ -39,16 +40,79 @@ _STANDARD = ("stdin", "stdout", "stderr")
 
 
 @reduces("_io.TextIOWrapper")
-def _text(pickler: SessionPickler, file: Any) -> Any:
+def _text(_: SessionPickler, file: Any) -> Any:
     for name in _STANDARD:
         if getattr(sys, name) is file or getattr(sys, f"__{name}__") is file:
             return standard, (name,)
+    if not full_name(type(file.buffer)).startswith("_io.Buffered"):
+        return wrap_text, (file.buffer, file.encoding, file.errors, file.line_buffering)
+    how = {"encoding": file.encoding, "errors": file.errors}
     if file.closed:
-        return closed_file, (str(file.name), file.mode)
+        return closed_file, (file.name, file.mode, how)
     path = kept_path(file.name, file.fileno())
     if file.writable():
         file.flush()
-    return open_text, (path, file.mode, _told(file), file.encoding, file.errors, file.line_buffering)
+    return open_file, (path, file.mode, _told(file), 1 if file.line_buffering else -1, how), file.name, \
+        None, None, set_name  # fmt: skip
+
+
+@reduces("_io.BufferedReader", "_io.BufferedWriter", "_io.BufferedRandom", "_io.FileIO")
+def _binary(_: SessionPickler, file: Any) -> Any:
+    raw = getattr(file, "raw", file)
+    if full_name(type(raw)) != "_io.FileIO":
+        raise Refused(f"a reader of a {name_of(type(raw))} cannot be opened again")
+    buffering = 0 if raw is file else -1
+    if file.closed:
+        return closed_file, (file.name, file.mode, {"buffering": buffering})
+    path = kept_path(file.name, file.fileno())
+    if file.writable():
+        file.flush()
+    return open_file, (path, file.mode, file.tell(), buffering, {}), file.name, None, None, set_name
+
+
+@builder
+def open_file(path: str, mode: str, at: int, buffering: int, how: dict[str, Any]) -> Any:
+    """What is there, at the same place: a file that was made is not to be made again, and never cut."""
+    binary = mode if "b" in mode or how else f"{mode}b"
+    flags = os.O_RDWR if "+" in mode else os.O_RDONLY if "r" in mode else os.O_WRONLY
+    fd = os.open(path, flags | os.O_CLOEXEC | (os.O_APPEND if "a" in mode else 0))
+    # By its descriptor no mode cuts a file; "x" wants a path that is not there.
+    made: Any = open(fd, binary.replace("x", "w"), buffering, **how)  # noqa: PTH123, SIM115
+    if "a" not in mode or "+" in mode:
+        made.seek(at)
+    return made
+
+
+@builder
+def set_name(made: Any, name: Any) -> None:
+    """A file that is opened by a descriptor has that for its name."""
+    _raw(made).name = name
+
+
+def _raw(file: Any) -> Any:
+    buffered = getattr(file, "buffer", file)
+    return getattr(buffered, "raw", buffered)
+
+
+@builder
+def standard(name: str) -> Any:
+    return getattr(sys, name)
+
+
+@builder
+def closed_file(name: Any, mode: str, how: dict[str, Any]) -> Any:
+    """A file that was closed, and says so to whoever uses it."""
+    binary = mode if "b" in mode or "encoding" in how else f"{mode}b"
+    fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    made: Any = open(fd, binary.replace("x", "w"), **how)  # noqa: PTH123, SIM115
+    _raw(made).name = name
+    made.close()
+    return made
+
+
+@builder
+def wrap_text(buffer: Any, encoding: str, errors: str, line_buffering: bool) -> Any:
+    return io.TextIOWrapper(buffer, encoding, errors, line_buffering=line_buffering)
 
 
 def _told(file: Any) -> int:
@@ -79,54 +143,6 @@ def _told_in_a_loop(file: Any) -> int:
 _MOST_COUNTED = 64 * 1024 * 1024
 
 
-@reduces("_io.BufferedReader", "_io.BufferedWriter", "_io.BufferedRandom", "_io.FileIO")
-def _binary(_: SessionPickler, file: Any) -> Any:
-    if file.closed:
-        return closed_file, (str(getattr(file, "name", "")), file.mode)
-    raw = getattr(file, "raw", file)
-    if type(raw).__name__ != "FileIO":
-        raise Refused(f"a reader of a {type(raw).__name__} cannot be opened again")
-    path = kept_path(file.name, file.fileno())
-    if file.writable():
-        file.flush()
-    return open_binary, (path, file.mode, file.tell(), 0 if raw is file else -1)
-
-
-def _mode(mode: str) -> str:
-    """The mode that opens what is there: a file that was made is not to be made again, and never cut."""
-    if mode[:1] not in {"w", "x"}:
-        return mode
-    return "r+b" if "b" in mode else "r+"
-
-
-@builder
-def open_text(path: str, mode: str, at: int, encoding: str, errors: str, line_buffering: bool) -> Any:
-    made: Any = open(path, _mode(mode), 1 if line_buffering else -1, encoding, errors)  # noqa: SIM115, PTH123
-    if "a" not in mode:
-        made.seek(at)
-    return made
-
-
-@builder
-def open_binary(path: str, mode: str, at: int, buffering: int) -> Any:
-    made: Any = open(path, _mode(mode if "b" in mode else mode + "b"), buffering)  # noqa: SIM115, PTH123
-    made.seek(at)
-    return made
-
-
-@builder
-def standard(name: str) -> Any:
-    return getattr(sys, name)
-
-
-@builder
-def closed_file(name: str, mode: str) -> Any:
-    """A file that was closed: it says so to whoever uses it."""
-    made: Any = io.TextIOWrapper(io.BytesIO()) if "b" not in mode else io.BytesIO()
-    made.close()
-    return made
-
-
 # --- databases ------------------------------------------------------------------------------------------------------
 
 
@@ -135,6 +151,7 @@ def _connection(_: SessionPickler, value: Any) -> Any:
     if value.in_transaction:
         raise Refused("the database has changes that were not committed")
     path = value.execute("PRAGMA database_list").fetchone()[2]
+    path = path if os.path.isabs(path) else ""  # what was put in from bytes says that it is a file named x
     data = None if path else value.serialize() if value.execute("PRAGMA page_count").fetchone()[0] else b""
     if path and not os.path.exists(path):
         raise Refused(f"the database {path} has been removed")

@@ -1,38 +1,92 @@
-"""Instances of the session's own classes whose `__new__` or `__class__` would get in the way."""
+"""Instances of the session's own classes that would get in the way of being looked at, or made."""
 
+from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
 from ..pickler import SessionPickler
 from ..registry import builder, reduces_if
-from ..safe import from_type, is_heap, mro_of
+from ..safe import dict_of, from_type, is_heap, mro_of
 from .classes import native_base
 
 _TELLING = ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
+_INTERFERING = ("__new__", "__class__", "__getattr__", "__getattribute__", "__setattr__", "__dict__")
 
 
-def _is_made_anew(kind: type) -> bool:
-    """Whether Python code would run to make an instance, which knows nothing of pickles; or lies about its class."""
+def _interferes(kind: type) -> bool:
+    """Whether Python code would run when an instance is looked at or made, which knows nothing of pickles."""
     if any(is_heap(_holder(kind, name)) for name in _TELLING):
         return False
-    return is_heap(_holder(kind, "__new__")) or is_heap(_holder(kind, "__class__"))
+    return any(_is_code(kind, name) for name in _INTERFERING)
+
+
+def _is_code(kind: type, name: str) -> bool:
+    """Whether a class of Python has the name; `__dict__` as Python itself puts it there does not count."""
+    holder = _holder(kind, name)
+    return is_heap(holder) and type(dict_of(holder)[name]) is not GetSetDescriptorType
 
 
 def _holder(kind: type, name: str) -> type:
-    return next((base for base in mro_of(kind) if name in type.__dict__["__dict__"].__get__(base)), object)
+    return next((base for base in mro_of(kind) if name in dict_of(base)), object)
 
 
-@reduces_if(_is_made_anew)
+@reduces_if(_interferes)
 def _instance(_: SessionPickler, value: Any) -> Any:
-    """With the memory that the class in C below makes, and the state as pickle has it."""
+    """With the memory that the class in C below makes, and what it holds, without asking it."""
     kind = type(value)
     told = from_type(kind, "__getnewargs__")
     arguments = told(value) if told is not None else ()
-    state = object.__getattribute__(value, "__getstate__")()
-    items = iter(list.__iter__(value)) if issubclass(kind, list) else None
+    items = list.__iter__(value) if issubclass(kind, list) else None
     pairs = iter(dict.items(value)) if issubclass(kind, dict) else None
-    return make_instance, (kind, arguments), state, items, pairs
+    if issubclass(kind, set):
+        arguments = (list(set.__iter__(value)),)
+    own = from_type(kind, "__getstate__")
+    if is_heap(_holder(kind, "__getstate__")):
+        return make_instance, (kind, arguments), [own(value)], items, pairs, set_instance
+    return make_instance, (kind, arguments), _state(value, kind), items, pairs, set_instance
+
+
+def _state(value: Any, kind: type) -> tuple[Any, dict[str, Any]]:
+    """Its dict, and its slots."""
+    held = next((dict_of(base)["__dict__"] for base in mro_of(kind) if _has_plain_dict(base)), None)
+    slots = {}
+    for base in mro_of(kind):
+        for name, one in dict_of(base).items():
+            if type(one) is MemberDescriptorType and is_heap(base):
+                try:
+                    slots[name] = one.__get__(value)
+                except AttributeError:
+                    continue
+    return (dict(held.__get__(value)) if held is not None else None), slots
+
+
+def _has_plain_dict(base: type) -> bool:
+    return type(dict_of(base).get("__dict__")) is GetSetDescriptorType
 
 
 @builder
 def make_instance(kind: Any, arguments: tuple[Any, ...]) -> Any:
-    return native_base(kind).__new__(kind, *arguments)
+    native = native_base(kind)
+    made = native.__new__(kind, *arguments)
+    if native is set:
+        set.__init__(made, *arguments)
+    return made
+
+
+@builder
+def set_instance(made: Any, state: Any) -> None:
+    kind = type(made)
+    told = from_type(kind, "__setstate__")
+    if isinstance(state, list):  # what its own __getstate__ has said
+        state = state[0] if told is not None or isinstance(state[0], tuple) else (state[0], {})
+        if told is not None:
+            told(made, state)
+            return
+    held, slots = state
+    if told is not None:
+        told(made, (held, slots) if slots else held)
+        return
+    if held is not None:
+        place = next(dict_of(base)["__dict__"] for base in mro_of(kind) if _has_plain_dict(base))
+        place.__get__(made).update(held)
+    for name, value in (slots or {}).items():
+        from_type(kind, name).__set__(made, value)

@@ -44,20 +44,47 @@ def dict_view(held: Any, what: str) -> Any:
     return getattr(held, what)()
 
 
+_MOST_MATCHES = 10_000
+
+
 @reduces("re.Match")
 def _match(_: SessionPickler, value: Any) -> Any:
-    """By searching again from where it was found, to see that it is."""
-    pattern, start = value.re, value.start()
-    for how in ("match", "fullmatch"):
-        again = getattr(pattern, how)(value.string, start, value.endpos)
+    """By finding it again in the way in which it was found."""
+    asked = (value.re, value.string, value.pos, value.endpos)
+    for how in ("match", "search", "fullmatch"):
+        again = match_again(how, *asked)
         if again is not None and again.regs == value.regs:
-            return match_again, (pattern, how, value.string, start, value.endpos)
-    raise Refused("a match that depends on what is before it cannot be found again")
+            return match_again, (how, *asked)
+    found = zip(range(_MOST_MATCHES), value.re.finditer(*asked[1:]), strict=False)
+    number = next((number for number, one in found if one.regs == value.regs), None)
+    if number is None:
+        raise Refused("a match that is not found again cannot be kept")
+    return nth_match, (*asked, number)
 
 
 @builder
-def match_again(pattern: Any, how: str, text: Any, start: int, end: int) -> Any:
+def match_again(how: str, pattern: Any, text: Any, start: int, end: int) -> Any:
     return getattr(pattern, how)(text, start, end)
+
+
+@builder
+def nth_match(pattern: Any, text: Any, start: int, end: int, number: int) -> Any:
+    found = pattern.finditer(text, start, end)
+    for _ in range(number):
+        next(found)
+    return next(found)
+
+
+@reduces("_struct.Struct")
+def _structure(_: SessionPickler, value: Any) -> Any:
+    return structure, (value.format,)
+
+
+@builder
+def structure(form: str) -> Any:
+    import struct  # noqa: PLC0415
+
+    return struct.Struct(form)
 
 
 @reduces("_contextvars.ContextVar", "builtins.ContextVar")

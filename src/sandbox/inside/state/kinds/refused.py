@@ -10,6 +10,7 @@ _REASONS = {
     "builtins.frame": "a frame is part of a running program",
     "_asyncio.Task": "a task is part of a running event loop",
     "_asyncio.Future": "a future is part of a running event loop",
+    "zlib.Decompress": "a decompressor in the middle of its work is inside of a library",
     "_hashlib.HASH": "a hash that is half computed is inside of OpenSSL",
     "_contextvars.Context": "a context belongs to the process",
     "builtins.Context": "a context belongs to the process",
