@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from tests.state.corpus.all import CORPUS, HELD_OUT
 from tests.state.corpus.case import Case
-from tests.state.harness.survival import WAYS, checks_hold_without_state, run_plainly, survive
+from tests.state.harness.survival import (
+    Way,
+    back_to_each,
+    checks_hold_without_state,
+    in_a_process_each,
+    in_one_process,
+    run_plainly,
+    survive,
+)
 from tests.state.harness.workers import Zygote
 
 CASES = [*CORPUS, *HELD_OUT]
@@ -16,17 +24,31 @@ def _missing(case: Case) -> pytest.MarkDecorator | tuple[()]:
     return pytest.mark.skip(reason=f"needs {', '.join(missing)}") if missing else ()
 
 
-every_case = pytest.mark.parametrize("case", [pytest.param(case, id=str(case), marks=_missing(case)) for case in CASES])
+def _each(cases: list[Case]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", [pytest.param(one, id=str(one), marks=_missing(one)) for one in cases])
 
 
-@every_case
+@_each(CASES)
 def test_a_case_holds_in_plain_python_and_not_without_its_state(control: Zygote, case: Case) -> None:
     run_plainly(control, case)
     assert not checks_hold_without_state(control, case)
 
 
-@every_case
-@pytest.mark.parametrize("way", WAYS)
-def test_a_case_survives_or_is_reported(zygote: Zygote, case: Case, way: str) -> None:
-    outcome = survive(zygote, case, WAYS[way])
+def _expect_survival(zygote: Zygote, case: Case, way: Way) -> None:
+    outcome = survive(zygote, case, way)
     assert outcome.is_as_expected(case), f"{outcome.status}: {outcome.detail or outcome.lost}"
+
+
+@_each(CASES)
+def test_a_case_survives_or_is_reported(zygote: Zygote, case: Case) -> None:
+    _expect_survival(zygote, case, in_one_process)
+
+
+@_each(CASES)
+def test_a_case_survives_a_kill_after_every_cell(zygote: Zygote, case: Case) -> None:
+    _expect_survival(zygote, case, in_a_process_each)
+
+
+@_each(CORPUS)
+def test_a_case_can_be_taken_back_to_every_cell_and_goes_on_from_there(zygote: Zygote, case: Case) -> None:
+    _expect_survival(zygote, case, back_to_each)

@@ -54,14 +54,14 @@ IN_PLACE = """
 del {x}
 del {x}[0]
 for i in range({n}): {x}.append(i)
-[{x}.append(v) for v in {y}]
+[{x}.append(v) for v in list({y})[:4]]
 """
 ARRAYS = """
 {x} = np.arange({n}.0)
 {x} = np.arange(20000.0)
 {x} = np.array([{y}, {n}, {z}], dtype=object)
 {x} = {y}[1:]
-{x} = {y}[::-2]
+{x} = {y}[::-2] if type({y}) is not memoryview else {y}[1:]
 {x} = {y}.reshape(-1, 1)
 {x} = {y}.copy()
 {x}[{n}:] = {m}
