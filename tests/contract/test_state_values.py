@@ -105,3 +105,10 @@ async def test_a_thousand_small_variables_come_back_equal(any_box: Any) -> None:
     assert await value(any_box, "all(globals()[f'v{n}'][:2] == [n, str(n)] for n in range(1000)), v7") == (
         "(True, [7, '7', 'changed'])"
     )
+
+
+async def test_a_library_that_code_has_patched_is_patched_again(any_box: Any) -> None:
+    await any_box.run("import textwrap\ntextwrap.dedent = lambda text: 'patched'")
+    await any_box.run("import json\njson.dumps = lambda value: 'too'")
+    await restart(any_box)
+    assert await value(any_box, "textwrap.dedent(''), json.dumps(1)") == "('patched', 'too')"
