@@ -80,7 +80,7 @@ class Ambience:
 
     def distrust(self) -> None:
         """Write all of it next time."""
-        self._seen = {name: _ABSENT for name in self._seen}
+        self._seen = dict.fromkeys(self._seen, _ABSENT)
         self._stored_imports = []
 
     # --- back ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-
 EARLY = frozenset(("environ", "cwd", "path", "argv", "umask", "recursion", "digits"))
 """Items that loading variables depends on."""
 
@@ -164,7 +163,7 @@ def _set_options(value: dict[str, Any]) -> None:
     pandas = _module("pandas")
     now = _options()
     for name, one in value.items():
-        if name not in now or now[name] is not one and now[name] != one:
+        if name not in now or (now[name] is not one and now[name] != one):
             pandas.set_option(name, one)
 
 

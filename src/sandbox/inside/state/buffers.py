@@ -137,10 +137,9 @@ class Buffers:
 def _digests(view: memoryview, held: Held) -> bytes:
     if held.size < WATCHED:
         return blake2b(view, digest_size=2 * _DIGEST).digest()
-    cuts = [0, *range(PAGE - held.pad, held.size, PAGE), held.size]
-    return b"".join(
-        blake2b(view[start:end], digest_size=_DIGEST).digest() for start, end in zip(cuts, cuts[1:], strict=False)
-    )
+    starts = [0, *range(PAGE - held.pad, held.size, PAGE)]
+    ends = [*starts[1:], held.size]
+    return b"".join([blake2b(view[a:b], digest_size=_DIGEST).digest() for a, b in zip(starts, ends, strict=True)])
 
 
 def _differences(old: bytes, new: bytes, total: int) -> Iterator[Range]:

@@ -58,9 +58,10 @@ _OPERATORS = (
     "contains getitem setitem delitem call enter exit aenter aexit await aiter anext setattr delattr dir fspath copy "
     "deepcopy buffer instancecheck subclasscheck missing get"
 )
+_TWO_SIDED = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or"
 for _name in _OPERATORS.split():
     setattr(Placeholder, f"__{_name}__", _raise)
-for _name in "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or".split():
+for _name in _TWO_SIDED.split():
     setattr(Placeholder, f"__r{_name}__", _raise)
     setattr(Placeholder, f"__i{_name}__", _raise)
 

@@ -11,13 +11,13 @@ _DELETE = opcode.opmap["DELETE_ATTR"]
 _WANTED = frozenset((_IMPORT, _STORE, _DELETE))
 _MOST = 4096
 
+_REACHING = """globals locals vars exec eval execfile gc get_objects get_referrers get_referents inspect currentframe
+_getframe _current_frames f_globals f_locals f_back tb_frame __globals__ __dict__ __builtins__ __main__ modules ctypes
+__import__ import_module __closure__ cell_contents runpy run_path settrace setprofile"""
 # Code that mentions one of these may reach any variable without its name standing in it.
-ESCAPES = frozenset(
-    "globals locals vars exec eval execfile compile gc get_objects get_referrers get_referents inspect currentframe "
-    "_getframe _current_frames f_globals f_locals f_back tb_frame __globals__ __dict__ __builtins__ __main__ modules "
-    "ctypes __import__ import_module __closure__ cell_contents runpy run_path settrace setprofile".split()
-)
-_BY_TEXT = frozenset("setattr delattr patch object dict setitem setdefault monkeypatch MonkeyPatch".split())
+ESCAPES = frozenset(_REACHING.split())
+# Code that mentions one of these may assign to an attribute whose name is a text in it.
+_BY_TEXT = frozenset(("setattr", "delattr", "patch", "monkeypatch"))
 
 
 class Code(NamedTuple):

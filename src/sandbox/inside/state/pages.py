@@ -100,7 +100,7 @@ def map_over(whole: Any, offset: int, fd: int, at: int, length: int) -> None:
 class _Buffer(ctypes.Structure):
     """`Py_buffer`, of which the first field is wanted: where the bytes are."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("buf", ctypes.c_void_p),
         ("obj", ctypes.py_object),
         ("len", ctypes.c_ssize_t),

@@ -19,8 +19,9 @@ _VALUES = frozenset((
 class SessionPickler(pickle.Pickler):
     """Writes one group. `own`: the names whose definitions are in it by value.
 
-    What else it finds out: `strong`, the names that its pickle refers to; `weak`, the names that its functions
-    mention, and `stores`, to which attributes they assign; `files`, the cells that its code was compiled from; `buffers`, large ones, which are not in the pickle.
+    What it finds out on the way: `strong`, the names that its pickle refers to; `weak`, those that its functions
+    mention, and `stores`, to which attributes they assign; `files`, the cells that its code was compiled from;
+    `buffers`, large ones, which are not in the pickle.
     """
 
     def __init__(self, file: io.BytesIO, world: World, own: "frozenset[str]") -> None:

@@ -1,6 +1,5 @@
 """Puts a checkpoint into a fresh worker, in the order in which one thing needs the other."""
 
-import sys
 from typing import Any
 
 from .ambience import Ambience
@@ -93,4 +92,4 @@ class Restoration:
         space = self._world.namespace
         there = {name: space.pop(name) for name in self._stored.names if name in space}
         space.update(there)
-        self._extras.loaded(set(sys.modules))
+        self._extras.settle()

@@ -93,7 +93,7 @@ class Saver:
         weak, stores = self._tables.mentions(reached)
         for one in read:
             stores |= one.stores
-        return self._extras.look(reached | weak, frozenset(stores), everything)
+        return self._extras.look(reached | weak, frozenset(stores), everything=everything)
 
     def _lost(self) -> list[Lost]:
         lost = [*self._tables.lost.values(), *self._ambience.lost.values()]

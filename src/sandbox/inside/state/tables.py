@@ -17,7 +17,9 @@ from .names import ESCAPES
 from .world import World
 
 Record = tuple[dict[str, Any], list[Any]]
-_PYTHONS_OWN = frozenset("__name__ __doc__ __package__ __loader__ __spec__ __builtins__ __file__ __cached__".split())
+_PYTHONS_OWN = frozenset((
+    "__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtins__", "__file__", "__cached__",
+))  # fmt: skip
 _MOST_NAME = 1000
 
 
@@ -134,7 +136,7 @@ class Tables:
             if self._is_plain(name, value, number):
                 continue
             group = self._group_of.get(name)
-            if group is None or group.ids.get(name) != id(value) and not is_extra(name):
+            if group is None or (group.ids.get(name) != id(value) and not is_extra(name)):
                 alone.append(frozenset((name,)))
             else:
                 units.setdefault(group.number, set()).add(name)

@@ -58,7 +58,7 @@ class World:
         """The memo that a pickler begins with."""
         return self._seed
 
-    # --- definitions: functions, classes and type variables that a name of the session is bound to ---------------------
+    # --- definitions: functions, classes and type variables that a name of the session is bound to -----------
 
     def define(self, name: str, value: Any) -> bool:
         """Note what `name` is bound to now. True: it was a definition, and is not that one any more."""

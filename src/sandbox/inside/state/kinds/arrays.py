@@ -185,14 +185,13 @@ def set_attributes(made: Any, state: dict[str, Any]) -> None:
 
 def _view(array: Any, owner: Any, numpy: Any) -> Any:
     kind = None if type(array) is numpy.ndarray else type(array)
-    if isinstance(owner, numpy.ndarray):
-        start = owner.__array_interface__["data"][0]
-    else:
-        start = address_of(owner)
+    start = owner.__array_interface__["data"][0] if isinstance(owner, numpy.ndarray) else address_of(owner)
     offset = array.__array_interface__["data"][0] - start
     arguments = (owner, array.dtype, array.shape, array.strides, offset, array.flags.writeable, kind)
     # A view of a mapped file takes its attributes from the one that has mapped it.
-    state = dict(vars(array)) if kind is not None and not hasattr(array, "_mmap") and hasattr(array, "__dict__") else None
+    state = (
+        dict(vars(array)) if kind is not None and not hasattr(array, "_mmap") and hasattr(array, "__dict__") else None
+    )
     return _made(make_view, arguments, state)
 
 

@@ -31,7 +31,7 @@ def _calls(function: Any, typed: bool) -> Iterator[Call]:
     """What was called, and what came of it, from the oldest to the newest. The collector can see into the cache."""
     held = gc.get_referents(function)
     linked = 0 if function.cache_parameters()["maxsize"] is None else function.cache_info().currsize
-    # Before the cache come its links, newest last, each as key, result and type; before those, in some versions, a type.
+    # Before the cache come its links, newest last, each as key, result and type; in some versions a type before those.
     first = 1 if isinstance(held[0], type) and held[0].__name__ == "_lru_cache_wrapper" else 0
     at = first + 3 * linked
     if type(held[at]) is not dict:
@@ -83,7 +83,9 @@ def _fill(made: Any, function: types.FunctionType, calls: list[Call]) -> None:
 def _returning(results: Iterator[Any], free: tuple[str, ...]) -> types.CodeType:
     """Code that returns the next result, with as many free variables as the function's own."""
     use = f"  ({','.join(free)},)\n" if free else ""
-    text = f"def outer({','.join(free)}):\n def inner(*_, **__):\n  if 0:\n {use or '   pass'}\n  x = '@'\n  return x()\n"
+    text = (
+        f"def outer({','.join(free)}):\n def inner(*_, **__):\n  if 0:\n {use or '   pass'}\n  x = '@'\n  return x()\n"
+    )
     outer = next(one for one in compile(text, "<cache>", "exec").co_consts if type(one) is types.CodeType)
     inner = next(one for one in outer.co_consts if type(one) is types.CodeType)
     constants = tuple(results.__next__ if one == "@" else one for one in inner.co_consts)

@@ -28,8 +28,8 @@ def kept_path_of(name: str) -> str:
     path = os.path.abspath(name)
     if not os.path.exists(path):
         raise Refused(f"the file {path} has been removed")
-    home = Context.home.rstrip("/") + "/"
-    if not os.path.realpath(path).startswith((home, os.path.realpath(home), *_LIBRARIES)):
+    home = os.path.realpath(Context.home).rstrip("/") + "/"
+    if not os.path.realpath(path).startswith((home, *_LIBRARIES)):
         raise Refused(f"the file {path} is outside of the workspace, and only that is kept")
     return path
 
@@ -77,7 +77,7 @@ def open_file(path: str, mode: str, at: int, buffering: int, how: dict[str, Any]
     flags = os.O_RDWR if "+" in mode else os.O_RDONLY if "r" in mode else os.O_WRONLY
     fd = os.open(path, flags | os.O_CLOEXEC | (os.O_APPEND if "a" in mode else 0))
     # By its descriptor no mode cuts a file; "x" wants a path that is not there.
-    made: Any = open(fd, binary.replace("x", "w"), buffering, **how)  # noqa: PTH123, SIM115
+    made: Any = open(fd, binary.replace("x", "w"), buffering, **how)  # noqa: SIM115
     if "a" not in mode or "+" in mode:
         made.seek(at)
     return made
@@ -104,7 +104,7 @@ def closed_file(name: Any, mode: str, how: dict[str, Any]) -> Any:
     """A file that was closed, and says so to whoever uses it."""
     binary = mode if "b" in mode or "encoding" in how else f"{mode}b"
     fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    made: Any = open(fd, binary.replace("x", "w"), **how)  # noqa: PTH123, SIM115
+    made: Any = open(fd, binary.replace("x", "w"), **how)  # noqa: SIM115
     _raw(made).name = name
     made.close()
     return made
@@ -216,7 +216,9 @@ def _reader(_: SessionPickler, value: Any) -> Any:
     return make_reader, (lines[0], _dialect(value.dialect), value.line_num)
 
 
-_DIALECT = "delimiter doublequote escapechar lineterminator quotechar quoting skipinitialspace strict".split()
+_DIALECT = (
+    "delimiter", "doublequote", "escapechar", "lineterminator", "quotechar", "quoting", "skipinitialspace", "strict",
+)  # fmt: skip
 
 
 def _dialect(value: Any) -> dict[str, Any]:

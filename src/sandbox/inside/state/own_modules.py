@@ -1,0 +1,72 @@
+"""The session's own modules: those of its workspace, and those that it has made by hand. They are kept by value."""
+
+import site
+import sys
+import types
+from typing import Any
+
+from .world import MODULE, World
+
+_NATIVE = (".so", ".pyd")
+
+
+class OwnModules:
+    """Finds them. `values` has each by its name in the index."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._libraries: tuple[str, ...] = ()
+        self._others: set[str] = set()
+        self._count = 0
+        self.values: dict[str, Any] = {}
+
+    def begin(self) -> None:
+        """A fresh worker: all that is loaded now belongs to libraries."""
+        roots = {sys.prefix, sys.base_prefix, sys.exec_prefix, *site.getsitepackages()}
+        source = getattr(sys.modules.get(__name__.partition(".")[0]), "__file__", None)
+        if source:
+            roots.add(source.rpartition("/")[0])
+        self._libraries = tuple(root.rstrip("/") + "/" for root in roots)
+        self.settle()
+
+    def settle(self) -> None:
+        """What is loaded now and not known as the session's own is others'."""
+        self._others |= sys.modules.keys() - self._world.modules.keys()
+        self._count = len(sys.modules)
+
+    def look(self, *, everything: bool) -> set[str]:
+        """Find new ones, and those that are gone; return their names."""
+        if len(sys.modules) == self._count and not everything:
+            return set()
+        self._count = len(sys.modules)
+        found = set()
+        for name, module in list(sys.modules.items()):
+            if type(name) is str and name not in self._others and self._world.modules.get(name) is not module:
+                if self._is_own(module):
+                    found.add(self.add(name, module))
+                elif getattr(module, "__spec__", None) is not None:
+                    self._others.add(name)  # what was made by hand may still be bound to a name later
+        for name in [name for name in self._world.modules if name not in sys.modules]:
+            del self._world.modules[name], self.values[MODULE + name]
+            found.add(MODULE + name)
+        return found
+
+    def add(self, name: str, module: Any) -> str:
+        """From now on this module is kept by value."""
+        self._world.modules[name] = module
+        self.values[MODULE + name] = module
+        return MODULE + name
+
+    def _is_own(self, module: Any) -> bool:
+        if type(module) is not types.ModuleType or module is self._world.main:
+            return False
+        held = vars(module)
+        if held.get("__spec__") is None:
+            return any(module is value for value in self._world.namespace.values())
+        file = held.get("__file__")
+        if file is None:  # a package without a file: where its first folder is
+            folders = list(held.get("__path__", ()))
+            file = f"{folders[0]}/" if folders else None
+        if type(file) is not str or file.endswith(_NATIVE) or file.startswith(self._libraries):
+            return False
+        return "/site-packages/" not in file and "/dist-packages/" not in file
