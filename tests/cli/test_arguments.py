@@ -28,8 +28,14 @@ def test_a_command_line_with_flags_is_left_to_the_parser(argv: list[str]) -> Non
 def test_no_flags_mean_the_options_defaults() -> None:
     run = without_flags(["x.py"])
     assert run is not None
-    assert sandbox_options(run) == SandboxOptions()
-    assert sandbox_options(repl_parser().parse_args([], Arguments())) == SandboxOptions(timeout=None)
+    assert sandbox_options(run) == SandboxOptions(persist=False)
+    assert sandbox_options(repl_parser().parse_args([], Arguments())) == SandboxOptions(timeout=None, persist=False)
+
+
+def test_only_a_session_that_is_named_is_stored() -> None:
+    args = run_parser().parse_args(["--session", "one", "x.py"], Arguments())
+    assert args.session == "one"
+    assert sandbox_options(args) == SandboxOptions()
 
 
 def test_every_flag_reaches_its_option() -> None:
@@ -48,7 +54,7 @@ def test_every_flag_reaches_its_option() -> None:
         "3",
     ]
     argv += ["--env", "A=b=c", "--mount", "/a:/b", "--mount", "/c:/d:rw", "--mount", "/e:f:/g:ro", "--network", "host"]
-    argv += ["--isolation", "landlock", "--environment", "/env", "x.py"]
+    argv += ["--isolation", "landlock", "--environment", "/env", "--session", "one", "x.py"]
     assert sandbox_options(run_parser().parse_args(argv, Arguments())) == SandboxOptions(
         memory=2048,
         cpus=0.5,

@@ -11,7 +11,7 @@ import sandbox
 
 from .conftest import Cli
 
-COMMANDS = ("run", "repl", "doctor")
+COMMANDS = ("run", "repl", "sessions", "doctor")
 
 
 def test_the_version(cli: Cli) -> None:

@@ -14,6 +14,7 @@ from .conftest import Cli
 KEYS = {
     "exit_code", "status", "stdout", "stderr", "results", "error", "cause", "state", "artifacts", "files", "truncated",
     "warnings", "usage", "execution_time", "isolation", "network", "enforced",
+    "session", "restored_to", "lost_names",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ _UNSET: dict[str, Any] = {
     "file": None, "artifacts": None, "replace": False, "list_files": False, "json": False, "memory": None,
     "cpus": None, "timeout": TIMEOUT, "processes": None, "disk": None, "output": None, "env": None, "mount": None,
     "network": None, "isolation": None, "environment": None, "packages": None, "verbose": False,
+    "session": None,
 }  # fmt: skip
 
 
@@ -46,7 +47,11 @@ def sandbox_options(args: Arguments) -> SandboxOptions:
     if args.packages:
         given["environment"] = Environment(packages=args.packages)
     return SandboxOptions(
-        persist=False, timeout=args.timeout, env=_variables(args.env or []), files=_mounts(args.mount or []), **given
+        persist=args.session is not None,
+        timeout=args.timeout,
+        env=_variables(args.env or []),
+        files=_mounts(args.mount or []),
+        **given,
     )
 
 

@@ -17,6 +17,11 @@ script and what --file brings, and is gone at the end. What the code writes
 below artifacts/, and the figures that it shows, are kept by --artifacts.
 There is no standard input inside.
 
+With --session the code is one execution of a session, whose variables and
+files are stored after it and go on with the next; `sandbox sessions` lists
+them. The session is opened with these flags, not those of the time before.
+What still runs when the code ends, ends with it: threads and processes.
+
 exit code:
   0        the code ran to its end
   1        it raised an exception, or a limit other than those below stopped it
@@ -44,6 +49,9 @@ exit code:
   warnings, state, execution_time (seconds),
   usage               cpu_seconds, peak_memory (bytes)
   isolation, network, enforced
+  session             what --session named, or null; restored_to: if state is
+                      restored, the execution whose variables it has now;
+                      lost_names: variables that could not be stored
 
 examples:
   sandbox run script.py input.txt
@@ -51,6 +59,7 @@ examples:
   sandbox run --file sales.csv --artifacts out analysis.py sales.csv
   sandbox run --with polars --memory 4G --timeout 300 big.py
   sandbox run --mount ~/data:/data --json -c 'import os; os.listdir("/data")'
+  sandbox run --session sales -c 'import pandas; d = pandas.read_csv("a.csv")'
   generate | sandbox run - | head
 """
 
@@ -65,7 +74,8 @@ Ctrl-D        leave; so does exit()
 """
 
 _REPL_EPILOG = f"""\
-The session is gone when you leave. Inside:
+The session is gone when you leave, unless --session names it: then what is
+typed is stored, line by line, and the same ID goes on with it. Inside:
 {REPL_COMMANDS}
 Where standard input is not a terminal, it is read to its end and run statement
 by statement; the exit code is 1 if one of them failed.
@@ -73,6 +83,7 @@ by statement; the exit code is 1 if one of them failed.
 examples:
   sandbox repl
   sandbox repl --file sales.csv --artifacts out --memory 4G
+  sandbox repl --session analysis
   echo '6 * 7' | sandbox repl
 """
 
@@ -136,6 +147,7 @@ def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) ->
     )
     sandbox = parser.add_argument_group("the sandbox")
     add = sandbox.add_argument
+    add("--session", metavar="ID", help="go on with this session, or begin it: variables and files are stored")
     add("--env", action="append", metavar="K=V", help="set an environment variable; again for more")
     add("--mount", action="append", metavar="HOST:INSIDE[:rw]", help="show a host directory or file")
     add("--network", choices=("none", "host"), help="none has a loopback of its own (default: none)")

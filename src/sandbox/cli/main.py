@@ -18,7 +18,7 @@ USAGE, NOT_STARTED, INTERRUPTED, READER_GONE = 2, 3, 130, 141
 COMMANDS = {
     "run": "run a Python script or a line of code in a sandbox of its own",
     "repl": "talk to a sandbox: an interactive Python session",
-    "sessions": "list, roll back, fork, export and delete the sessions that are stored",
+    "sessions": "show stored sessions, roll them back, fork, export them",
     "doctor": "show which isolation there is here, and what mends the rest",
 }
 

@@ -32,6 +32,11 @@ class Program(NamedTuple):
     script: bytes = b""
 
     @property
+    def is_bare(self) -> bool:
+        """Whether it is code alone, without a file and arguments of its own."""
+        return self.file is None and len(self.argv) == 1
+
+    @property
     def prelude(self) -> str:
         """Code that sets `sys.argv` and `__file__`, and leaves nothing else behind."""
         file = f"; __file__ = __import__('os').path.abspath({self.file!r})" if self.file is not None else ""

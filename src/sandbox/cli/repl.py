@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.cli import arguments, cells, terminal
 from sandbox.cli.flags import REPL_COMMANDS, repl_parser
-from sandbox.cli.report import Report, in_plain_words
+from sandbox.cli.report import Report, in_plain_words, state_in_words
 from sandbox.cli.session import Session, start_ahead
 from sandbox.errors import SandboxError
 
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     files = arguments.files_to_bring(args.file)
     if options.isolation == "none":
         terminal.note("isolation none: what you type can do whatever you may do")
-    session = Session(options, keeper)
+    session = Session(options, keeper, args.session)
     try:
         for local, inside in files:
             session.upload(local, inside)
@@ -36,15 +36,21 @@ def main(argv: list[str]) -> int:
             return repl.read(cells.split(_standard_input()))
         from sandbox.cli.prompt import Prompt  # noqa: PLC0415 - 150 ms that only a terminal needs
 
-        opened = session.opened
-        terminal.write(
-            terminal.OUT,
-            f"Python in a sandbox: isolation {opened.isolation}, network {opened.network}, {options.memory} MB of "
-            f"memory.\n!command runs a shell, %help lists the rest, Ctrl-D leaves.\n",
-        )
+        terminal.write(terminal.OUT, _greeting(session, options.memory, stored=args.session is not None))
         return repl.read(Prompt(session), interactive=True)
     finally:
         session.close()
+
+
+def _greeting(session: Session, memory: int, *, stored: bool) -> str:
+    opened = session.opened
+    lines = [f"Python in a sandbox: isolation {opened.isolation}, network {opened.network}, {memory} MB of memory."]
+    if stored:
+        before = session.executions
+        so_far = f"goes on after {before} execution{'s' * (before != 1)}" if before else "begins"
+        lines.append(f"The session {terminal.plain(session.id)} {so_far}; it is stored.")
+    lines.append("!command runs a shell, %help lists the rest, Ctrl-D leaves.\n")
+    return "\n".join(lines)
 
 
 def _standard_input() -> str:
@@ -64,6 +70,7 @@ class Repl:
         self._interrupts = 0
         self._command: int | None = None
         self._failed = False
+        self._lost: tuple[str, ...] = ()
         self._line_open = False
 
     def read(self, source: Iterable[str], *, interactive: bool = False) -> int:
@@ -142,7 +149,10 @@ class Repl:
         if end.error is not None and self._line_open:
             self._write("stdout", "\n")
         report.explain(end)
-        if end.state.kind != "kept":
+        for text in state_in_words(end.state, self._lost):
+            terminal.note(text)
+        self._lost = end.state.lost_names
+        if end.state.kind == "lost":
             terminal.note(f"the variables are {end.state.kind}: the next line begins in a fresh worker")
         self._keep(end.artifacts)
         return None

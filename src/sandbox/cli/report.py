@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sandbox.cli import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
-    from sandbox.protocol.messages import CauseInfo, CodeError, ExecutionFinished, ResultShown
+    from sandbox.protocol.messages import CauseInfo, CodeError, ExecutionFinished, ResultShown, StateInfo
 
+_FEW = 5
 TIMED_OUT, INTERRUPTED, SIGNALLED = 124, 130, 128
 
 # What to do about a limit, for somebody who sees flags and not keyword arguments.
@@ -30,7 +31,7 @@ _NOTHING: dict[str, Any] = {
     "exit_code": 0, "status": "", "stdout": "", "stderr": "", "results": (), "error": None, "cause": None,
     "state": "lost", "artifacts": (), "files": {"created": (), "modified": (), "deleted": ()}, "truncated": (),
     "warnings": (), "usage": {"cpu_seconds": 0.0, "peak_memory": 0}, "execution_time": 0.0, "isolation": "",
-    "network": "", "enforced": (),
+    "network": "", "enforced": (), "session": None, "restored_to": None, "lost_names": (),
 }  # fmt: skip
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}\Z")
 
@@ -38,7 +39,7 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}\Z")
 class Report:
     """The executions of one program, taken together."""
 
-    def __init__(self, name: str, *, collect: bool) -> None:
+    def __init__(self, name: str, *, collect: bool, session: str | None = None) -> None:
         self.stdout: list[str] = []
         self.stderr: list[str] = []
         self.results: list[ResultShown] = []
@@ -47,6 +48,7 @@ class Report:
         self.kept: dict[str, str] = {}
         self._name = name
         self.collects = collect
+        self.session = session
 
     def printed(self, stream: str, text: str) -> None:
         """Pass output on, or keep it for --json."""
@@ -83,6 +85,9 @@ class Report:
             terminal.note(in_plain_words(end.cause))
         for warning in end.warnings:
             terminal.note(terminal.plain(warning))
+        if self.session is not None:
+            for text in state_in_words(end.state):
+                terminal.note(text)
 
     def traceback(self, error: CodeError, number: int) -> str:
         """The traceback, with the name that the code has on this side. `sys.exit("text")` prints the text alone."""
@@ -120,6 +125,9 @@ class Report:
             isolation=end.isolation,
             network=end.network,
             enforced=end.enforced,
+            session=self.session,
+            restored_to=end.state.restored_to,
+            lost_names=end.state.lost_names,
         )
 
     def _error(self, error: CodeError, number: int) -> dict[str, str]:
@@ -167,6 +175,16 @@ def in_plain_words(cause: CauseInfo) -> str:
     else:
         remedy = _REMEDIES.get(cause.kind, cause.remedy)
     return f"{cause.kind}: {terminal.plain(cause.message)}. {remedy}"
+
+
+def state_in_words(state: StateInfo, known: Collection[str] = ()) -> Iterator[str]:
+    """What became of the variables of a stored session; `known` are those of which it was said already."""
+    if state.kind == "restored":
+        yield f"the variables are as they were after execution {state.restored_to}"
+    names = [terminal.plain(name) for name in state.lost_names if name not in known]
+    if names:
+        shown = ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
+        yield f"not stored: {shown}. `sandbox sessions show` says why"
 
 
 def names_of(artifacts: Iterable[Any]) -> str:

@@ -1,4 +1,4 @@
-"""`sandbox run`: one program in a sandbox of its own, which is gone when it ends."""
+"""`sandbox run`: one program in a sandbox of its own, which is gone when it ends; or an execution of a session."""
 
 from __future__ import annotations
 
@@ -47,11 +47,12 @@ def _run(args: arguments.Arguments) -> int:
     files = arguments.files_to_bring(args.file)
     if options.isolation == "none":
         terminal.note("isolation none: the code can do whatever you may do")
-    box = session.Session(options, keeper)
+    box = session.Session(options, keeper, args.session)
     gc.freeze()  # all that is there now stays, and looking through it takes as long
     gc.enable()
     try:
-        run = Run(box, what, Report(what.name, collect=args.json), options.timeout)
+        report = Report(what.name, collect=args.json, session=args.session)
+        run = Run(box, what, report, options.timeout)
         if args.verbose:
             run.show_isolation(time.perf_counter() - begin)
         run.bring(files)
@@ -76,6 +77,8 @@ class Run:
 
     def bring(self, files: list[tuple[str, str]]) -> None:
         """Copy files into the workspace, the script among them, and set sys.argv."""
+        if self.report.session is not None and not files and self._program.is_bare:
+            return  # in a session this would be an execution like others, and is spared where it does nothing
         for local, inside in files:
             self._box.upload(local, inside)
         if self._program.file is not None:
@@ -90,7 +93,7 @@ class Run:
         before = signal.signal(signal.SIGINT, self._on_interrupt)
         try:
             end = self._execute(self._program.code, decides=True)
-            if end.status in {"ok", "error", "interrupted"}:
+            if self.report.session is None and end.status in {"ok", "error", "interrupted"}:
                 self._execute(program.EPILOGUE)
         finally:
             signal.signal(signal.SIGINT, before)
@@ -128,7 +131,7 @@ class Run:
             from sandbox.cli.keep import keep  # noqa: PLC0415 - most runs keep nothing
 
             self.report.kept = keep(artifacts, args.artifacts, replace=args.replace, say=not args.json)
-        elif artifacts and not args.json:
+        elif artifacts and args.session is None and not args.json:
             terminal.note(f"dropped with the sandbox: {names_of(artifacts)}. Keep such files with --artifacts DIR")
         if args.list_files and not args.json:
             self._list_files()

@@ -1,4 +1,4 @@
-"""A session of an engine that is this process's own."""
+"""A session of an engine that is this process's own: gone at its end, or stored under an id."""
 
 from __future__ import annotations
 
@@ -61,9 +61,12 @@ def _import_engine() -> type[EngineThread]:
 
 
 class Session:
-    """Open from its making to `close`. Calls block; `interrupt` and `signal` may be used in a signal handler."""
+    """Open from its making to `close`. Calls block; `interrupt` and `signal` may be used in a signal handler.
 
-    def __init__(self, options: SandboxOptions, keeper: KeeperProcess | None) -> None:
+    `stored` is the id of one that goes on or begins, and is kept; without it the session ends with this object.
+    """
+
+    def __init__(self, options: SandboxOptions, keeper: KeeperProcess | None, stored: str | None = None) -> None:
         # The bulk of the imports: while they run, the keeper is starting.
         from msgspec import structs  # noqa: PLC0415
 
@@ -75,9 +78,10 @@ class Session:
         wanted = session_options(options)
         # Nothing is parked and nothing warmed: there is one worker, and it would be in its way.
         wanted = structs.replace(wanted, environment=structs.replace(wanted.environment, warm=()))
+        self._stored, self._touched = stored is not None, False
         self.engine = engine_thread(parked=0, keeper=keeper)
         try:
-            self.opened = self._ask(messages.OpenSession(wanted), messages.SessionOpened)
+            self.opened = self._ask(messages.OpenSession(wanted, stored), messages.SessionOpened)
         except BaseException:
             self.engine.close()
             raise
@@ -89,6 +93,8 @@ class Session:
 
     def stream(self, request: m.Request) -> Iterator[m.AnyEvent]:
         """Yield the events of an answer. Raises SandboxError. Ending the iteration early cancels the request."""
+        # Executions are stored with the files that they find changed; what else may have changed some is not.
+        self._touched |= isinstance(request, (self._m.StartCommand, self._m.WriteFile))
         arrived: SimpleQueue[tuple[bytes, bool]] = SimpleQueue()
         call = self.engine.submit(self._m.encode(request), lambda data, last: arrived.put((data, last)))
         last = False
@@ -135,6 +141,7 @@ class Session:
 
         connection = Connection(BlockingTransport(self.engine))
         connection.session = self.id
+        self._touched = True
         Files(connection).upload(local, inside)
 
     def write(self, path: str, data: bytes) -> None:
@@ -146,9 +153,17 @@ class Session:
         answer = self._ask(self._m.ListFiles(self.id, ".", recursive=True), self._m.FilesListed)
         return list(answer.entries)
 
+    @property
+    def executions(self) -> int:
+        """How many executions the session has had, in other processes too."""
+        return self._ask(self._m.GetStats(self.id), self._m.StatsCounted).total_executions
+
     def close(self) -> None:
-        """Delete the session and end the engine; waits until nothing is left."""
+        """Store the session, or delete it, and end the engine; waits until nothing is left. Raises SandboxError."""
         try:
-            self._ask(self._m.DeleteSession(self.id), self._m.Done)
+            if self._stored and self._touched:
+                self._ask(self._m.MakeCheckpoint(self.id), self._m.CheckpointsListed)
+            end = self._m.CloseSession if self._stored else self._m.DeleteSession
+            self._ask(end(self.id), self._m.Done)
         finally:
             self.engine.close()

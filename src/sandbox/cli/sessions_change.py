@@ -12,6 +12,7 @@ from sandbox.cli import sessions_find as find
 from sandbox.cli import terminal
 from sandbox.cli.sessions_text import number, show, show_json, size
 from sandbox.errors import SessionExists, UsageError
+from sandbox.ids import checked_session_id
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -124,6 +125,8 @@ def _write(target: Path, content: bytes) -> None:
 
 def import_one(store: Store, args: Namespace) -> int:
     """Take in an archive; print the id. Raises UsageError, SessionExists, StoreError."""
+    if args.id:
+        checked_session_id(args.id)
     try:
         made = store.import_session(Path(args.file), owner=find.OWNER, session=args.id)
     except SessionExists as error:

@@ -117,7 +117,8 @@ def _refs(label: str | None, number: int, info: SessionInfo) -> str:
 
 def _code(record: ExecutionRecord) -> str:
     state_of = record.info.get("state_of", record.number)
-    kept = "" if state_of == record.number else f"[variables as after {state_of}] "
+    other = isinstance(state_of, int) and state_of != record.number  # it died before it had saved its own
+    kept = f"[variables as after {state_of}] " if other else ""
     return kept + first_line(record.code)
 
 

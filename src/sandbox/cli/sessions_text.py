@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _GAP = "  "
 _LEAST = 8
+_YEAR = 365.25 * 86400
 _AGES = ((60.0, 1.0, "s"), (3600.0, 60.0, "min"), (86400.0, 3600.0, "h"), (60 * 86400.0, 86400.0, "d"))
 
 
@@ -103,15 +104,19 @@ def age(seconds: float) -> str:
     """How long ago, in one unit."""
     for below, unit, name in _AGES:
         if seconds < below:
-            return f"{max(int(seconds / unit), 0)} {name}"
-    return f"{seconds / (365.25 * 86400):.1f} y" if seconds >= 365 * 86400 else f"{int(seconds / (30 * 86400))} mon"
+            return f"{int(max(seconds, 0) / unit)} {name}"
+    if seconds < _YEAR:
+        return f"{int(seconds / (30 * 86400))} mon"
+    return f"{seconds / _YEAR:.1f} y" if seconds < 1000 * _YEAR else "?"  # an archive may say what it likes
 
 
 def duration(seconds: float) -> str:
     """How long something took."""
     if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+        return f"{max(seconds * 1000, 0):.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < _YEAR else "?"
 
 
 def size(count: int) -> str:
