@@ -16,20 +16,21 @@ INSIDE = [file for file in FILES if "inside" in file.parts]
 HOST = [file for file in FILES if "inside" not in file.parts]
 # Each layer may import the layers after it, and itself.
 LAYERS = (
-    "cli", "core", "sync", "sdk", "engine", "store", "beneath", "inside", "protocol", "results", "options", "errors",
+    "cli", "core", "sync", "sdk", "engine", "store", "beneath", "inside", "protocol", "results", "options", "ids", "errors",
 )  # fmt: skip
 BELOW = {
     "__main__": {"cli"},
-    "cli": {"core", "sync", "sdk", "engine", "store", "inside", "protocol", "results", "options", "errors"},
-    "core": {"sdk", "engine", "protocol", "results", "options", "errors"},
-    "sync": {"sdk", "protocol", "results", "options", "errors", "core"},
-    "sdk": {"core", "protocol", "results", "options", "errors"},
-    "engine": {"store", "beneath", "inside", "protocol", "errors"},
-    "store": {"beneath", "inside", "errors"},
-    "beneath": {"inside", "errors"},
-    "protocol": {"errors"},
+    "cli": {"core", "sync", "sdk", "engine", "store", "inside", "protocol", "results", "options", "errors", "ids"},
+    "core": {"sdk", "engine", "protocol", "results", "options", "errors", "ids"},
+    "sync": {"sdk", "protocol", "results", "options", "errors", "core", "ids"},
+    "sdk": {"core", "protocol", "results", "options", "errors", "ids"},
+    "engine": {"store", "beneath", "inside", "protocol", "errors", "ids"},
+    "store": {"beneath", "inside", "errors", "ids"},
+    "beneath": {"inside", "errors", "ids"},
+    "protocol": {"errors", "ids"},
     "results": {"protocol"},
-    "options": {"errors"},
+    "options": {"errors", "ids"},
+    "ids": {"errors"},
     "errors": set(),
 }
 OF_INSIDE = {"sandbox.inside.wire", "sandbox.inside.contain.policy", "sandbox.inside.tidy", "sandbox.inside"}

@@ -28,8 +28,8 @@ from sandbox.engine.watch import LimitWatch
 from sandbox.engine.worker_events import DoneInside
 from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxClosedError, SandboxError, UsageError
+from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
-from sandbox.protocol.ids import checked_session_id
 
 Emit = Callable[[m.Event], None]
 Sink = Callable[[bytes, bool], None]
@@ -90,6 +90,14 @@ class Engine:
             sink(m.encode(last), True)
 
     def _session(self, name: str) -> Session:
+        """An open session. Raises SandboxClosedError."""
+        session = self._known(name)
+        if session.state == "closed":
+            raise SandboxClosedError(f"session {name!r} is closed: start it again, or open another")
+        return session
+
+    def _known(self, name: str) -> Session:
+        """A session, open or closed: the past of both can be looked at. Raises SandboxClosedError."""
         session = self._sessions.get(name)
         if session is None:
             raise SandboxClosedError(f"there is no open session {name!r}")
@@ -109,6 +117,8 @@ class Engine:
             self._sessions[name] = session
         elif session.state == "closed":
             session.keeping = await self._keeping(request, name)
+            if session.keeping is not None:
+                await self._forget_artifacts(session)
             session.reopen(request.options)
         try:
             async with session.turn:
@@ -181,31 +191,53 @@ class Engine:
             await self._launcher.end(cell)
 
     async def _close_session(self, request: m.CloseSession, emit: Emit) -> m.Done:
-        session = self._session(request.session)
+        session = self._known(request.session)
+        await self._stop(session)
+        async with session.turn:  # an execution that this has ended is still being saved
+            await self._release(session)
+            await self._remove_workspace(session)
+        return m.Done()
+
+    async def _forget_artifacts(self, session: Session) -> None:
+        """They are stored, and somebody else may have added to them, or deleted them with the session."""
+        await asyncio.to_thread(session.artifacts.remove)
+        session.artifacts = ArtifactStore(session.artifacts.directory, session.options.disk << 20)
+        session.artifacts.directory.mkdir(mode=0o700)
+
+    async def _stop(self, session: Session) -> None:
+        """End the session's worker for good."""
         if session.state == "starting":
             async with session.turn:
                 pass  # it has a worker now, or has failed to get one
         if session.state != "closed":
             session.step("close")
             await self._end(session)
-            await self._release(session)
-        return m.Done()
 
     async def _release(self, session: Session) -> None:
         """Let another process have what is stored of it."""
         await session.keep()
-        if session.kept is not None:
-            kept, session.kept = session.kept, None
-            await kept.release()
+        kept, session.kept = session.kept, None
+        if kept is None:
+            return
+        if await kept.retire(session.workspace):
+            session.retired = True
+
+    async def _remove_workspace(self, session: Session) -> None:
+        """What is stored need not lie there too, and another process may change it now."""
+        if session.retired and session.workspace is not None:
+            workspace, session.workspace = session.workspace, None
+            await asyncio.to_thread(workspace.remove)
 
     async def _delete_session(self, request: m.DeleteSession, emit: Emit) -> m.Done:
-        session = self._session(request.session)
-        await session.keep()
-        kept, session.kept = session.kept, None
-        await self._close_session(m.CloseSession(request.session), emit)
-        if kept is not None:
-            await kept.delete()
-        async with session.turn:  # an execution that the close has ended may still be collecting its files
+        session = self._known(request.session)
+        await self._stop(session)
+        async with session.turn:
+            await session.keep()
+            kept, session.kept = session.kept, None
+            if kept is not None:
+                await kept.delete()
+            elif session.options.persist:
+                await self._stored.delete(session.id)
             if self._sessions.pop(session.id, None) is not None:
                 self._meters.pop(session.id, None)
                 if session.workspace is not None:
@@ -265,17 +297,21 @@ class Engine:
     def _command(self, session: str, number: int) -> Command:
         command: Command | None = self._session(session).commands.get(number)
         if command is None:
-            raise UsageError(f"command {number} is not running")
+            raise UsageError(f"command {number} has ended: it has no standard input any more")
         return command
 
     async def _write_stdin(self, request: m.WriteStdin, emit: Emit) -> m.Done:
+        if request.close and not request.data and request.command not in self._session(request.session).commands:
+            return m.Done()  # it has just ended, and its standard input with it
         await self._command(request.session, request.command).write(request.data, close=request.close)
         return m.Done()
 
     async def _signal_command(self, request: m.SignalCommand, emit: Emit) -> m.Done:
         if not 0 < request.signal < 65:
             raise UsageError(f"{request.signal} is not a signal")
-        await self._command(request.session, request.command).signal(request.signal)
+        command = self._session(request.session).commands.get(request.command)
+        if command is not None:  # else it has just ended, which nobody could have known
+            await command.signal(request.signal)
         return m.Done()
 
     # --- files ---
@@ -328,15 +364,15 @@ class Engine:
     # --- what is known ---
 
     async def _list_artifacts(self, request: m.ListArtifacts, emit: Emit) -> m.ArtifactsListed:
-        session = self._session(request.session)
+        session = self._known(request.session)
         await self._bring_artifacts(session)
         return m.ArtifactsListed(tuple(session.artifacts.all))
 
     async def _bring_artifacts(self, session: Session) -> None:
         """Once: those that were made before this engine had the session."""
-        if session.kept is not None and not session.artifacts.complete:
+        if session.options.persist and not session.artifacts.complete:
             there = {one.id for one in session.artifacts.all}
-            session.artifacts.add_stored(await session.kept.artifacts(session.artifacts.directory, there))
+            session.artifacts.add_stored(await self._stored.artifacts(session.id, session.artifacts.directory, there))
 
     async def _get_metrics(self, request: m.GetMetrics, emit: Emit) -> m.MetricsMeasured:
         session = self._session(request.session)
@@ -344,17 +380,16 @@ class Engine:
         return m.MetricsMeasured(await meter.measure(session))
 
     async def _get_stats(self, request: m.GetStats, emit: Emit) -> m.StatsCounted:
-        session = self._session(request.session)
-        return session.stats(await session.kept.stats() if session.kept is not None else None)
+        session = self._known(request.session)
+        return session.stats(await self._stored.stats(session.id) if session.options.persist else None)
 
     async def _get_history(self, request: m.GetHistory, emit: Emit) -> m.HistoryListed:
         if request.limit < 0:
             raise UsageError(f"limit={request.limit} is negative")
-        session = self._session(request.session)
-        if session.kept is not None:
-            return m.HistoryListed(tuple(await session.kept.history(request.limit)))
-        records = list(self._session(request.session).history)
-        return m.HistoryListed(tuple(reversed(records))[: request.limit])
+        session = self._known(request.session)
+        if session.options.persist:
+            return m.HistoryListed(tuple(await self._stored.history(session.id, request.limit)))
+        return m.HistoryListed(tuple(reversed(session.history))[: request.limit])
 
     # --- time travel ---
 

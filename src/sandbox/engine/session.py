@@ -61,6 +61,7 @@ class Session:
         self.workspace: Workspace | None = None
         self.kept: Kept | None = None
         self.keeping: asyncio.Task[Kept] | None = None  # on the way to `kept`
+        self.retired = False  # whether all of its workspace is stored, and nobody here changes it any more
         self.turn = asyncio.Lock()
         self.state = "idle"
         self.history: deque[HistoryRecord] = deque(maxlen=_MOST_HISTORY)
@@ -87,6 +88,8 @@ class Session:
         """Start again after `close`, with these options."""
         self.step("open")
         self.options = options
+        self.artifacts.complete = False  # another process may have had the session meanwhile
+        self.retired = False
         if self.executions and self.kept is None:
             self.variables_lost = "the sandbox was stopped since"
 

@@ -110,6 +110,36 @@ class StoreThread:
         """Hold a session that is stored, or begin to store it. Raises SessionBusy, StoreError."""
         return await self.call(lambda store: Kept(self, store, _open(store, name, options)))
 
+    async def delete(self, name: str) -> None:
+        """Delete a session that nobody holds, if there is such a one. Raises SessionBusy."""
+
+        def delete(store: Store) -> None:
+            with contextlib.suppress(SessionNotFound):
+                store.open(name, owner=OWNER).delete()
+
+        await self.call(delete)
+
+    # --- the past of a session, whoever holds it; nothing, if it is not stored (yet) ---
+
+    async def artifacts(self, name: str, directory: Path, there: set[str]) -> list[ArtifactInfo]:
+        """Bring the artifacts that are not `there` into a directory."""
+        return await self._past([], lambda store: stored_artifacts.bring(store, name, OWNER, directory, there))
+
+    async def stats(self, name: str) -> Stats | None:
+        """Figures over all executions."""
+        return await self._past(None, lambda store: store.stats(name, owner=OWNER))
+
+    async def history(self, name: str, limit: int) -> list[HistoryRecord]:
+        """The last executions, newest first."""
+        rows = await self._past([], lambda store: store.history(name, owner=OWNER, limit=limit))
+        return [_history(row) for row in rows]
+
+    async def _past(self, nothing: _T, action: Callable[[Store], _T]) -> _T:
+        try:
+            return await self.call(action)
+        except SessionNotFound:
+            return nothing
+
     async def close(self) -> None:
         """Give up every session and close the database."""
         if self._thread is None:
@@ -309,7 +339,7 @@ class Kept:
         def checkpoint(_store: Store) -> None:
             staging = self.session.staging()
             captured = self.files.capture(staging, workspace.fd) if workspace is not None else None
-            if self.session.head == 0 or (captured is not None and captured.changed):
+            if (label is not None and self.session.head == 0) or (captured is not None and captured.changed):
                 self.session.commit(staging, label=label)
                 self.files.committed()
                 return
@@ -338,33 +368,26 @@ class Kept:
             lambda _store: self.session.fork([New(each, OWNER, options.name or "", None, stored) for each in ids])
         )
 
-    # --- the past ---
+    # --- the end ---
 
-    async def artifacts(self, directory: Path, there: set[str]) -> list[ArtifactInfo]:
-        """Bring the artifacts that are not `there` into a directory."""
-        return await self._thread.call(lambda _store: stored_artifacts.bring(self.session, directory, there))
+    async def retire(self, workspace: Workspace | None) -> bool:
+        """Save the files as they are now and let others have the session. Return whether everything is stored.
 
-    async def stats(self) -> Stats:
-        """Figures over all executions."""
-        name = self.session.id
-        return await self._thread.call(lambda store: store.stats(name, owner=OWNER))
+        A session in which nothing has happened is not kept at all.
+        """
+        saved = True
+        try:
+            await self.checkpoint(None, workspace)
+        except StoreError:
+            saved = False  # the workspace stays, and the session at its last checkpoint
+        await self._thread.call(lambda _store: self._release())
+        return saved
 
-    async def history(self, limit: int) -> list[HistoryRecord]:
-        """The last executions, newest first."""
-        name = self.session.id
-        rows = await self._thread.call(lambda store: store.history(name, owner=OWNER, limit=limit))
-        return [_history(row) for row in rows]
-
-    async def release(self) -> None:
-        """Let others have it. One in which nothing has happened is not kept at all."""
-
-        def release(_store: Store) -> None:
-            if self.session.head:
-                self.session.release()
-            else:
-                self.session.delete()
-
-        await self._thread.call(release)
+    def _release(self) -> None:
+        if self.session.head or self.session.last_execution:
+            self.session.release()
+        else:
+            self.session.delete()
 
     async def delete(self) -> None:
         """Delete it with all its checkpoints."""

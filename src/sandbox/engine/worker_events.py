@@ -128,15 +128,24 @@ class DoneInside(WorkerEvent, frozen=True, tag="done"):
     """A request that has no other answer was carried out."""
 
 
+class OutOfMemory(WorkerEvent, frozen=True, tag="out_of_memory"):
+    """Its last word: it has no memory left to go on with."""
+
+
 class Gone(Struct, frozen=True):
-    """Made by the engine: the worker has ended. `code` is negative for a signal; `why` if the engine ended it."""
+    """Made by the engine: the worker has ended. `code` is negative for a signal; `why` if the engine ended it.
+
+    `out_of_memory`: by its own word.
+    """
 
     code: int
     why: str = ""
+    out_of_memory: bool = False
 
 
-FromWorker = Ready | Refused | NotStarted | Mark | Shown | Figure | Ended | Saved | Restored | Completed | DoneInside
-_Said = Ready | Refused | NotStarted | Mark | _Value | _FigureValue | Ended | Saved | Restored | Completed | DoneInside
+_Plain = Ready | Refused | NotStarted | Mark | Ended | Saved | Restored | Completed | DoneInside
+FromWorker = _Plain | Shown | Figure
+_Said = _Plain | _Value | _FigureValue
 
 _said: msgspec.json.Decoder[_Said] = msgspec.json.Decoder(_Said)
 # A byte of JSON can take thirty of memory, and each container slows down every later run of the garbage collector.

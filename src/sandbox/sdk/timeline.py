@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from sandbox.errors import UsageError
+from sandbox.errors import CheckpointNotFound, UsageError
 from sandbox.protocol import messages as m
 from sandbox.results import Checkpoint, Difference, Variable
 from sandbox.sdk.blocking import Blocking
@@ -123,12 +123,12 @@ def _rollback(session: str, to: Checkpoint | int | str) -> m.Rollback:
 
 
 def _number(every: list[Checkpoint], to: Checkpoint | int | str) -> int:
-    """The number of the checkpoint that is meant. Raises UsageError."""
+    """The number of the checkpoint that is meant. Raises CheckpointNotFound."""
     if isinstance(to, Checkpoint):
         return to.number
     if to == 0:
         return 0
     found = [one.number for one in every if (one.label if isinstance(to, str) else one.execution) == to]
     if not found:
-        raise UsageError(f"the session has no checkpoint {to!r}")
+        raise CheckpointNotFound(f"the session has no checkpoint {to!r}")
     return found[-1]

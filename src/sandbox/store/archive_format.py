@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from sandbox.errors import ProtocolError, SandboxError, StoreDamaged, StoreError, UsageError
+from sandbox.ids import checked_session_id
 from sandbox.store import records
 from sandbox.store.extents import Extent, check
 from sandbox.store.history import ArtifactRecord, ExecutionRecord
 from sandbox.store.manifest import FileEntry, part_of
 from sandbox.store.records import FILES
-from sandbox.store.sessions import checked_id
 from sandbox.store.staging import LARGE
 from sandbox.store.workspace import MODES, path_of
 
@@ -92,7 +92,7 @@ def checked(data: bytes) -> Archive:
         version = msgspec.json.decode(data, type=_Version).version
         _require(version == VERSION, f"the version {version}, which is not {VERSION} and so")
         archive = msgspec.json.decode(data, type=Archive)
-        checked_id(archive.id)
+        checked_session_id(archive.id)
         _check_parts(archive)
         _check_checkpoints(archive)
         _check_executions(archive)

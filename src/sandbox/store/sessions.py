@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sandbox.errors import SessionBusy, SessionExists, SessionNotFound, SessionTaken, StoreDamaged, UsageError
+from sandbox.errors import SessionBusy, SessionExists, SessionNotFound, SessionTaken, StoreDamaged
+from sandbox.ids import checked_session_id
 from sandbox.store import manifest
 from sandbox.store.database import Database
 from sandbox.store.history import text
@@ -15,7 +16,6 @@ from sandbox.store.holder import Holder
 from sandbox.store.manifest import row_id
 from sandbox.store.pool import Tree
 
-MOST_ID = 200
 _COLUMNS = (
     "s.key, s.id, s.owner, s.name, s.label, s.created, s.used, s.bytes, s.head, s.next, s.holder, s.origin, s.options, "
     "s.tree, t.name FROM sessions s JOIN trees t ON t.id = s.tree"
@@ -70,16 +70,9 @@ class Lease(NamedTuple):
     epoch: int
 
 
-def checked_id(text: str) -> str:
-    """Return the id if it can be one. Raises UsageError."""
-    if not 0 < len(text) <= MOST_ID or not text.isprintable() or "/" in text:
-        raise UsageError(f"{text!r} cannot be a session's id: 1 to {MOST_ID} printable characters without /")
-    return text
-
-
 def insert(database: Database, new: New, tree: int, *, origin: Origin | None = None, holder: Holder | None) -> Lease:
     """Make a session, within a transaction. Raises SessionExists."""
-    if database.one("SELECT 1 FROM sessions WHERE id = ?", checked_id(new.id)):
+    if database.one("SELECT 1 FROM sessions WHERE id = ?", checked_session_id(new.id)):
         raise SessionExists(f"there is a session {new.id!r} already", {"session": new.id})
     now = time.time()
     key = database.run(

@@ -11,8 +11,8 @@ import sandbox.sync
 from sandbox import LocalSandbox, UsageError
 from sandbox.core.execution_context import PersistentExecutionContext
 from sandbox.engine.thread import EngineThread
+from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
-from sandbox.protocol.ids import checked_session_id
 from sandbox.sdk.blocking import Blocking
 from sandbox.sdk.convert import session_options
 
