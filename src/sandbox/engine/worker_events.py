@@ -143,7 +143,7 @@ class Gone(Struct, frozen=True):
     out_of_memory: bool = False
 
 
-_Plain = Ready | Refused | NotStarted | Mark | Ended | Saved | Restored | Completed | DoneInside
+_Plain = Ready | Refused | NotStarted | Mark | Ended | Saved | Restored | Completed | DoneInside | OutOfMemory
 FromWorker = _Plain | Shown | Figure
 _Said = _Plain | _Value | _FigureValue
 

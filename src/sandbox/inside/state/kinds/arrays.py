@@ -1,6 +1,7 @@
 """Arrays of numpy: views stay views, memory is shared as it was, and large memory goes beside the pickle."""
 
 import sys
+from importlib import import_module
 from pickle import PickleBuffer
 from typing import Any
 
@@ -13,6 +14,11 @@ from ..safe import full_name
 
 _OURS = (KeptBytes, KeptMapping)
 _COPY_BELOW = 4
+
+
+def _numpy() -> Any:
+    """The session's, which a fresh worker may not have imported yet."""
+    return import_module("numpy")
 
 
 @reduces_all("numpy.ndarray")
@@ -42,8 +48,7 @@ def _masked(pickler: SessionPickler, array: Any) -> Any:
 
 @builder
 def make_masked(kind: Any, plain: Any) -> Any:
-    import numpy  # noqa: ICN001, PLC0415
-
+    numpy = _numpy()
     return numpy.ndarray.view(plain, kind)
 
 
@@ -67,8 +72,7 @@ def _mapped_file(pickler: SessionPickler, array: Any) -> Any:
 
 @builder
 def open_memmap(path: str, dtype: Any, mode: str, offset: int, shape: Any, order: str) -> Any:
-    import numpy  # type: ignore[import-not-found,unused-ignore] # noqa: ICN001, PLC0415
-
+    numpy = _numpy()
     return numpy.memmap(path, dtype, mode, offset, shape, order)
 
 
@@ -148,8 +152,7 @@ def _bytes(pickler: SessionPickler, flat: Any) -> Any:
 @builder
 def make_array(data: Any, dtype: Any, shape: Any, axes: Any, writeable: bool, kind: Any = None) -> Any:
     """Ones below 1 MB own their data again. Larger ones lie in the mapping that they are handed."""
-    import numpy  # noqa: ICN001, PLC0415
-
+    numpy = _numpy()
     if isinstance(data, bytes):
         array = numpy.ndarray(shape, dtype, buffer=data).copy() if data else numpy.empty(shape, dtype)
     else:
@@ -167,8 +170,7 @@ def make_array(data: Any, dtype: Any, shape: Any, axes: Any, writeable: bool, ki
 
 @builder
 def make_object_array(items: list[Any], dtype: Any, shape: Any, order: str, writeable: bool, kind: Any = None) -> Any:
-    import numpy  # noqa: ICN001, PLC0415
-
+    numpy = _numpy()
     array = numpy.empty(len(items), dtype)
     for number, item in enumerate(items):
         array[number] = item
@@ -197,8 +199,7 @@ def _view(array: Any, owner: Any, numpy: Any) -> Any:
 
 @builder
 def make_view(owner: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeable: bool, kind: Any = None) -> Any:
-    import numpy  # noqa: ICN001, PLC0415
-
+    numpy = _numpy()
     if dtype.hasobject:
         view = _object_view(numpy, owner, dtype, shape, strides, offset)
     else:
@@ -214,8 +215,7 @@ def make_view(owner: Any, dtype: Any, shape: Any, strides: Any, offset: int, wri
 
 def _flat(owner: Any) -> Any:
     """All bytes of an array that owns its memory, in the order in which they lie."""
-    import numpy  # noqa: ICN001, PLC0415
-
+    numpy = _numpy()
     plain = numpy.ndarray.view(owner, numpy.ndarray)
     return plain.transpose(_axes(owner)).ravel(order="A").view("u1")
 
