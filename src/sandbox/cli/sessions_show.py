@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sandbox.cli import sessions_find as find
 from sandbox.cli import terminal
-from sandbox.cli.sessions_text import Column, age, columns, cut, duration, number, show, show_json, size, table
+from sandbox.cli.sessions_text import Column, age, columns, cut, duration, number, show, show_json, size, table, wrapped
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -28,7 +28,6 @@ _VARIABLES = (
     Column("NAME", flexible=True), Column("TYPE", flexible=True), Column("SIZE", right=True),
     Column("SINCE", right=True), Column("SHAPE"), Column("VALUE", flexible=True),
 )  # fmt: skip
-_LOST = (Column("NAME", flexible=True), Column("TYPE", flexible=True), Column("SINCE", right=True), Column("WHY"))
 _KINDS = {"f": "file", "d": "directory", "l": "link"}
 
 
@@ -102,7 +101,9 @@ def show_one(store: Store, args: Namespace) -> int:
     _show_table("variables", _VARIABLES, [_variable(one) for one in kept], most)
     _show_table("files", (Column("SIZE", right=True), Column("PATH")), [_file(*one) for one in files], most)
     if lost:
-        _show_table("not kept, and why", _LOST, [_lost(one) for one in lost], most)
+        show("\nnot kept, and why")
+    for one in lost:
+        show(wrapped(_lost(one), columns(), indent="  "))
     return 0
 
 
@@ -155,8 +156,8 @@ def _text(one: VariableInfo) -> str:
     return terminal.plain(shared + (one.text or ""))
 
 
-def _lost(one: VariableInfo) -> tuple[str, ...]:
-    return terminal.plain(one.name), terminal.plain(one.type), str(one.since), terminal.plain(one.lost or "")
+def _lost(one: VariableInfo) -> str:
+    return terminal.plain(f"{one.name} ({one.type}, execution {one.since}): {one.lost}")
 
 
 def _variable_as_json(one: VariableInfo) -> dict[str, Any]:

@@ -58,6 +58,8 @@ def table(heads: Sequence[Column], rows: Sequence[Sequence[str]], *, indent: str
 def _narrow(widths: list[int], heads: Sequence[Column], most: int) -> None:
     """Take what is too much from the widest of the flexible columns."""
     flexible = [place for place, column in enumerate(heads) if column.flexible]
+    for place in flexible:
+        widths[place] = min(widths[place], max(most, _LEAST))
     while sum(widths) > most:
         widest = max(flexible, key=lambda place: widths[place])
         if widths[widest] <= _LEAST:
@@ -72,6 +74,15 @@ def _laid_out(line: Sequence[str], heads: Sequence[Column], widths: Sequence[int
         space = " " * (width - _width(cell))
         cells.append(space + cell if column.right else cell + space)
     return _GAP.join(cells).rstrip()
+
+
+def wrapped(text: str, most: int | None, *, indent: str) -> str:
+    """Indent a text, and break it where it is too long, with the lines after the first further in."""
+    if most is None or len(indent) + _width(text) <= most:
+        return indent + text
+    import textwrap  # noqa: PLC0415 - little is that long
+
+    return textwrap.fill(text, most, initial_indent=indent, subsequent_indent=indent * 2)
 
 
 def cut(text: str, most: int | None) -> str:
