@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```(\w*)$")
 _NOTE = re.compile(r"^<!-- ([a-z ]+): (.+) -->$")
 _PRINTS = re.compile(r"#\s*->\s?(.*)$")
-_FIRST_EXAMPLES = ("README.md", "docs/guide.md", "docs/limitations.md")
+_FIRST_EXAMPLES = ("README.md", "docs/guide.md", "docs/state.md", "docs/limitations.md")
 
 
 @dataclass(frozen=True)

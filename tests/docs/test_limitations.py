@@ -8,6 +8,7 @@ import re
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import venv
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import pytest
 from tests.conftest import ISOLATION
 from tests.docs.blocks import ROOT
 
-from sandbox import LocalSandbox, Mount, SandboxCrashedError, UsageError
+from sandbox import CheckpointNotFound, LocalSandbox, Mount, SandboxCrashedError, UsageError
 from sandbox.engine.thread import EngineThread
 from sandbox.results import ExecutionData
 
@@ -89,14 +90,99 @@ async def test_the_row_says_what_happens(box: LocalSandbox, name: str, code: str
     assert re.fullmatch(outcome, came, re.DOTALL), came
 
 
-async def test_variables_are_lost_with_the_worker_and_files_stay(box: LocalSandbox) -> None:
-    _tries("worker-lost")
-    await box.run("x = 1; open('f', 'w').close()")
+async def test_what_a_dying_execution_changed_is_gone_and_files_stay(box: LocalSandbox) -> None:
+    _tries("half")
+    await box.run("x = [1]")
     with pytest.raises(SandboxCrashedError) as crash:
-        await box.run("import os; os._exit(1)")
-    assert crash.value.execution.state == "lost"
-    assert _came(await box.run("x", check=False)).startswith("NameError")
+        await box.run("x.append(2); open('f', 'w').close(); import os; os._exit(1)")
+    assert (crash.value.execution.state, crash.value.execution.state.restored_to) == ("restored", 1)
+    assert _came(await box.run("x")) == "[1]"
     assert await box.files.exists("f")
+
+
+OPAQUE = """
+import asyncio, socket, subprocess, threading
+def count():
+    yield from range(3)
+async def wait():
+    await asyncio.sleep(0)
+generator = count(); next(generator)
+loop = asyncio.new_event_loop(); task = loop.create_task(wait())
+stop = threading.Event(); thread = threading.Thread(target=stop.wait, daemon=True); thread.start()
+process = subprocess.Popen(["sleep", "1000"])
+ends = socket.socketpair()
+other = 1
+"""
+
+
+async def test_parts_of_a_running_program_are_named_and_raise(box: LocalSandbox) -> None:
+    _tries("opaque")
+    names = {"generator", "task", "thread", "process", "ends"}
+    execution = await box.run(OPAQUE)
+    assert names <= set(execution.state.lost_names)
+    assert "other" not in execution.state.lost_names
+    await box.stop()
+    await box.start()
+    for name in names:
+        assert _came(await box.run(f"{name}.anything", check=False)).startswith(f"StateLost: {name} (")
+    assert _came(await box.run("other")) == "1"
+
+
+async def test_files_outside_of_the_workspace_are_not_kept(box: LocalSandbox) -> None:
+    _tries("outside")
+    await box.run("import os\npath = os.environ['TMPDIR'] + '/x'\nfor p in (path, 'mine'): open(p, 'w').close()")
+    await box.stop()
+    await box.start()
+    assert _came(await box.run("os.path.exists(path), os.path.exists('mine')")) == "(False, True)"
+
+
+async def test_what_is_no_file_and_rights_that_a_file_lends_are_not_kept(box: LocalSandbox) -> None:
+    _tries("special")
+    await box.run("import os, stat\nos.mkfifo('pipe')\nopen('lends', 'w').close()\nos.chmod('lends', 0o2755)")
+    (fork,) = await box.fork()
+    try:
+        assert _came(await fork.run("os.path.exists('pipe'), os.stat('lends').st_mode & stat.S_ISGID")) == "(False, 0)"
+    finally:
+        await fork.delete()
+
+
+async def test_a_fork_draws_the_same_numbers_unless_it_is_reseeded(box: LocalSandbox) -> None:
+    _tries("rng")
+    await box.run("import os, random")
+    forks = [*await box.fork(), *await box.fork(reseed=True)]
+    try:
+        same, other = [_came(await fork.run("random.random()")) for fork in forks]
+        assert _came(await box.run("random.random()")) == same != other
+        secrets = {_came(await one.run("os.urandom(8)")) for one in (box, *forks)}
+        assert len(secrets) == 3
+    finally:
+        for fork in forks:
+            await fork.delete()
+
+
+async def test_the_checkpoints_of_a_fork_begin_with_it(box: LocalSandbox) -> None:
+    _tries("fork-past")
+    await box.run("x = 1")
+    await box.run("x = 2")
+    (fork,) = await box.fork()
+    try:
+        with pytest.raises(CheckpointNotFound):
+            await fork.rollback(1)
+        assert _came(await fork.run("x")) == "2"
+    finally:
+        await fork.delete()
+
+
+async def test_a_session_is_open_in_one_process_at_a_time(box: LocalSandbox) -> None:
+    _tries("busy")
+    await box.run("x = 1")
+    code = f"from sandbox.sync import LocalSandbox\nLocalSandbox(session_id={box.session_id!r}).start()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "SessionBusy: the session" in done.stderr
 
 
 async def test_background_programs_end_with_the_worker(box: LocalSandbox) -> None:
@@ -148,11 +234,13 @@ async def test_an_editable_package_is_not_visible(editable: Path) -> None:
     assert came == "ModuleNotFoundError: No module named 'mine'"
 
 
-async def test_what_ignores_an_interrupt_loses_its_variables(box: LocalSandbox) -> None:
+async def test_what_ignores_an_interrupt_loses_what_it_has_changed(box: LocalSandbox) -> None:
     _tries("ctrl-c")
-    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+    await box.run("x = 1")
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); x = 2\nwhile True: pass"
     execution = await box.run(ignoring, timeout=0.1, check=False)
-    assert (execution.cause, execution.state) == ("timeout", "lost")
+    assert (execution.cause, execution.state) == ("timeout", "restored")
+    assert _came(await box.run("x")) == "1"
     assert 2 <= execution.execution_time < 20
 
 

@@ -42,7 +42,7 @@ def test_a_public_name_is_described(name: str) -> None:
 
 def test_the_table_of_errors_is_complete_and_in_order_of_their_kind() -> None:
     section = GUIDE.split("\n## Errors\n")[1].split("\n## ")[0]
-    said = set(re.findall(r"^\| `(\w+Error)` \|", section, re.MULTILINE))
+    said = set(re.findall(r"^\| `([A-Z]\w+)` \|", section, re.MULTILINE))
     errors = {name for name in sandbox.__all__ if isinstance(getattr(sandbox, name), type)}
     errors = {name for name in errors if issubclass(getattr(sandbox, name), SandboxError)}
     assert said == errors - {"SandboxError"}
