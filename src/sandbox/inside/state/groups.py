@@ -5,6 +5,7 @@ from _blake2 import blake2b
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .kinds.sets import orders
 from .lost import why
 from .names import ESCAPES
 from .pickler import SessionPickler
@@ -27,15 +28,26 @@ class Dump:
         self.names = names
         self.pickler = SessionPickler(file, world, names)
         self.pickler.dump({name: values[name] for name in sorted(names)})
+        self._add_orders(file)
         self.data = file.getbuffer()
         self.digest = digest(self.data)
         self._shareable: tuple[set[int], Any] | None = None
+
+    def _add_orders(self, file: io.BytesIO) -> None:
+        """A second pickle, where there are sets whose order the first one does not keep."""
+        if _EMPTY_SET in file.getbuffer().tobytes():
+            found = orders([value for _, value in self.pickler.memo.copy().values()])
+            if found:
+                self.pickler.dump([(value, *order) for value, order in found])
 
     def shareable(self) -> set[int]:
         """Ids of objects whose identity counts. They stay theirs as long as the dump is there."""
         if self._shareable is None:
             self._shareable = self.pickler.shareable()
         return self._shareable[0]
+
+
+_EMPTY_SET = b"\x8f"
 
 
 class Group:

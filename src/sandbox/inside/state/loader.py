@@ -8,6 +8,7 @@ from typing import Any
 
 from . import kinds  # noqa: F401 - the builders
 from .index import Stored
+from .kinds.sets import arrange
 from .lost import Refused, type_name, why
 from .memory import bring
 from .pickler import Context
@@ -111,7 +112,11 @@ class Loader:
     def unpickle(self, data: bytes, buffers: Iterable[memoryview] = ()) -> Any:
         outer, Context.loader = Context.loader, self
         try:
-            return _Unpickler(data, self, buffers).load()
+            unpickler = _Unpickler(data, self, buffers)
+            found = unpickler.load()
+            for value, *order in unpickler.rest():
+                arrange(value, *order)
+            return found
         finally:
             Context.loader = outer
 
@@ -145,11 +150,16 @@ class _Unpickler(pickle.Unpickler):
     """Finds the session's own modules and classes where they are."""
 
     def __init__(self, data: bytes, loader: Loader, buffers: Iterable[memoryview]) -> None:
-        super().__init__(io.BytesIO(loader.world.primer + data), buffers=buffers)
+        self._file = io.BytesIO(loader.world.primer + data)
+        super().__init__(self._file, buffers=buffers)
         self._loader = loader
         self._primed = False
         self.load()
         self._primed = True
+
+    def rest(self) -> Any:
+        """The second pickle of a group that has sets, if it has one."""
+        return self.load() if self._file.tell() < self._file.getbuffer().nbytes else ()
 
     def persistent_load(self, number: int) -> Any:
         if self._primed:

@@ -17,14 +17,14 @@ class KeptMapping(mmap.mmap):
 def bring(parts: Any, key: str) -> "tuple[KeptBytes | KeptMapping, memoryview]":
     """A large part's bytes, writable, and what they lie in: from 1 MB on, whole pages of memory."""
     place: Place | None = getattr(parts, "places", {}).get(key)
-    data = parts[key] if place is None else None
+    data = parts[key] if place is None else b""
     size = len(data) if place is None else place.size
     if size < MAPPED:
-        held = KeptBytes(read_place(place) if place is not None else data)
+        held = KeptBytes(data if place is None else read_place(place))
         return held, memoryview(held)
     whole = KeptMapping(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if place is not None:
-        fill(whole, place)
-    else:
+    if place is None:
         whole[:] = data
+    else:
+        fill(whole, place)
     return whole, memoryview(whole)[:size]

@@ -25,15 +25,16 @@ _OF_C = (
 )  # fmt: skip
 _MOST_ENTRIES = 2000
 _ABSENT = object()
+_ENTRIES, _VIRTUAL = "entries", "virtual"
 
 
 class Place(NamedTuple):
-    """Where something was put. `entries`: it is what the session has added to a dict that stands there."""
+    """Where something was put. `how`: in a dict that stands there, or as virtual subclasses of an abstract class."""
 
     module: str
     path: str
     name: str
-    entries: bool = False
+    how: str = ""
 
     @property
     def full(self) -> str:
@@ -50,6 +51,7 @@ class Patches:
     def __init__(self, world: World) -> None:
         self._world = world
         self._places: dict[str, Place] = {}
+        self._new: set[str] = set()
         self.values: dict[str, Any] = {}
 
     def look(self, names: set[str], stores: frozenset[str], *, everything: bool) -> set[str]:
@@ -60,7 +62,8 @@ class Patches:
                 self._look_at(module, path, holder, stores)
                 if registers:
                     self._look_for_registered(module, path, holder)
-        found = {key for key, place in self._places.items() if everything or place.name in names or place.entries}
+        found, self._new = self._new, set()
+        found |= {key for key, place in self._places.items() if everything or place.how or place.name in names}
         return self._read(found)
 
     def _look_at(self, module: str, path: str, holder: Any, stores: frozenset[str]) -> None:
@@ -73,26 +76,34 @@ class Patches:
     def add(self, place: Place) -> str:
         """Keep what stands there from now on."""
         key = PATCH + place.full
-        self._places[key] = place
-        if not place.entries:
+        if key not in self._places:
+            self._places[key] = place
+            self._new.add(key)
+        if not place.how:
             self._world.patched.add((place.module, ".".join(filter(None, place[1:3]))))
         return key
 
     def _look_for_registered(self, module: str, path: str, holder: Any) -> None:
         """Definitions of the session in a library's dicts, and in attributes of its classes."""
+        if path and self._virtual(holder):
+            self.add(Place(module, path, "", _VIRTUAL))
         for name, value in list(vars(holder).items()):
-            if type(value) is dict and not path and len(value) <= _MOST_ENTRIES and self._added(value):
-                self.add(Place(module, path, name, entries=True))
-            elif path and type(value) not in _OF_C and self._refers_to_session(value):
-                self.add(Place(module, path, name))
-            elif not path and issubclass(type(value), type) and is_heap(value) and module_of(value) != MAIN:
-                where = (str(module_of(value)), path_of(value))
-                if resolve(*where) is value and self._accessors(value):
-                    self._look_for_registered(*where, value)
+            if path:
+                if type(value) not in _OF_C and self._refers_to_session(value):
+                    self.add(Place(module, path, name))
+            elif type(value) is dict and len(value) <= _MOST_ENTRIES and self._added(value):
+                self.add(Place(module, path, name, _ENTRIES))
+            elif issubclass(type(value), type) and (place := self._place_of(value)) is not None:
+                self._look_for_registered(*place, value)
 
-    def _accessors(self, kind: type) -> bool:
-        """Whether the class takes registrations: pandas keeps a set of them."""
-        return type(dict_of(kind).get("_accessors")) is set
+    def _virtual(self, holder: type) -> list[type]:
+        """Classes of the session that were registered with an abstract class."""
+        if "_abc_impl" not in vars(holder):
+            return []
+        import _abc  # type: ignore[import-not-found] # noqa: PLC0415
+
+        found = [one for reference in _abc._get_dump(holder)[0] if (one := reference()) is not None]
+        return [one for one in found if is_definition(one, self._world.namespace)]
 
     def _added(self, held: dict[Any, Any]) -> list[tuple[Any, Any]]:
         """Entries that have a definition of the session in them."""
@@ -153,19 +164,24 @@ class Patches:
     def _read(self, found: set[str]) -> set[str]:
         """What stands there now, of these."""
         for key in list(found):
-            place = self._places[key]
-            held = vars(place.holder()) if place.holder() is not None else {}
-            value = held.get(place.name, _ABSENT)
-            if place.entries:
-                value = self._added(value) or _ABSENT if type(value) is dict else _ABSENT
-            elif value is not _ABSENT and not self._is_foreign(place, value):
-                value = _ABSENT
+            value = self._value(self._places[key])
             if value is _ABSENT:
                 del self._places[key]
                 self.values.pop(key, None)
             else:
                 self.values[key] = value
         return found
+
+    def _value(self, place: Place) -> Any:
+        holder = place.holder()
+        if holder is None:
+            return _ABSENT
+        if place.how == _VIRTUAL:
+            return self._virtual(holder) or _ABSENT
+        value = vars(holder).get(place.name, _ABSENT)
+        if place.how == _ENTRIES:
+            return (self._added(value) or _ABSENT) if type(value) is dict else _ABSENT
+        return value if value is not _ABSENT and self._is_foreign(place, value) else _ABSENT
 
     # --- back ------------------------------------------------------------------------------------------------------
 
@@ -176,14 +192,17 @@ class Patches:
     def put_back(self, entry: dict[str, Any], value: Any) -> None:
         place = Place(*entry["patch"])
         holder = place.holder()
-        if place.entries:
+        if place.how == _VIRTUAL:
+            for one in value:
+                holder.register(one)
+        elif place.how == _ENTRIES:
             vars(holder)[place.name].update(value)
         else:
             setattr(holder, place.name, value)
-            if place.path and self._accessors(holder):
-                holder._accessors.add(place.name)
-        key = self.add(place)
-        self.values[key] = value
+            names = dict_of(holder).get("_accessors") if place.path else None
+            if type(names) is set:  # pandas keeps the names of what is registered
+                names.add(place.name)
+        self.values[self.add(place)] = value
 
 
 def _any_definition(key: Any, space: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 import io
 import pickle
 import types
+from functools import partial
 from typing import Any
 
 from .registry import builder, reducer_of
@@ -25,7 +26,9 @@ class SessionPickler(pickle.Pickler):
     """
 
     def __init__(self, file: io.BytesIO, world: World, own: "frozenset[str]") -> None:
-        super().__init__(file, 5, buffer_callback=self._take_buffer)
+        self.buffers: list[pickle.PickleBuffer] = []
+        # Not a method: a pickler that refers to itself would keep all that it has seen until the next collection.
+        super().__init__(file, 5, buffer_callback=partial(_take_buffer, self.buffers))
         self.memo = world.seed()
         self.world = world
         self.own = own
@@ -33,7 +36,6 @@ class SessionPickler(pickle.Pickler):
         self.weak: set[str] = set()
         self.stores: set[str] = set()
         self.files: set[str] = set()
-        self.buffers: list[pickle.PickleBuffer] = []
         self.referenced: set[int] = set()
         self.by_value: set[int] = set()
         self.kept: list[Any] = []
@@ -48,14 +50,6 @@ class SessionPickler(pickle.Pickler):
             if constant is not None:
                 return self.constant(value, *constant)
         return NotImplemented
-
-    def _take_buffer(self, buffer: pickle.PickleBuffer) -> bool:
-        """Keep large ones; true lets the pickle have it."""
-        with buffer.raw() as raw:
-            if raw.nbytes < LARGE:
-                return True
-        self.buffers.append(buffer)
-        return False
 
     def refer(self, value: Any, name: str) -> Any:
         """By the name that it has in the session."""
@@ -87,6 +81,15 @@ class SessionPickler(pickle.Pickler):
         found -= self.referenced
         found.difference_update(self.world.seed())
         return found | self.by_value, objects
+
+
+def _take_buffer(buffers: list[pickle.PickleBuffer], buffer: pickle.PickleBuffer) -> bool:
+    """Keep large ones; true lets the pickle have it."""
+    with buffer.raw() as raw:
+        if raw.nbytes < LARGE:
+            return True
+    buffers.append(buffer)
+    return False
 
 
 def _is_value(kind: type) -> bool:

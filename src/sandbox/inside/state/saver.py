@@ -3,7 +3,7 @@
 import os
 import sys
 import types
-from _thread import _count as started_threads  # type: ignore[attr-defined]
+from _thread import _count as started_threads
 from collections.abc import Iterable
 from typing import Any
 

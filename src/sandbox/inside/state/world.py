@@ -5,7 +5,7 @@ import os
 import sys
 import types
 import weakref
-from typing import Any
+from typing import Any, cast
 
 from .safe import dict_of, full_name, module_of
 
@@ -107,7 +107,7 @@ def is_definition(value: Any, namespace: dict[str, Any]) -> bool:
 
 def resolve(module: "str | None", path: str) -> Any:
     """The object at a dotted path below a loaded module; the module itself if there is none."""
-    missing = found = sys.modules.get(module or "", None)
+    missing = found = cast(Any, sys.modules.get(module or ""))
     for name in path.split("."):
         if found is None or name == "<locals>":
             return missing

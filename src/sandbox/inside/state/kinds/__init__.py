@@ -13,6 +13,7 @@ from . import (  # noqa: F401
     plain,
     plots,
     refused,
+    sets,
     standing,
     threads,
     views,

@@ -90,7 +90,7 @@ _SHAPE = frozenset(("__module__", "__qualname__", "__doc__", "__slots__"))
 _SETTABLE = frozenset(("__annotations__", "__type_params__", "__annotate__", "__annotate_func__"))
 
 
-def _special(kind: type) -> Any:
+def _special(kind: Any) -> Any:
     """Arrays of ctypes are made by multiplication, structures by their fields: their memory's layout is not in them."""
     bases = {full_name(base) for base in mro_of(kind)[1:]}
     if "_ctypes.Array" in bases and hasattr(kind, "_type_"):
@@ -115,7 +115,7 @@ def _steps(kind: type) -> "list[Step | AbstractStep]":
     rest = {name: value for name, value in held.items() if name not in first}
     if "_abc_impl" not in dict_of(kind):
         return [Step(kind, first), Step(kind, rest)]
-    import _abc  # noqa: PLC0415
+    import _abc  # type: ignore[import-not-found] # noqa: PLC0415
 
     registered = [one for reference in _abc._get_dump(kind)[0] if (one := reference()) is not None]
     return [Step(kind, first), AbstractStep(kind, registered), Step(kind, rest)]

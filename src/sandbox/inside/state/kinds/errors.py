@@ -10,7 +10,7 @@ from .classes import native_base
 
 @reduces_all("builtins.BaseException")
 def _exception(_: SessionPickler, error: BaseException) -> Any:
-    state = {
+    state: dict[str, Any] = {
         "attributes": dict(error.__dict__),
         "traceback": error.__traceback__,
         "cause": error.__cause__,

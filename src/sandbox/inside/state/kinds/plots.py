@@ -28,3 +28,5 @@ def set_figure(figure: Any, state: tuple[Any, Any]) -> None:
         del gcf.figs[manager.num]
         manager.num = state[1]
         gcf.figs[state[1]] = manager
+        for name in vars(figure).keys() & {"number", "_number"}:
+            vars(figure)[name] = state[1]

@@ -70,7 +70,7 @@ def set_names(made: Any, names: tuple[str, str]) -> None:
 
 @builder
 def ended_generator(name: str, qualified: str) -> Any:
-    made = (one for one in ())
+    made: Any = (one for one in "")
     made.close()
     made.__name__, made.__qualname__ = name, qualified
     return made
