@@ -290,6 +290,14 @@ def test_a_worker_cannot_leave_its_cpus(lab: Range) -> None:
     assert lab.control("change_affinity", without=("cgroup", "seccomp.cpu_affinity")).value == cpus
 
 
+def test_a_worker_cannot_keep_the_host_waiting_with_a_lease(lab: Range) -> None:
+    code = "import fcntl; file = open('leased', 'w'); file.flush(); fcntl.fcntl(file.fileno(), fcntl.F_SETLEASE, 1)"
+    refused = lab.box().run(code, check=False)
+    assert refused.exception is not None
+    assert refused.exception.error_type == "PermissionError"
+    assert lab.control_box(without=("seccomp.leases",)).run(code).text == "0"
+
+
 # --- what only the level without namespaces refuses -----------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from sandbox.engine import stored_artifacts
+from sandbox.engine.scan import printable
 from sandbox.engine.worker_events import Restored
 from sandbox.errors import SandboxStartError, SessionNotFound, StoreError
 from sandbox.protocol.messages import (
@@ -48,6 +49,7 @@ _SILENCE_SECONDS = 10.0
 _IDLE_SECONDS = 0.3
 _BYTES_A_SECOND = 20e6
 _MOST_ERROR = 10_000
+_MOST_TOLD = 5
 _RESTORE_SECONDS = 120.0
 
 
@@ -259,33 +261,38 @@ class Kept:
         record = _record(finished, code, self._saved_at if saved is None else finished.number)
         made = _Checkpoint(record, transcript.outputs, finished.artifacts, workspace if files else None)
         try:
-            await self._made(made, saved, fd)
+            not_kept = await self._made(made, saved, fd)
         except StoreError as error:
             self.whole = True
             warning = f"this execution was not saved: {error.message}"
             return msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
+        if not_kept:
+            finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, *_files_not_kept(not_kept)))
         if saved is None:
             return msgspec.structs.replace(finished, state=self.restored()) if self.restorable else finished
         self.whole, self._saved_at = False, finished.number
         self.lost = tuple(lost.name for lost in saved.lost)
         return msgspec.structs.replace(finished, state=msgspec.structs.replace(finished.state, lost_names=self.lost))
 
-    async def _made(self, made: _Checkpoint, saved: Saved | None, fd: int) -> None:
-        """Receive what the worker sends, and commit. Raises ProtocolError, StoreError."""
-        if saved is None or not saved.bytes:
-            await self._thread.call(lambda _store: self._commit(self.session.staging(), made))
-        elif saved.bytes <= _SMALL and _waiting(fd) >= saved.bytes:
-            data = os.read(fd, saved.bytes)
-            await self._thread.call(lambda _store: self._commit(_taken(self.session.staging(), data), made))
-        else:
-            # A worker may be slow, and others want to commit meanwhile.
-            staging = await self._thread.call(lambda _store: self.session.staging())
-            await asyncio.to_thread(_receive, staging, saved.bytes, fd)
-            await self._thread.call(lambda _store: self._commit(staging, made))
+    async def _made(self, made: _Checkpoint, saved: Saved | None, fd: int) -> dict[str, str]:
+        """Receive what the worker sends, and commit; return the files that cannot be kept, with reasons.
 
-    def _commit(self, staging: Staging, made: _Checkpoint) -> None:
+        Raises ProtocolError, StoreError.
+        """
+        if saved is None or not saved.bytes:
+            return await self._thread.call(lambda _store: self._commit(self.session.staging(), made))
+        if saved.bytes <= _SMALL and _waiting(fd) >= saved.bytes:
+            data = os.read(fd, saved.bytes)
+            return await self._thread.call(lambda _store: self._commit(_taken(self.session.staging(), data), made))
+        # A worker may be slow, and others want to commit meanwhile.
+        staging = await self._thread.call(lambda _store: self.session.staging())
+        await asyncio.to_thread(_receive, staging, saved.bytes, fd)
+        return await self._thread.call(lambda _store: self._commit(staging, made))
+
+    def _commit(self, staging: Staging, made: _Checkpoint) -> dict[str, str]:
+        not_kept: dict[str, str] = {}
         if made.workspace is not None:
-            self.files.capture(staging, made.workspace.fd)
+            not_kept = self.files.capture(staging, made.workspace.fd).lost
         if self.whole:
             for key in self.session.manifest:
                 if key not in staging.changes and not key.startswith("file/"):
@@ -293,6 +300,7 @@ class Kept:
         artifacts = stored_artifacts.stage(staging, made.artifacts)
         self.session.commit(staging, execution=made.record, outputs=made.outputs, artifacts=artifacts)
         self.files.committed()
+        return not_kept
 
     # --- going back ---
 
@@ -392,6 +400,12 @@ class Kept:
     async def delete(self) -> None:
         """Delete it with all its checkpoints."""
         await self._thread.call(lambda _store: self.session.delete())
+
+
+def _files_not_kept(found: dict[str, str]) -> list[str]:
+    """A warning for each of the first, and one for the rest."""
+    told = [f"{printable(path)} is not kept: it {why}" for path, why in sorted(found.items())[:_MOST_TOLD]]
+    return told if len(found) <= _MOST_TOLD else [*told, f"and {len(found) - _MOST_TOLD} more files are not kept"]
 
 
 def _record(finished: ExecutionFinished, code: str, state_of: int) -> ExecutionRecord:

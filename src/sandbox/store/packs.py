@@ -34,6 +34,7 @@ _STEP = 8 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE: begin to write out, do not wait
 _libc = ctypes.CDLL(None, use_errno=True)
+_MODE = 0o600
 
 
 class Written(NamedTuple):
@@ -66,7 +67,7 @@ class Pack:
         directory.mkdir(mode=0o700, exist_ok=True)
         path = directory / f"{secrets.token_hex(16)}{SUFFIX}"
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
         except OSError as error:
             raise write_error(error, path) from error
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -83,7 +84,7 @@ class Pack:
     def take(cls, path: Path) -> Pack | None:
         """Take the lock of an existing one; None if somebody has it or it is gone. `cut` comes next."""
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = _open(path, os.O_RDWR)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -258,7 +259,17 @@ def read_range(fd: int, start: int, size: int) -> Iterator[memoryview]:
 
 def open_to_read(path: Path) -> int:
     """Open a pack for reading. Raises FileNotFoundError if it was replaced meanwhile."""
-    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return _open(path, os.O_RDONLY)
+
+
+def _open(path: Path, flags: int) -> int:
+    """Open a pack. A worker that was handed one for reading may own it, and have taken its mode away."""
+    flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except PermissionError:
+        os.chmod(path, _MODE)
+        return os.open(path, flags)
 
 
 def write_at(fd: int, data: memoryview | bytes, offset: int, path: Path) -> None:

@@ -8,6 +8,7 @@ import errno
 from .restriction import ALL_BITS, WORKER, Refusal, When, any_bit, any_of, proof
 
 _CLONE_NAMESPACES = 0x7E020000  # CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
+_F_SETLEASE, _F_NOTIFY = 1024, 1026
 _TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423
 _DCCP, _L2TP, _SCTP, _UDPLITE, _SMC = 33, 115, 132, 136, 256
 _RLIMIT_CORE = 4
@@ -217,6 +218,15 @@ EVERYWHERE: tuple[Refusal, ...] = (
         proof=proof("test_a_worker_cannot_load_a_line_discipline"),
         stage=WORKER,
         when=any_of(When(1, ALL_BITS, _TIOCSETD)),
+    ),
+    Refusal(
+        "leases",
+        ("fcntl",),
+        because="a lease on a file keeps whoever opens it waiting for 45 s: the host, where a pack is the worker's own",
+        breaks="leases, and signals when a directory changes (F_SETLEASE, F_NOTIFY)",
+        proof=proof("test_a_worker_cannot_keep_the_host_waiting_with_a_lease"),
+        stage=WORKER,
+        when=any_of(When(1, ALL_BITS, _F_SETLEASE), When(1, ALL_BITS, _F_NOTIFY)),
     ),
     Refusal(
         "core_limit",

@@ -5,15 +5,16 @@ what is in the pipes, so output written before an event stays before it. `mark` 
 so, and therefore output written after the mark stays after it.
 """
 
-import json
 import os
 import threading
+from json import loads  # this one, whatever a cell makes of the module
 from typing import Any
 
 from ..wire import frames
 
 _CHUNK = 64 * 1024
 _MOST_ACKS = 64
+_OUT_OF_MEMORY = frames.encode({"event": "out_of_memory"})
 
 
 class Channel:
@@ -50,6 +51,11 @@ class Channel:
             data = frames.encode(message)
             with self._lock:
                 self._write(data)
+
+    def send_out_of_memory(self) -> None:
+        """The last event of a worker that has no memory to make one."""
+        if self.mine:
+            os.write(self._control, _OUT_OF_MEMORY)
 
     def mark(self, message: "dict[str, Any] | None" = None) -> None:
         """Send `message` and wait until the engine has read everything that was written before it."""
@@ -102,7 +108,7 @@ class Channel:
                 return None
             self._waiting.extend(self._buffer.feed(data))
         self._marks = self._acked = 0  # an interrupt may have come between a mark and its frame
-        request: dict[str, Any] = json.loads(self._waiting.pop(0))
+        request: dict[str, Any] = loads(self._waiting.pop(0))
         return request
 
     @property

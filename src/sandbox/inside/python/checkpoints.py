@@ -4,12 +4,12 @@ A delta is `u32 size, header, payload` for each record and a size of 0 at its en
 the descriptors of packs, and then the bytes of its small parts one after the other.
 """
 
-import json
 import os
 import socket
 import struct
 import types
 from collections.abc import Iterable, Iterator
+from json import dumps, loads  # these, whatever a cell makes of the module
 from typing import Any
 
 from ..state.lost import Lost
@@ -97,7 +97,7 @@ def _pieces(delta: Delta) -> "Iterator[memoryview]":
     if not delta.records:
         return
     for header, payload in delta.records:
-        head = json.dumps(header, separators=(",", ":")).encode()
+        head = dumps(header, separators=(",", ":")).encode()
         yield memoryview(_LENGTH.pack(len(head)) + head)
         for piece in payload:
             view = memoryview(piece)
@@ -109,7 +109,7 @@ def _pieces(delta: Delta) -> "Iterator[memoryview]":
 def _receive(fd: int) -> "tuple[Parts, list[int]]":
     with socket.socket(fileno=os.dup(fd)) as control:
         size = _LENGTH.unpack(_exactly(control, _LENGTH.size))[0]
-        header = json.loads(_exactly(control, size))
+        header = loads(_exactly(control, size))
         fds: list[int] = []
         while len(fds) < header["fds"]:
             _, more, _, _ = socket.recv_fds(control, 1, _MOST_FDS)

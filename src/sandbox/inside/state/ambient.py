@@ -46,10 +46,30 @@ def _umask() -> int:
     return now
 
 
-def _set_environment(value: dict[str, str]) -> None:
-    for name in os.environ.keys() - value.keys():
-        del os.environ[name]
-    os.environ.update(value)
+class _Environment:
+    """What code has changed of it. What the worker began with may be secret, and another one begins with its own."""
+
+    def __init__(self) -> None:
+        self._base: dict[Any, Any] | None = None
+
+    def stamp(self) -> Any:
+        """The mapping itself, copied: comparing it costs less than decoding it."""
+        now = dict(os.environ._data)  # type: ignore[attr-defined]
+        if self._base is None:
+            self._base = now
+        return now
+
+    def value(self) -> Any:
+        base, now = self._base or {}, os.environ._data  # type: ignore[attr-defined]
+        changed = {name: value for name, value in now.items() if base.get(name) != value}
+        return changed, [name for name in base if name not in now]
+
+    @staticmethod
+    def write(value: Any) -> None:
+        changed, deleted = value
+        for name in deleted:
+            os.environb.pop(name, None)
+        os.environb.update(changed)
 
 
 def _set_list(target: list[Any]) -> Callable[[Any], object]:
@@ -169,9 +189,9 @@ def _set_options(value: dict[str, Any]) -> None:
 
 def items() -> list[Item]:
     """All of them, in the order in which they are restored: what needs a directory or a path comes after those."""
-    parameters = _Parameters()
+    environment, parameters = _Environment(), _Parameters()
     return [
-        _item("environ", "", lambda: dict(os.environ), _set_environment)._replace(stamp=_environment_stamp),
+        Item("environ", "", environment.stamp, environment.value, environment.write),
         _item("cwd", "", os.getcwd, os.chdir),
         _item("path", "", lambda: list(sys.path), _set_list(sys.path)),
         _item("argv", "", lambda: list(sys.argv), _set_list(sys.argv)),
@@ -192,8 +212,3 @@ def items() -> list[Item]:
         Item("numpy.random", "numpy.random", _numpy_random_stamp, _numpy_random_value,
              lambda v: _module("numpy.random").set_state(v)),
     ]  # fmt: skip
-
-
-def _environment_stamp() -> Any:
-    """The mapping itself, copied: comparing it costs less than decoding it."""
-    return dict(os.environ._data)  # type: ignore[attr-defined]

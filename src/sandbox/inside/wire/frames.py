@@ -4,9 +4,9 @@ A frame is a little-endian u32 length and that many bytes of JSON. Nothing here 
 any split of the bytes.
 """
 
-import json
 import struct
 from collections.abc import Iterator
+from json import dumps  # this one, whatever a cell makes of the module
 
 MAX_FRAME = 32 * 1024 * 1024
 _HEADER = struct.Struct("<I")
@@ -22,7 +22,7 @@ def encode(message: object) -> bytes:
     Raises `BadFrame` if it is larger than `MAX_FRAME` bytes, and `ValueError` for what the other side would refuse:
     NaN, infinities and lone surrogates, which JSON has no form for.
     """
-    body = json.dumps(message, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+    body = dumps(message, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
     if len(body) > MAX_FRAME:
         raise BadFrame(f"a {len(body)} byte message does not fit into a frame of at most {MAX_FRAME} bytes")
     return _HEADER.pack(len(body)) + body
