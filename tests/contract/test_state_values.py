@@ -112,3 +112,16 @@ async def test_a_library_that_code_has_patched_is_patched_again(any_box: Any) ->
     await any_box.run("import json\njson.dumps = lambda value: 'too'")
     await restart(any_box)
     assert await value(any_box, "textwrap.dedent(''), json.dumps(1)") == "('patched', 'too')"
+
+
+async def test_a_figure_can_be_drawn_on_again(any_box: Any) -> None:
+    await any_box.run(
+        "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots(layout='constrained')\n"
+        "axes.scatter([1, 2], [3, 4], c=[1, 2])\nfigure.colorbar(axes.collections[0])\nplt.show()"
+    )
+    execution = await any_box.run("kept = {'map': figure}")
+    assert (execution.state, execution.state.lost_names) == ("kept", ())
+    await restart(any_box)
+    assert await value(any_box, "kept['map'] is figure, axes.figure is figure, len(figure.axes)") == "(True, True, 2)"
+    await any_box.run("axes.set_title('again'); figure.savefig('again.png')")
+    assert (await any_box.files.stat("again.png")).size > 1000
