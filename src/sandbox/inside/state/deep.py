@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-_STACK = 512 * 1024 * 1024
-_LIMIT = 400_000
+# The address space of a stack counts for the memory limit of the process, though its pages are only taken as it
+# grows: the largest that can be had.
+_STACKS = tuple(size * 1024 * 1024 for size in (512, 256, 128, 64, 32))
+_BYTES_A_LEVEL = 1300
 
 
 def deeply(call: Callable[[], Any]) -> Any:
-    """Call in a thread with a stack that is large enough. Its pages are only taken as it grows."""
+    """Call in a thread with a large stack. Raises RecursionError if even that is too small, or there is none."""
     outcome: list[Any] = []
 
     def run() -> None:
@@ -19,15 +21,28 @@ def deeply(call: Callable[[], Any]) -> Any:
         except BaseException as error:  # noqa: BLE001 - raised again where it belongs
             outcome.extend((False, error))
 
-    limit, size = sys.getrecursionlimit(), threading.stack_size(_STACK)
+    limit = sys.getrecursionlimit()
     try:
-        sys.setrecursionlimit(_LIMIT)
-        thread = threading.Thread(target=run)
-        thread.start()
+        _start(run).join()
     finally:
-        threading.stack_size(size)
-    thread.join()
-    sys.setrecursionlimit(limit)
+        sys.setrecursionlimit(limit)
     if not outcome[0]:
         raise outcome[1]
     return outcome[1]
+
+
+def _start(run: Callable[[], None]) -> threading.Thread:
+    before = threading.stack_size()
+    try:
+        for size in _STACKS:
+            threading.stack_size(size)
+            sys.setrecursionlimit(size // _BYTES_A_LEVEL)
+            thread = threading.Thread(target=run)
+            try:
+                thread.start()
+            except RuntimeError:
+                continue
+            return thread
+    finally:
+        threading.stack_size(before)
+    raise RecursionError("it is nested too deeply, and there is no memory for a stack that is large enough")

@@ -3,6 +3,7 @@
 It is written in shards, so that a session with thousands of names does not write them all for one of them.
 """
 
+from collections.abc import Iterable
 from json import JSONDecodeError, dumps, loads
 from json.encoder import encode_basestring_ascii as quoted
 from sys import version_info
@@ -57,6 +58,12 @@ class Index:
             self._shards[shard].names[name] = text
             self._changed.add(shard)
 
+    def reserve(self, names: Iterable[str]) -> None:
+        """These are new: let them have this order."""
+        for name in names:
+            shard = self._of_name[name] = self._room(len(self._shards[-1].names))
+            self._shards[shard].names[name] = "{}"
+
     def drop_name(self, name: str) -> None:
         shard = self._of_name.pop(name, None)
         if shard is not None:
@@ -97,6 +104,9 @@ class Index:
         self._changed.update(range(len(self._shards)))
 
 
+_DAMAGED = {"type": "value", "since": 0, "lost": "its entry in the checkpoint's index is damaged"}
+
+
 def key(number: int) -> str:
     return f"index/{number}" if number else "index"
 
@@ -116,8 +126,9 @@ class Stored:
 
     def _take(self, shard: dict[str, Any]) -> None:
         try:
-            self.names.update(shard["names"])
-            self.groups.update((int(number), entry) for number, entry in shard["groups"].items())
+            names, groups = shard["names"].items(), shard["groups"].items()
+            self.names.update((name, entry if isinstance(entry, dict) else _DAMAGED) for name, entry in names)
+            self.groups.update((int(number), entry) for number, entry in groups if isinstance(entry, dict))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise DamagedIndex(f"the checkpoint's index is damaged: {error!r}") from error
 

@@ -74,7 +74,7 @@ def fill(whole: mmap.mmap, place: Place) -> None:
         for extent in place.extents:
             offset, fd, at, length = extent
             whole_pages = not (offset | at) % PAGE and (not length % PAGE or offset + length == place.size)
-            there = offset + length <= place.size and os.fstat(fd).st_size >= at + length
+            there = 0 <= offset < offset + length <= place.size and os.fstat(fd).st_size >= at + length
             if whole_pages and there:
                 map_over(whole, offset, fd, at, length)
             else:

@@ -39,6 +39,7 @@ class SessionPickler(pickle.Pickler):
         self.referenced: set[int] = set()
         self.by_value: set[int] = set()
         self.kept: list[Any] = []
+        self.plains: dict[int, Any] = {}
 
     def reducer_override(self, value: Any) -> Any:
         kind = type(value)

@@ -100,13 +100,16 @@ class Tables:
     def _look(self, reached: set[str], extra: set[str], extras: dict[str, Any]) -> "tuple[dict[str, Any], set[str]]":
         """The values of names that may have changed, and the names that are gone."""
         space = self._world.namespace
-        names = reached | extra | (space.keys() - self._known - _PYTHONS_OWN)
+        new = space.keys() - self._known - _PYTHONS_OWN
+        if new:
+            self.index.reserve(name for name in space if name in new and name not in self.index and self._is_name(name))
+        names = reached | extra | new
         names |= self._dependents(names)
         for group in {group.number: group for name in names if (group := self._group_of.get(name))}.values():
             names |= group.names
         names -= _PYTHONS_OWN
         values = {name: space[name] for name in names if name in space and self._is_name(name)}
-        values.update((name, extras[name]) for name in names if name in extras)
+        values.update((name, extras[name]) for name in sorted(names) if name in extras)
         return values, {name for name in names & self._known if name not in values}
 
     def _dependents(self, names: set[str]) -> set[str]:

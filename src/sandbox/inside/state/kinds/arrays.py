@@ -28,6 +28,8 @@ def _array(pickler: SessionPickler, array: Any) -> Any:
     if kind is not numpy.ndarray and kind.__reduce__ is not numpy.ndarray.__reduce__:
         return NotImplemented
     owner = _owner(array, numpy.ndarray)
+    if _is_masked(owner):
+        owner = _plain(pickler, owner, numpy)
     if owner is array:
         return _owned(pickler, array, numpy)
     if _is_private(array, owner):
@@ -40,10 +42,22 @@ def _array(pickler: SessionPickler, array: Any) -> Any:
 @reduces_all("numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray")
 def _masked(pickler: SessionPickler, array: Any) -> Any:
     """As data and mask, each in the memory that it is in; numpy's own way copies both, and forgets a hard mask."""
-    numpy = sys.modules["numpy"]
-    plain = numpy.ndarray.view(array, numpy.ndarray)
-    pickler.kept.append(plain)
+    plain = _plain(pickler, array, sys.modules["numpy"])
     return make_masked, (type(array), plain), dict(vars(array)), None, None, set_attributes
+
+
+def _is_masked(array: Any) -> bool:
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and issubclass(type(array), masked.MaskedArray)
+
+
+def _plain(pickler: SessionPickler, array: Any, numpy: Any) -> Any:
+    """The data of a masked array, the same object each time: if its memory is its own, that stands for its owner."""
+    found = pickler.plains.get(id(array))
+    if found is None:
+        found = pickler.plains[id(array)] = numpy.ndarray.view(array, numpy.ndarray)
+        pickler.kept.append(array)
+    return found
 
 
 @builder
