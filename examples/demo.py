@@ -1,4 +1,4 @@
-"""A data analysis in a sandbox, then three things that go wrong in it. Run with `make demo`.
+"""A data analysis in a sandbox, then what goes wrong in it, and what survives. Run with `make demo`.
 
 The data set is read from an installed package on this side; no network is needed. What the code makes is copied to
 ./demo-output.
@@ -15,18 +15,13 @@ from pathlib import Path
 
 from analysis import STEPS
 from screen import Screen, duration
+from survival import LABEL, crash, kill, travel
 
 import sandbox
-from sandbox import (
-    Artifact,
-    LocalSandbox,
-    PythonSandbox,
-    SandboxCrashedError,
-    SandboxStartError,
-    SandboxTimeoutError,
-)
+from sandbox import Artifact, LocalSandbox, PythonSandbox, SandboxStartError
 
 OUTPUT = Path("demo-output")
+NOTEBOOK = OUTPUT / "analysis.ipynb"
 SOURCE = "vega-datasets"
 DATA = "vega_datasets/_data/airports.csv"
 
@@ -40,7 +35,6 @@ _OUTSIDE = (
     ("Put a program where the host has its own", "open('/usr/bin/python3', 'wb')"),
     ("Reach the network", "import urllib.request; urllib.request.urlopen('http://192.0.2.1')"),
 )
-_AGAIN = "import pandas as pd; pd.read_csv('artifacts/airports-clean.csv').shape"
 
 
 class Unfit(Exception):
@@ -107,7 +101,7 @@ async def analyse(screen: Screen, box: LocalSandbox, data: Path) -> list[tuple[P
 
 
 def keep(kept: list[tuple[Path, Artifact]]) -> None:
-    """Copy the artifacts: those of the engine end with the session."""
+    """Copy the artifacts: they are deleted with the session."""
     OUTPUT.mkdir(exist_ok=True)
     for path, artifact in kept:
         path.write_bytes(artifact.read())
@@ -127,26 +121,6 @@ async def try_outside(screen: Screen, box: LocalSandbox) -> None:
         screen.attempt(title.format(**names), await box.run(code.format(**names), check=False))
 
 
-async def fail(screen: Screen, box: LocalSandbox) -> None:
-    """Let the code run too long, then crash the interpreter."""
-    screen.heading("A timeout keeps the variables; a crash costs only the worker")
-    screen.line("while True: pass", "bold")
-    try:
-        await box.run("while True: pass", timeout=0.3)
-    except SandboxTimeoutError as error:
-        screen.failed(error)
-    screen.line("len(airports)", "bold")
-    screen.end(await box.run("len(airports)"))
-    screen.line("import ctypes; ctypes.string_at(0)", "bold")
-    try:
-        await box.run("import ctypes; ctypes.string_at(0)")
-    except SandboxCrashedError as error:
-        screen.failed(error)
-    screen.line("A fresh worker, the same files:", "bold")
-    screen.line(_AGAIN, "bold")
-    screen.end(await box.run(_AGAIN))
-
-
 async def show(screen: Screen) -> None:
     """The whole demo. Raises Unfit, SandboxStartError."""
     begin = time.perf_counter()
@@ -157,12 +131,16 @@ async def show(screen: Screen) -> None:
         introduce(screen, box, data, version, seconds)
         kept = await analyse(screen, box, data)
         keep(kept)
+        await box.checkpoint(LABEL)
+        box.export(NOTEBOOK)
         await try_outside(screen, box)
-        await fail(screen, box)
+        await crash(screen, box)
+        await kill(screen, box)
+        await travel(screen, box)
         await box.delete()
     screen.heading("What came out")
     screen.artifacts(kept)
-    screen.line(f"in {os.getcwd()}; open {OUTPUT / 'report.html'} in a browser.")
+    screen.line(f"in {os.getcwd()}; open {OUTPUT / 'report.html'} in a browser, and {NOTEBOOK} in a notebook.")
     screen.line(f"It took {duration(time.perf_counter() - begin)}.")
 
 

@@ -100,7 +100,8 @@ class Screen:
         """Print which exception the call raised, why, and what became of the variables."""
         cause, state = error.execution.cause, error.execution.state
         why = error.message if cause is None else cause.message
-        self._indented(Text(f"{type(error).__name__}: {plain(why)}; the variables are {state}", style="yellow"))
+        became = str(state) if state.restored_to is None else f"{state}: those of execution {state.restored_to}"
+        self._indented(Text(f"{type(error).__name__}: {plain(why)}; the variables are {became}", style="yellow"))
 
     def _indented(self, text: Text) -> None:
         self.console.print(Padding(text, _INDENT, expand=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -19,12 +20,14 @@ import pytest
 import sandbox
 from sandbox import LocalSandbox
 from sandbox.engine.thread import EngineThread
+from sandbox.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 COMMAND = [sys.executable, str(EXAMPLES / "demo.py")]
 ENDED = re.compile(r"It took ([\d.]+) (ms|s)\.")
-FILES = {"map.png", "states.png", "regions.png", "airports-clean.csv", "report.html"}
+FILES = {"map.png", "states.png", "regions.png", "airports-clean.csv", "report.html", "analysis.ipynb"}
+ARTIFACTS = FILES - {"analysis.ipynb"}
 
 
 def _environment(home: Path, columns: int) -> dict[str, str]:
@@ -34,11 +37,17 @@ def _environment(home: Path, columns: int) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """What the demo printed at 80 columns without a terminal, and the directory that it ran in."""
-    directory = tmp_path_factory.mktemp("demo")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the demo keeps what it stores."""
     home = tmp_path_factory.mktemp("demo-home")
     home.chmod(0o711)
+    return home
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, home: Path) -> tuple[str, Path]:
+    """What the demo printed at 80 columns without a terminal, and the directory that it ran in."""
+    directory = tmp_path_factory.mktemp("demo")
     done = subprocess.run(
         COMMAND, cwd=directory, env=_environment(home, 80), capture_output=True, text=True, timeout=50, check=False
     )
@@ -78,6 +87,7 @@ def test_the_artifacts_are_copied_and_named(ran: tuple[str, Path]) -> None:
     assert {path.name for path in output.iterdir()} == FILES
     for name in FILES:
         assert f"demo-output/{name}" in printed
+    assert all(re.search(rf"^demo-output/{re.escape(name)} +\S+ +\d+ kB$", printed, re.MULTILINE) for name in ARTIFACTS)
     assert (output / "airports-clean.csv").read_text(encoding="utf-8").count("\n") == 3345
     for name in ("map.png", "states.png", "regions.png"):
         content = (output / name).read_bytes()
@@ -108,11 +118,43 @@ def test_the_outside_is_out_of_reach(ran: tuple[str, Path]) -> None:
     assert "File of the demo" not in part
 
 
-def test_a_timeout_keeps_the_variables_and_a_crash_does_not(ran: tuple[str, Path]) -> None:
-    part = ran[0].split("A timeout keeps")[1]
+def test_a_timeout_keeps_the_variables_and_a_crash_restores_them(ran: tuple[str, Path]) -> None:
+    part = ran[0].split("A timeout keeps")[1].split("kill -9")[0]
     assert re.search(r"SandboxTimeoutError: .*the variables are kept", part)
-    assert re.search(r"SandboxCrashedError: .*SIGSEGV; the variables are lost", part)
-    assert "(3344, 10)" in part
+    assert re.search(r"SandboxCrashedError: .*SIGSEGV; the variables are\s+restored: those of execution 15", part)
+    assert part.count("(3344, ['map', 'shares', 'states'])") == 2
+
+
+def test_what_a_killed_host_had_finished_is_there(ran: tuple[str, Path]) -> None:
+    part = ran[0].split("kill -9")[1].split("Back to a checkpoint")[0]
+    ours, theirs = re.findall(r"^Process (\d+) gives the session to process (\d+):$", part, re.MULTILINE)[0]
+    assert ours != theirs
+    assert f"Process {theirs} was killed. Process {ours} goes on" in part
+    assert "execution 18 is finished" in part
+    assert "half done" in part
+    assert "(3344, 17, 17)" in part
+
+
+def test_it_goes_back_and_on_in_three_ways(ran: tuple[str, Path]) -> None:
+    part = ran[0].split("Back to a checkpoint")[1].split("What came out")[0]
+    assert re.search(r"variables have changed, and lonely\.txt\s+is new", part)
+    assert part.count("(False, 3344)") == 2
+    counts = re.findall(r"(\d+) airports have another within (\d+) km", part)
+    assert [km for _, km in counts] == ["50", "75", "100"]
+    assert len({count for count, _ in counts}) == 3
+
+
+def test_the_notebook_has_the_analysis(ran: tuple[str, Path]) -> None:
+    notebook = json.loads((ran[1] / "demo-output" / "analysis.ipynb").read_text(encoding="utf-8"))
+    assert [cell["execution_count"] for cell in notebook["cells"]] == list(range(1, 10))
+    shown = [output for cell in notebook["cells"] for output in cell["outputs"]]
+    assert sum("image/png" in output.get("data", ()) for output in shown) == 3
+
+
+def test_nothing_of_the_demo_stays_in_the_store(home: Path, ran: tuple[str, Path]) -> None:
+    assert ran
+    with Store(home / "store") as store:
+        assert store.sessions() == []
 
 
 def test_no_line_is_wider_than_80_columns_and_nothing_is_coloured_without_a_terminal(ran: tuple[str, Path]) -> None:
