@@ -96,7 +96,7 @@ class Saver:
         return self._extras.look(reached | weak, frozenset(stores), everything=everything)
 
     def _lost(self) -> list[Lost]:
-        lost = [*self._tables.lost.values(), *self._ambience.lost.values()]
+        lost = [*self._tables.lost.values(), *self._tables.nameless, *self._ambience.lost.values()]
         return [one._replace(name=shown(one.name)) for one in lost]
 
 

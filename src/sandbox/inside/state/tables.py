@@ -32,6 +32,7 @@ class Tables:
         self.buffers = Buffers()
         self.groups: dict[int, Group] = {}
         self.lost: dict[str, Lost] = {}
+        self.nameless: list[Lost] = []
         self._group_of: dict[str, Group] = {}
         self._inline: dict[str, Any] = {}
         self._modules: dict[str, types.ModuleType] = {}
@@ -100,15 +101,15 @@ class Tables:
     def _look(self, reached: set[str], extra: set[str], extras: dict[str, Any]) -> "tuple[dict[str, Any], set[str]]":
         """The values of names that may have changed, and the names that are gone."""
         space = self._world.namespace
-        new = space.keys() - self._known - _PYTHONS_OWN
+        new = self._named(space.keys() - self._known - _PYTHONS_OWN)
         if new:
-            self.index.reserve(name for name in space if name in new and name not in self.index and self._is_name(name))
+            self.index.reserve(name for name in space if name in new and name not in self.index)
         names = reached | extra | new
         names |= self._dependents(names)
         for group in {group.number: group for name in names if (group := self._group_of.get(name))}.values():
             names |= group.names
         names -= _PYTHONS_OWN
-        values = {name: space[name] for name in names if name in space and self._is_name(name)}
+        values = {name: space[name] for name in names if name in space}
         values.update((name, extras[name]) for name in sorted(names) if name in extras)
         return values, {name for name in names & self._known if name not in values}
 
@@ -123,13 +124,19 @@ class Tables:
                     found |= group.names
         return found
 
-    def _is_name(self, name: Any) -> bool:
-        """Only text of bounded length is a name: what else was put into globals() is lost, and said to be."""
-        if type(name) is str and len(name) <= _MOST_NAME:
-            return True
-        text = name[:80] if type(name) is str else f"globals()[a {type(name).__name__}]"
-        self.lost[text] = Lost(text, type_name(name), "it is not a name that a variable can have", 0)
-        return False
+    def _named(self, keys: set[Any]) -> set[str]:
+        """Those that are names. What else was put into globals() is lost, and said to be."""
+        good = {key for key in keys if type(key) is str and len(key) <= _MOST_NAME}
+        self.nameless = [
+            Lost(
+                key[:80] if type(key) is str else f"globals()[a {type_name(key)}]",
+                type_name(self._world.namespace[key]),
+                "it is not bound to a name that a variable can have",
+                0,
+            )
+            for key in keys - good
+        ]
+        return good
 
     def _units(self, values: dict[str, Any], number: int) -> "list[frozenset[str]]":
         """Which names are to be pickled, those that were together together. The others are dealt with at once."""

@@ -16,7 +16,8 @@ from ..world import MAIN, MODULE, resolve
 from .functions import through_class
 
 _MADE = (types.MemberDescriptorType, types.GetSetDescriptorType)
-_LEFT_OUT = frozenset(("_abc_impl", "__abstractmethods__"))
+# What abc keeps beside the class, and what copyreg notes in it when an instance is pickled.
+_LEFT_OUT = frozenset(("_abc_impl", "__abstractmethods__", "__slotnames__"))
 _FIRST = (types.FunctionType, staticmethod, classmethod, property)
 
 
