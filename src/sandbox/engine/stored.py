@@ -133,7 +133,8 @@ class StoreThread:
 
     async def history(self, name: str, limit: int) -> list[HistoryRecord]:
         """The last executions, newest first."""
-        rows = await self._past([], lambda store: store.history(name, owner=OWNER, limit=limit))
+        nothing: list[ExecutionRecord] = []
+        rows = await self._past(nothing, lambda store: store.history(name, owner=OWNER, limit=limit))
         return [_history(row) for row in rows]
 
     async def _past(self, nothing: _T, action: Callable[[Store], _T]) -> _T:

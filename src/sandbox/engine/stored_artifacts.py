@@ -13,9 +13,9 @@ from sandbox.protocol.messages import ArtifactInfo
 if TYPE_CHECKING:
     from sandbox.store.history import ArtifactRecord
     from sandbox.store.parts import Parts
-    from sandbox.store.session import StoredSession
     from sandbox.store.staged import StagedPart
     from sandbox.store.staging import Staging
+    from sandbox.store.store import Store
 
 _CHUNK = 1024 * 1024
 
@@ -38,14 +38,14 @@ def _staged(staging: Staging, one: ArtifactInfo) -> tuple[ArtifactRecord, Staged
     return record, part
 
 
-def bring(session: StoredSession, directory: Path, there: set[str]) -> list[ArtifactInfo]:
+def bring(store: Store, session: str, owner: str, directory: Path, there: set[str]) -> list[ArtifactInfo]:
     """Write the artifacts that are stored and not `there` below `directory`; return them. Raises StoreDamaged."""
-    from sandbox.store import history  # noqa: PLC0415
     from sandbox.store.parts import Reader  # noqa: PLC0415
 
-    rows = {f"{number}/{row.name}": (number, row) for number, row in history.artifacts(session.database, session.key)}
+    info = store.session(session, owner=owner)
+    rows = {f"{number}/{row.name}": (number, row) for number, row in store.artifacts(session, owner=owner)}
     missing = {name: row for name, row in rows.items() if name not in there}
-    reader = Reader(session.database, session.packs)
+    reader = Reader(store.database, store.packs / info.tree.name)
     with reader.open({name: row.part for name, (_, row) in missing.items()}) as parts:
         return [_brought(directory, name, number, row, parts) for name, (number, row) in missing.items()]
 
