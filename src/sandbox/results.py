@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sandbox.protocol import messages as m
+
+# How much of a text, and how many of several things, a `repr` shows.
+_LONG_TEXT, _MOST_SHOWN = 60, 3
 
 
 class Cause(str):
@@ -81,6 +85,11 @@ class Result:
 
     def __contains__(self, mime: str) -> bool:
         return mime in self.data
+
+    def __repr__(self) -> str:
+        """Small values as they are, of others the size: an image has no place in a log."""
+        shown = ", ".join(f"{mime}: {_brief(value)}" for mime, value in self.data.items())
+        return f"Result({shown}{', main' if self.main else ''}{', chart' if self.chart is not None else ''})"
 
     @property
     def text(self) -> str | None:
@@ -306,7 +315,7 @@ class OutputData:
         return "".join(output.text for output in self.outputs)
 
 
-@dataclass
+@dataclass(repr=False)
 class ExecutionData(OutputData):
     """Everything about one execution. See `sandbox.Execution`."""
 
@@ -328,6 +337,20 @@ class ExecutionData(OutputData):
     network: str = ""
     enforced: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """What one looks for first. Each part is short, whatever the code printed or showed."""
+        parts = {
+            "exception": None if self.exception is None else _brief(str(self.exception)),
+            "cause": self.cause,
+            "stdout": self.stdout and _brief(self.stdout),
+            "stderr": self.stderr and _brief(self.stderr),
+            "results": _first(map(repr, self.results)),
+            "artifacts": _first(artifact.name for artifact in self.artifacts),
+            "state": self.state if self.state != "kept" else None,
+        }
+        shown = "".join(f", {name}={value}" for name, value in parts.items() if value)
+        return f"{type(self).__name__}({self.number}, {self.status}, {self.execution_time:.3f} s{shown})"
 
     @property
     def ok(self) -> bool:
@@ -392,3 +415,18 @@ class CommandData(OutputData):
                 self.exit_code, self.execution_time = event.exit_code, event.execution_time
                 self.cause, self.truncated = Cause.of(event.cause), event.truncated
                 self.files = Files.of(event.files)
+
+
+def _first(items: Iterable[str]) -> str:
+    """The first of several things."""
+    shown = list(islice(items, _MOST_SHOWN + 1))
+    return f"[{', '.join(shown[:_MOST_SHOWN])}{', ...' if len(shown) > _MOST_SHOWN else ''}]" if shown else ""
+
+
+def _brief(value: object) -> str:
+    """A value, or what kind it is and its size."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if not isinstance(value, str):
+        return type(value).__name__
+    return repr(value) if len(value) <= _LONG_TEXT else f"{value[:_LONG_TEXT]!r}... ({len(value)} characters)"
