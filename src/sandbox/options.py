@@ -116,7 +116,7 @@ class SandboxOptions:
             "processes": _whole("processes", self.processes, 1, 1 << 20, "processes"),
             "disk": _whole("disk", self.disk, 1, 1 << 30, "MB"),
             "output": _between("output", self.output, 0.001, 1024, "MB"),
-            "timeout": None if self.timeout is None else _between("timeout", self.timeout, 0.001, 1e9, "seconds"),
+            "timeout": checked_timeout(self.timeout),
             "env": checked_env(self.env),
             "files": _checked_files(self.files),
             "environment": _checked_environment(self.environment),
@@ -196,6 +196,11 @@ def _between(name: str, value: object, least: float, most: float, unit: str) -> 
         return value
     none = ", or None for no limit" if name == "timeout" else ""
     raise UsageError(f"{name}={value!r} is not a number of {unit} from {least:.12g} to {most:.12g}{none}")
+
+
+def checked_timeout(timeout: object) -> float | None:
+    """Return a number of seconds, or None for no limit. Raises UsageError."""
+    return None if timeout is None else float(_between("timeout", timeout, 0.001, 1e9, "seconds"))
 
 
 def _whole(name: str, value: object, least: int, most: int, unit: str) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import os
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,7 @@ from sandbox import (
     UsageError,
 )
 from sandbox.engine.thread import EngineThread
+from sandbox.protocol.messages import Output
 from sandbox.sdk.command import CommandHandle
 
 Make = Callable[..., LocalSandbox]
@@ -96,12 +98,18 @@ async def test_exit_codes_are_those_of_the_program_and_negative_for_signals(
 
 
 async def test_a_failure_raises_only_when_asked_to(box: LocalSandbox) -> None:
-    with pytest.raises(SandboxCommandError, match="/bin/sh ended with 3: why") as caught:
+    with pytest.raises(SandboxCommandError, match="/bin/sh ended with exit code 3: why") as caught:
         await box.command.shell("echo out; echo why >&2; exit 3", check=True)
     assert caught.value.execution.exit_code == 3
     assert caught.value.execution.stdout == "out\n"
     assert caught.value.details == {"exit_code": 3}
     assert (await box.command.shell("true", check=True)).ok
+
+
+@pytest.mark.parametrize(("script", "message"), [("exit 4", "exit code 4"), ("kill -TERM $$", "signal 15")])
+async def test_a_failure_without_a_word_says_how_it_ended(box: LocalSandbox, script: str, message: str) -> None:
+    with pytest.raises(SandboxCommandError, match=f"^/bin/sh ended with {message}$"):
+        await box.command.shell(script, check=True)
 
 
 async def test_output_is_passed_on_while_the_program_runs(box: LocalSandbox) -> None:
@@ -178,8 +186,11 @@ async def test_it_shares_the_sandboxs_files_and_limits_with_cells(box: LocalSand
 
 @pytest.mark.parametrize("program", ["no-such-program", "./no-such-script", "/no/such/path"])
 async def test_a_program_that_is_not_there_is_named(box: LocalSandbox, program: str) -> None:
-    with pytest.raises(UsageError, match=f"'{program}' could not be started in the workspace: .*No such file"):
+    with pytest.raises(UsageError, match=f"'{program}' could not be started in the workspace: ") as caught:
         await box.command.run(program)
+    known = "No such file" if "/" in program else f"there is no program '{program}' in the sandbox's PATH"
+    assert known in str(caught.value)
+    assert f"b'{program}'" not in str(caught.value)
 
 
 async def test_a_file_that_may_not_be_run_is_named(box: LocalSandbox) -> None:
@@ -218,7 +229,7 @@ async def test_a_directory_of_the_host_is_not_a_place_to_run_in(box: LocalSandbo
         (lambda command: command.run("echo", ["a\0b"]), "not a text without NUL"),
         (lambda command: command.run("env", env={"A=B": "x"}), "not the name of an environment variable"),
         (lambda command: command.run("env", env={"A": 1}), "not a text without NUL"),
-        (lambda command: command.run("env", timeout=0), "timeout=0 is not a number of seconds above 0"),
+        (lambda command: command.run("env", timeout=0), "timeout=0 is not a number of seconds from"),
         (lambda command: command.run("env", timeout=float("nan")), "timeout=nan is not"),
         (lambda command: command.run("env", timeout=-1), "timeout=-1 is not"),
     ],
@@ -334,9 +345,9 @@ async def test_a_program_in_the_background_can_be_talked_with(box: LocalSandbox)
     handle = await box.command.start("cat")
     await handle.write("hello\n")
     outputs = handle.stream()
-    assert (await anext(outputs)).text == "hello\n"
+    assert await anext(outputs) == Output("stdout", "hello\n")
     await handle.write(b"again\n")
-    assert (await anext(outputs)).text == "again\n"
+    assert await anext(outputs) == Output("stdout", "again\n")
     await handle.close_stdin()
     done = await handle.wait()
     assert (done.stdout, done.exit_code) == ("hello\nagain\n", 0)
@@ -367,7 +378,7 @@ async def test_without_standard_input_a_program_reads_its_end(box: LocalSandbox)
 
 async def test_writing_to_a_program_that_has_stopped_reading_is_an_error(box: LocalSandbox, sleep: str) -> None:
     handle = await box.command.start(["/bin/sh", "-c", f"exec 0<&-; echo closed; exec {sleep}"])
-    assert (await anext(handle.stream())).text == "closed\n"
+    assert await anext(handle.stream()) == Output("stdout", "closed\n")
     with pytest.raises(SandboxError, match="does not read its standard input"):
         await handle.write(b"x")
     await handle.kill()
@@ -393,18 +404,77 @@ async def test_signals_reach_the_whole_group(box: LocalSandbox, sleep: str) -> N
         await until_gone(sleep)
 
 
-async def test_a_program_that_has_ended_cannot_be_signalled(box: LocalSandbox) -> None:
+@pytest.mark.parametrize("seen", [True, False])
+async def test_a_program_that_has_ended_can_be_ended_again(box: LocalSandbox, seen: bool) -> None:
+    """Who ends it cannot know whether it has just ended."""
+    handle = await box.command.start(["/bin/sh", "-c", "touch ended"])
+    if seen:
+        await handle.wait()
+    else:
+        async with asyncio.timeout(10):
+            while not await box.files.exists("ended"):
+                pass
+    for _ in range(20):
+        await handle.terminate()
+        await handle.kill()
+        await handle.signal("USR1")
+    await handle.close_stdin()
+    assert (await handle.wait()).exit_code in ({0} if seen else {0, -15, -9})
+    await box.stop()
+    await handle.terminate()
+    await box.delete()
+
+
+async def test_nothing_can_be_written_to_a_program_that_has_ended(box: LocalSandbox) -> None:
     handle = await box.command.start("true")
     await handle.wait()
-    with pytest.raises(UsageError, match="is not running"):
-        await handle.kill()
-    with pytest.raises(UsageError, match="is not running"):
+    with pytest.raises(UsageError, match="has ended"):
         await handle.write(b"x")
-    other = await box.command.start("cat")
-    with pytest.raises(UsageError, match="4711 is not a signal"):
-        await other.signal(4711)
-    await other.kill()
-    await other.wait()
+
+
+async def test_a_standard_input_is_closed_once_and_says_so(box: LocalSandbox) -> None:
+    handle = await box.command.start("cat")
+    await handle.close_stdin()
+    await handle.close_stdin()
+    with pytest.raises(UsageError, match=r"of cat is closed: close_stdin\(\) was called"):
+        await handle.write("x")
+    assert (await handle.wait()).ok
+
+
+@pytest.mark.parametrize("name", [15, "TERM", "SIGTERM", "term", signal.SIGTERM])
+async def test_signals_have_numbers_and_names(box: LocalSandbox, sleep: str, name: int | str) -> None:
+    handle = await box.command.start(sleep.split())
+    await handle.signal(name)
+    assert (await handle.wait()).exit_code == -15
+
+
+@pytest.mark.parametrize("name", [0, -1, 4711, "NOPE", "", None, True, 1.5])
+async def test_what_is_no_signal_is_refused(box: LocalSandbox, name: object) -> None:
+    handle = await box.command.start("cat")
+    with pytest.raises(UsageError, match="is not a signal: it must be a number such as 15"):
+        await handle.signal(name)  # type: ignore[arg-type]
+    await handle.kill()
+    await handle.wait()
+
+
+async def test_a_wait_can_be_limited(box: LocalSandbox) -> None:
+    handle = await box.command.start("cat")
+    with pytest.raises(SandboxTimeoutError, match=r"cat runs on after 0\.05 s"):
+        await handle.wait(0.05)
+    for timeout in (0, -1, float("nan"), "5"):
+        with pytest.raises(UsageError, match="is not a number of seconds"):
+            await handle.wait(timeout)  # type: ignore[arg-type]
+    await handle.write("still here")
+    await handle.close_stdin()
+    assert (await handle.wait(30)).stdout == "still here"
+
+
+async def test_a_stream_ends_with_the_execution(box: LocalSandbox) -> None:
+    handle = await box.command.start(["/bin/sh", "-c", "echo one; exit 3"])
+    *outputs, last = [event async for event in handle.stream()]
+    assert "".join(output.text for output in outputs if isinstance(output, Output)) == "one\n"
+    assert last is handle.execution
+    assert last.exit_code == 3
 
 
 async def test_waiting_twice_and_at_once_gives_the_same(box: LocalSandbox) -> None:
@@ -412,7 +482,7 @@ async def test_waiting_twice_and_at_once_gives_the_same(box: LocalSandbox) -> No
     results = await asyncio.gather(handle.wait(), handle.wait(), handle.wait())
     assert [result.exit_code for result in results] == [4, 4, 4]
     assert (await handle.wait()).stdout == "1\n2\n3\n"
-    assert [output async for output in handle.stream()] == []
+    assert [output async for output in handle.stream()] == [handle.execution]
 
 
 async def test_a_wait_that_is_given_up_leaves_the_program_running(box: LocalSandbox) -> None:
@@ -427,7 +497,7 @@ async def test_a_wait_that_is_given_up_leaves_the_program_running(box: LocalSand
 
 async def test_waiting_can_raise_for_a_failure(box: LocalSandbox, sleep: str) -> None:
     handle = await box.command.start(["/bin/sh", "-c", "exit 2"])
-    with pytest.raises(SandboxCommandError, match="ended with 2"):
+    with pytest.raises(SandboxCommandError, match="ended with exit code 2"):
         await handle.wait(check=True)
     timed = await box.command.start(sleep.split(), timeout=0.1)
     with pytest.raises(SandboxTimeoutError):
@@ -503,10 +573,13 @@ def test_the_synchronous_flavour_does_the_same(engine: EngineThread, sleep: str)
         assert seen == ["a\n"]
         handle = box.command.start("cat")
         handle.write("hello\n")
-        assert next(handle.stream()).text == "hello\n"
+        assert next(handle.stream()) == Output("stdout", "hello\n")
+        with pytest.raises(SandboxTimeoutError):
+            handle.wait(0.05)
+        handle.write("more\n")
         handle.close_stdin()
-        assert handle.wait().stdout == "hello\n"
-        assert handle.wait().exit_code == 0
+        assert handle.wait().stdout == "hello\nmore\n"
+        assert handle.wait(1).exit_code == handle.wait().exit_code == 0
         with pytest.raises(SandboxTimeoutError):
             box.command.run(sleep.split(), timeout=0.1)
         with pytest.raises(UsageError, match="could not be started"):

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,30 @@ async def test_code_inside_sees_and_may_change_what_was_written(box: LocalSandbo
     assert await box.files.read("made/inside") == b"x"
 
 
+async def test_paths_may_be_objects(box: LocalSandbox) -> None:
+    await box.files.write(Path("a/b"), "x")
+    assert await box.files.read(PurePosixPath("a/b")) == b"x"
+    await box.files.rename(Path("a/b"), Path("a/c"))
+    assert [entry.path for entry in await box.files.list(Path("a"))] == ["a/c"]
+    await box.files.remove(Path("a"), recursive=True)
+    assert not await box.files.exists(Path("a"))
+
+
+@pytest.mark.parametrize("path", [5, None, b"bytes", ["list"], "half \ud800"])
+async def test_what_is_no_path_is_named(box: LocalSandbox, path: Any) -> None:
+    for call in (box.files.read, box.files.stat, box.files.make_dir, box.files.remove, box.files.list):
+        with pytest.raises(UsageError, match=r"^path "):
+            await call(path)
+    with pytest.raises(UsageError, match=r"^target "):
+        await box.files.rename("x", path)
+
+
+async def test_a_file_is_not_made_under_the_name_of_a_directory(box: LocalSandbox) -> None:
+    with pytest.raises(UsageError, match="names a directory"):
+        await box.files.write("d/", "x")
+    assert await box.files.list() == []
+
+
 async def test_text_has_the_encoding_that_is_asked_for(box: LocalSandbox) -> None:
     await box.files.write("latin", "ä".encode("latin-1"))
     assert await box.files.read_text("latin", encoding="latin-1") == "ä"
@@ -60,7 +85,7 @@ async def test_text_has_the_encoding_that_is_asked_for(box: LocalSandbox) -> Non
 
 @pytest.mark.parametrize("data", [5, None, ["x"]])
 async def test_what_is_neither_bytes_nor_text_is_refused(box: LocalSandbox, data: object) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(UsageError, match=r"data is .*, neither bytes nor a text"):
         await box.files.write("file", data)  # type: ignore[arg-type]
     assert not await box.files.exists("file")
 
@@ -279,6 +304,29 @@ async def test_an_upload_that_is_given_up_leaves_nothing_behind(box: LocalSandbo
     async with asyncio.timeout(10):
         while await box.files.list():
             pass
+
+
+async def test_a_download_replaces_a_file_unless_told_not_to(box: LocalSandbox, tmp_path: Path) -> None:
+    await box.files.write("file", "new")
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(FileExistsError, match="there is such a file already"):
+        await box.files.download("file", tmp_path, replace=False)
+    assert (tmp_path / "file").read_text() == "old"
+    await box.files.download("file", tmp_path)
+    assert (tmp_path / "file").read_text() == "new"
+    assert await box.files.download("file", tmp_path / "other", replace=False) == tmp_path / "other"
+    assert names(tmp_path) == ["file", "other"]
+
+
+async def test_what_is_missing_here_is_named(box: LocalSandbox, tmp_path: Path) -> None:
+    await box.files.write("file", "x")
+    with pytest.raises(FileNotFoundError, match=r"there is no directory to download to: '.*/nowhere'"):
+        await box.files.download("file", tmp_path / "nowhere" / "file")
+    with pytest.raises(IsADirectoryError, match=f"upload copies one file, and this is a directory: '{tmp_path}'"):
+        await box.files.upload(tmp_path)
+    with pytest.raises(FileNotFoundError, match="missing"):
+        await box.files.upload(tmp_path / "missing")
+    assert [entry.path for entry in await box.files.list()] == ["file"]
 
 
 async def test_a_download_that_fails_leaves_what_was_there(box: LocalSandbox, tmp_path: Path) -> None:

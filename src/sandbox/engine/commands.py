@@ -181,7 +181,10 @@ class Command:
     async def write(self, data: bytes, *, close: bool) -> None:
         """Write to its standard input, waiting while it does not read. Raises UsageError if that is closed."""
         if self._stdin < 0:
-            raise UsageError(f"the standard input of command {self.number} is closed: start it with stdin=True")
+            if close and not data:
+                return
+            remedy = "" if self._request.stdin else ": start it with stdin=True"
+            raise UsageError(f"the standard input of command {self.number} is closed{remedy}")
         # One at a time: a descriptor has one place for who waits for it.
         async with self._writing:
             view = memoryview(data)

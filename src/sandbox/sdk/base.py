@@ -17,18 +17,19 @@ from sandbox.errors import (
     SandboxTimeoutError,
     UsageError,
 )
+from sandbox.ids import checked_session_id
 from sandbox.options import SandboxOptions
 from sandbox.protocol import messages as m
-from sandbox.protocol.ids import checked_session_id
+from sandbox.sdk import checks
+from sandbox.sdk.checks import SESSION_TIMEOUT
 from sandbox.sdk.command import Command
-from sandbox.sdk.connection import Connection
+from sandbox.sdk.connection import DELETED, STOPPED, Connection
 from sandbox.sdk.convert import session_options
 from sandbox.sdk.execution import Execution
 from sandbox.sdk.files import Files
 from sandbox.sdk.metrics import Metrics
-from sandbox.sdk.transport import Transport, notify
+from sandbox.sdk.transport import OneFlavour, Transport, notify
 
-_SESSION_TIMEOUT = -1.0
 _BY_STATUS: dict[str, type[SandboxExecutionError]] = {
     "interrupted": SandboxInterruptedError,
     "limit": SandboxLimitError,
@@ -37,14 +38,17 @@ _BY_STATUS: dict[str, type[SandboxExecutionError]] = {
 }
 
 
-class Sandbox:
+class Sandbox(OneFlavour):
     """Options plus one session. Use it with `async with`, or await it, or call `start` and `stop`."""
 
-    def __init__(self, transport: Transport, session_id: str | None = None, **options: Any) -> None:
+    def __init__(self, transport: Transport | None = None, session_id: str | None = None, **options: Any) -> None:
+        if transport is None or not hasattr(transport, "send"):
+            raise UsageError(f"{type(self).__name__}() has no engine: use LocalSandbox(...) or create_local(...)")
         self.options = _options(options)
         self._connection = Connection(transport)
         self._wanted_session = None if session_id is None else checked_session_id(session_id)
-        self._opened: m.SessionOpened | None = None
+        self._opened: m.SessionOpened | None = None  # while it is started
+        self._last: m.SessionOpened | None = None  # also after `stop`
         self.files = Files(self._connection)
         self.command = Command(self._connection)
         self.metrics = Metrics(self._connection)
@@ -52,7 +56,12 @@ class Sandbox:
     # --- life ---
 
     async def start(self) -> Self:
-        """Open the session: a worker is confined and waiting when this returns. Raises SandboxStartError."""
+        """Open the session: a worker is confined and waiting when this returns.
+
+        Raises SandboxStartError, and SandboxClosedError after `delete`.
+        """
+        if self._connection.closed == DELETED:
+            raise SandboxClosedError(DELETED)
         if self._opened is None:
             await self._open(self._wanted_session or os.urandom(8).hex())
         return self
@@ -61,7 +70,7 @@ class Sandbox:
         try:
             fresh = self._wanted_session is None
             request = m.OpenSession(session_options(self.options), session, fresh=fresh)
-            self._opened = await self._connection.ask(request, m.SessionOpened)
+            self._opened = self._last = await self._connection.ask(request, m.SessionOpened)
         except BaseException:
             if self._wanted_session is None:
                 # Cancelled, perhaps after it was made: nobody will ever know its id.
@@ -70,16 +79,27 @@ class Sandbox:
         self._connection.session = session
 
     async def stop(self) -> None:
-        """End the worker and keep the session; `start` goes on with it. Does nothing when not started."""
+        """End the worker and keep the session; `start` goes on with it. Does nothing when not started.
+
+        What the session was can still be looked at, such as its id, history and artifacts, and it can be deleted.
+        """
         if self._opened is not None:
-            self._wanted_session, self._opened = self._opened.session, None
-            await self._connection.ask(m.CloseSession(self._connection.session), m.Done)
+            session = self._wanted_session = self._opened.session
+            self._opened, self._connection.closed = None, STOPPED
+            await self._connection.ask(m.CloseSession(session), m.Done)
 
     async def delete(self) -> None:
-        """Delete the session: worker, workspace, artifacts and history."""
-        opened = self._started
-        self._opened = None
-        await self._connection.ask(m.DeleteSession(opened.session), m.Done)
+        """Delete the session, started or stopped: worker, workspace, artifacts and history. It cannot be started again.
+
+        Raises SandboxClosedError if it was never started, or is deleted already.
+        """
+        await self._connection.ask(m.DeleteSession(self._deleted()), m.Done)
+
+    def _deleted(self) -> str:
+        """Forget the session, and return its id."""
+        session = self._known.session
+        self._opened, self._last, self._connection.closed = None, None, DELETED
+        return session
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -98,8 +118,20 @@ class Sandbox:
     @property
     def _started(self) -> m.SessionOpened:
         if self._opened is None:
-            raise SandboxClosedError("the sandbox is not started: use it with `async with`, or call start() first")
+            raise SandboxClosedError(self._connection.closed)
         return self._opened
+
+    @property
+    def _known(self) -> m.SessionOpened:
+        if self._last is None:
+            raise SandboxClosedError(self._connection.closed)
+        return self._last
+
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f" {self.name!r}"
+        session = "" if self._last is None else f" of session {self._last.session}"
+        state = "started" if self._opened is not None else "not started" if self._last is None else "stopped"
+        return f"<{type(self).__name__}{name}{session}, {'deleted' if self._connection.closed == DELETED else state}>"
 
     @property
     def name(self) -> str | None:
@@ -108,8 +140,8 @@ class Sandbox:
 
     @property
     def session_id(self) -> str:
-        """The session's identity."""
-        return self._started.session
+        """The session's identity, also after `stop`."""
+        return self._known.session
 
     @property
     def isolation(self) -> str:
@@ -127,7 +159,7 @@ class Sandbox:
         self,
         code: str,
         *,
-        timeout: float | None = _SESSION_TIMEOUT,
+        timeout: float | None = SESSION_TIMEOUT,
         check: bool = True,
         on_stdout: Callable[[str], Any] | None = None,
         on_stderr: Callable[[str], Any] | None = None,
@@ -161,11 +193,11 @@ class Sandbox:
         return execution
 
     async def stream(
-        self, code: str, *, timeout: float | None = _SESSION_TIMEOUT, cache_key: str | None = None
+        self, code: str, *, timeout: float | None = SESSION_TIMEOUT, check: bool = False, cache_key: str | None = None
     ) -> AsyncGenerator[m.Output | m.ResultShown | Execution]:
-        """Run code and yield what it prints and shows as it happens, then its `Execution`. Never raises for the code.
+        """Run code and yield what it prints and shows as it happens, then its `Execution`.
 
-        Ending the iteration early interrupts the code.
+        Ending the iteration early interrupts the code. With `check`, a failure of the code is raised after that.
         """
         execution = Execution(code=code)
         async with aclosing(self._run(code, timeout, cache_key)) as events:
@@ -174,6 +206,8 @@ class Sandbox:
                 if isinstance(event, (m.Output, m.ResultShown)):
                     yield event
         yield execution
+        if check and execution.exception is not None:
+            raise _failure(execution)
 
     async def interrupt(self) -> None:
         """Interrupt what runs: the code sees KeyboardInterrupt, and the variables stay."""
@@ -181,12 +215,14 @@ class Sandbox:
 
     async def complete(self, code: str, cursor: int | None = None) -> list[str]:
         """Return what could stand at `cursor` in `code`, from the live session; nothing while it runs code."""
-        at = len(code) if cursor is None else cursor
+        at = len(checks.text("code", code)) if cursor is None else checks.whole("cursor", cursor)
         answer = await self._connection.ask(m.Complete(self._started.session, code, at), m.Completions)
         return list(answer.matches)
 
     def _run(self, code: str, timeout: float | None, cache_key: str | None) -> AsyncGenerator[m.AnyEvent]:
-        return self._connection.stream(m.Run(self._started.session, code, timeout, cache_key))
+        key = None if cache_key is None else checks.text("cache_key", cache_key)
+        request = m.Run(self._started.session, checks.text("code", code), checks.run_timeout(timeout), key)
+        return self._connection.stream(request)
 
 
 def _options(values: dict[str, Any]) -> SandboxOptions:
@@ -201,7 +237,7 @@ def _failure(execution: Execution) -> SandboxExecutionError | SandboxTimeoutErro
     raised = execution.exception
     assert raised is not None
     details: dict[str, Any] = {"error_type": raised.error_type, "traceback": raised.traceback}
-    text = str(raised)
+    text = f"the code was interrupted: {raised}" if execution.status == "interrupted" else str(raised)
     if execution.cause is not None:
         text = f"{text} [{execution.cause}: {execution.cause.message}; {execution.cause.remedy}]"
     error: SandboxExecutionError | SandboxTimeoutError

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import queue
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
-from sandbox.errors import ProtocolError, from_wire
+from sandbox.errors import ProtocolError, UsageError, from_wire
 from sandbox.protocol import messages as m
 from sandbox.results import Artifact
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from sandbox.engine.thread import EngineThread
 
 Last = TypeVar("Last", bound=m.LastEvent)
+
+
+class OneFlavour:
+    """Says what to do where a synchronous sandbox is used like an asynchronous one."""
+
+    async def __aenter__(self) -> NoReturn:
+        self.__await__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Never called; `async with` looks for it first."""
+
+    def __await__(self) -> NoReturn:
+        name = type(self).__name__
+        raise UsageError(f"this {name} is synchronous: use `with`, or sandbox.{name} for async")
 
 
 class BlockingTransport:
@@ -63,14 +83,44 @@ class Feed:
 
     def __init__(self, events: Generator[m.AnyEvent]) -> None:
         self._events = events
+        # From the first wait that is limited on, a thread reads: a generator cannot be left in the middle.
+        self._read: queue.SimpleQueue[m.AnyEvent | BaseException | None] | None = None
 
-    def next(self) -> m.AnyEvent | None:
-        """Return the next event, or None after the last one."""
-        return next(self._events, None)
+    def next(self, until: float | None = None) -> m.AnyEvent | None:
+        """Return the next event, or None after the last one.
+
+        Raises TimeoutError when `time.monotonic` is past `until`; the event is then the next caller's.
+        """
+        if self._read is None:
+            if until is None:
+                return next(self._events, None)
+            self._read = queue.SimpleQueue()
+            threading.Thread(target=self._pump, args=(self._read,), name="sandbox-feed", daemon=True).start()
+        left = None if until is None else max(0.0, until - time.monotonic())
+        try:
+            event = self._read.get(timeout=left)
+        except queue.Empty:
+            raise TimeoutError from None
+        if event is None:
+            self._read.put(None)  # for who asks again
+        if isinstance(event, BaseException):
+            self._read.put(None)
+            raise event
+        return event
+
+    def _pump(self, read: queue.SimpleQueue[m.AnyEvent | BaseException | None]) -> None:
+        try:
+            for event in self._events:
+                read.put(event)
+        except BaseException as error:  # noqa: BLE001 - the reader's
+            read.put(error)
+        else:
+            read.put(None)
 
     def close(self) -> None:
-        """Cancel the request, if it is not answered yet."""
-        self._events.close()
+        """Cancel the request, if it is not answered yet and no thread reads it."""
+        if self._read is None:
+            self._events.close()
 
 
 def notify(callback: Callable[[Any], Any] | None, value: object) -> None:

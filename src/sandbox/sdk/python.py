@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.sdk.base import Sandbox
 
 if TYPE_CHECKING:
+    from sandbox.options import SandboxOptions
     from sandbox.sdk.local import LocalSandbox
 
 
@@ -14,8 +15,8 @@ class PythonSandbox(Sandbox):
     """A sandbox that runs Python."""
 
     @classmethod
-    def create_local(cls, **options: Any) -> LocalSandbox:
-        """Return a sandbox on this machine, for `async with` or `await`. Options: see `SandboxOptions`."""
+    def create_local(cls, name: str | SandboxOptions | None = None, **options: Any) -> LocalSandbox:
+        """Return a sandbox on this machine, for `async with` or `await`. See `LocalSandbox`."""
         from sandbox.sdk.local import LocalSandbox  # noqa: PLC0415 - it is a subclass
 
-        return LocalSandbox(**options)
+        return LocalSandbox(name, **options)

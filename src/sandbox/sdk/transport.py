@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from sandbox.errors import UsageError
 
 if TYPE_CHECKING:
     import asyncio
+    from types import TracebackType
 
     from sandbox.engine.thread import EngineThread
     from sandbox.protocol.messages import AnyEvent
@@ -21,6 +25,19 @@ class Transport(Protocol):
 
     def post(self, request: bytes) -> None:
         """Carry a request whose answer nobody waits for."""
+
+
+class OneFlavour:
+    """Says what to do where an asynchronous sandbox is used like a synchronous one."""
+
+    def __enter__(self) -> NoReturn:
+        name = type(self).__name__
+        raise UsageError(f"this {name} is asynchronous: use `async with`, or sandbox.sync.{name} without async")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Never called; `with` looks for it first."""
 
 
 class InProcess:
@@ -83,12 +100,16 @@ class Feed:
         self._next: asyncio.Future[AnyEvent | None] | None = None
         self._reading: asyncio.Lock | None = None
 
-    async def next(self) -> AnyEvent | None:
-        """Return the next event, or None after the last one. Of several readers, one gets it."""
+    async def next(self, until: float | None = None) -> AnyEvent | None:
+        """Return the next event, or None after the last one. Of several readers, one gets it.
+
+        Raises TimeoutError when `time.monotonic` is past `until`; the event is then the next reader's.
+        """
         import asyncio  # noqa: PLC0415 - 40 ms that importing the package does without
 
         self._reading = self._reading or asyncio.Lock()
-        async with self._reading:
+        left = None if until is None else until - time.monotonic()
+        async with asyncio.timeout(left), self._reading:
             if self._next is None:
                 self._next = asyncio.ensure_future(anext(self._events, None))
             event = await asyncio.shield(self._next)

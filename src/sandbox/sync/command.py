@@ -3,13 +3,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from typing import Any
 
-from sandbox.errors import ProtocolError, SandboxCommandError, SandboxError, SandboxTimeoutError, UsageError
-from sandbox.options import checked_env
+from sandbox.errors import (
+    ProtocolError,
+    SandboxClosedError,
+    SandboxCommandError,
+    SandboxError,
+    SandboxTimeoutError,
+    UsageError,
+)
+from sandbox.options import checked_env, checked_timeout
 from sandbox.protocol import messages as m
+from sandbox.sdk import checks
 from sandbox.sdk.blocking import Feed, notify
 from sandbox.sync.connection import Connection
 from sandbox.sync.execution import CommandExecution
@@ -30,7 +41,7 @@ class Command:
         program: str | Sequence[str],
         args: Sequence[str] = (),
         *,
-        cwd: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
         env: dict[str, str] | None = None,
         timeout: float | None = None,
         check: bool = False,
@@ -44,8 +55,9 @@ class Command:
         """
         handle = self.start(program, args, cwd=cwd, env=env, timeout=timeout, stdin=False)
         try:
-            for output in handle.stream():
-                notify(on_stdout if output.stream == "stdout" else on_stderr, output.text)
+            while (event := handle._next()) is not None:
+                if isinstance(event, m.Output):
+                    notify(on_stdout if event.stream == "stdout" else on_stderr, event.text)
         except BaseException:
             handle._abandon()
             raise
@@ -55,7 +67,7 @@ class Command:
         self,
         script: str,
         *,
-        cwd: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
         env: dict[str, str] | None = None,
         timeout: float | None = None,
         check: bool = False,
@@ -79,15 +91,15 @@ class Command:
         program: str | Sequence[str],
         args: Sequence[str] = (),
         *,
-        cwd: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
         env: dict[str, str] | None = None,
         timeout: float | None = None,
         stdin: bool = True,
     ) -> CommandHandle:
         """Start a program and return a handle on it. It ends with the session's worker at the latest."""
-        argv = _checked_argv(program, args)
-        _checked_timeout(timeout)
-        request = m.StartCommand(self._connection.session, argv, cwd, checked_env(env or {}), timeout, stdin)
+        argv, limit = _checked_argv(program, args), checked_timeout(timeout)
+        where = None if cwd is None else checks.inside("cwd", cwd)
+        request = m.StartCommand(self._connection.session, argv, where, checked_env(env or {}), limit, bool(stdin))
         handle = CommandHandle(self._connection, request, self._running)
         handle.begin()
         return handle
@@ -103,6 +115,7 @@ class CommandHandle:
         self._timeout = request.timeout
         self.execution = CommandExecution(argv=request.argv)
         self.command = 0
+        self._stdin_closed = False
 
     def begin(self) -> None:
         """Wait until it runs; called by `start`."""
@@ -117,21 +130,30 @@ class CommandHandle:
         self.command = event.command
         self._running.add(self)
 
-    def stream(self) -> Generator[m.Output]:
-        """Yield what it prints until it ends."""
+    def stream(self) -> Generator[m.Output | CommandExecution]:
+        """Yield what it prints until it ends, then its `CommandExecution`."""
         while (event := self._next()) is not None:
             if isinstance(event, m.Output):
                 yield event
+        yield self.execution
 
-    def wait(self, *, check: bool = False) -> CommandExecution:
-        """Wait for its end. Raises as `Command.run`. Being cancelled ends the wait and not the program."""
-        while self._next() is not None:
-            pass
+    def wait(self, timeout: float | None = None, *, check: bool = False) -> CommandExecution:
+        """Wait for its end. Raises as `Command.run`. Being cancelled ends the wait and not the program.
+
+        Raises SandboxTimeoutError after `timeout` seconds of waiting; the program runs on, and can be waited for again.
+        """
+        until = None if checked_timeout(timeout) is None else time.monotonic() + (timeout or 0)
+        try:
+            while self._next(until) is not None:
+                pass
+        except TimeoutError:
+            raise _timed_out(self.execution, f"{self.execution.argv[0]} runs on after", timeout) from None
         return _checked(self.execution, self._timeout, check=check)
 
-    def _next(self) -> m.AnyEvent | None:
+    def _next(self, until: float | None = None) -> m.AnyEvent | None:
+        """The next event, or None at the end. Raises TimeoutError."""
         try:
-            event = self._feed.next()
+            event = self._feed.next(until)
         except SandboxError:
             self._running.discard(self)
             raise
@@ -148,24 +170,31 @@ class CommandHandle:
 
     def write(self, data: bytes | str) -> None:
         """Write to its standard input."""
-        content = data.encode() if isinstance(data, str) else data
-        self._stdin(content, close=False)
+        if self._stdin_closed:
+            raise UsageError(f"the standard input of {self.execution.argv[0]} is closed: close_stdin() was called")
+        self._stdin(bytes(checks.content("data", data)), close=False)
 
     def close_stdin(self) -> None:
-        """End its standard input."""
-        self._stdin(b"", close=True)
+        """End its standard input. Does nothing if that is closed, or the program has ended."""
+        if not self._stdin_closed:
+            self._stdin_closed = True
+            self._stdin(b"", close=True)
 
     def terminate(self) -> None:
-        """Ask it to end, with SIGTERM to its process group."""
+        """Ask it to end, with SIGTERM to its process group. Does nothing if it has ended."""
         self.signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it, with SIGKILL to its process group."""
+        """End it, with SIGKILL to its process group. Does nothing if it has ended."""
         self.signal(signal.SIGKILL)
 
-    def signal(self, number: int) -> None:
-        """Send a signal to its process group. Raises UsageError if it has ended."""
-        self._connection.ask(m.SignalCommand(self._connection.session, self.command, int(number)), m.Done)
+    def signal(self, number: int | str) -> None:
+        """Send a signal, by number or by a name such as "TERM", to its process group. Does nothing if it has ended."""
+        wanted = checks.signal_number(number)
+        if self.execution.exit_code is None:
+            with suppress(SandboxClosedError):  # it has ended with its session
+                request = m.SignalCommand(self._connection.session, self.command, wanted)
+                self._connection.ask(request, m.Done)
 
     def _stdin(self, data: bytes, *, close: bool) -> None:
         self._connection.ask(m.WriteStdin(self._connection.session, self.command, data, close), m.Done)
@@ -183,21 +212,28 @@ def _checked_argv(program: str | Sequence[str], args: Sequence[str]) -> tuple[st
     return argv
 
 
-def _checked_timeout(timeout: float | None) -> None:
-    if timeout is not None and not timeout > 0:
-        raise UsageError(f"timeout={timeout!r} is not a number of seconds above 0, or None for no limit")
-
-
 def _checked(execution: CommandExecution, timeout: float | None, *, check: bool) -> CommandExecution:
     if execution.cause == "timeout":
-        error = SandboxTimeoutError(f"{execution.argv[0]} did not end in {timeout:g} s", {"timeout": timeout})
-        error.execution = execution  # type: ignore[assignment]
-        raise error
+        raise _timed_out(execution, f"{execution.argv[0]} did not end in", timeout)
     if check and execution.exit_code != 0:
-        text = f"{execution.argv[0]} ended with {execution.exit_code}: {execution.stderr.strip()[-1000:]}"
+        said = execution.stderr.strip()[-1000:]
+        text = f"{execution.argv[0]} ended with {_end(execution.exit_code)}{': ' if said else ''}{said}"
         if execution.cause is not None:
             text = f"{text} [{execution.cause}: {execution.cause.message}; {execution.cause.remedy}]"
         failure = SandboxCommandError(text, {"exit_code": execution.exit_code})
         failure.execution = execution
         raise failure
     return execution
+
+
+def _end(code: int | None) -> str:
+    """How a program ended, in words."""
+    if code is not None and code < 0:
+        return f"signal {-code}"
+    return f"exit code {code}"
+
+
+def _timed_out(execution: CommandExecution, what: str, timeout: float | None) -> SandboxTimeoutError:
+    error = SandboxTimeoutError(f"{what} {timeout:g} s", {"timeout": timeout})
+    error.execution = execution  # type: ignore[assignment]
+    return error

@@ -7,12 +7,15 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import TypeVar
 
-from sandbox.errors import ProtocolError, from_wire
+from sandbox.errors import ProtocolError, SandboxClosedError, from_wire
 from sandbox.protocol import messages as m
 from sandbox.protocol.turns import Turn
 from sandbox.sdk.blocking import Transport
 
 Last = TypeVar("Last", bound=m.LastEvent)
+NOT_STARTED = "the sandbox is not started: use it with `with`, or call start() first"
+STOPPED = "the sandbox is stopped: start() goes on with its session"
+DELETED = "the sandbox's session was deleted: make another sandbox"
 
 
 class Connection:
@@ -20,7 +23,19 @@ class Connection:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self.session = ""
+        self.closed = NOT_STARTED
+        self._session = ""
+
+    @property
+    def session(self) -> str:
+        """The session that is open. Raises SandboxClosedError."""
+        if self.closed:
+            raise SandboxClosedError(self.closed)
+        return self._session
+
+    @session.setter
+    def session(self, session: str) -> None:
+        self._session, self.closed = session, ""
 
     def stream(self, request: m.Request) -> Generator[m.AnyEvent]:
         """Yield the events of the answer. Raises the SandboxError that the answer may be."""

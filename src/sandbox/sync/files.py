@@ -10,41 +10,49 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
-from sandbox.errors import SandboxFileError, SandboxFileNotFoundError
+from sandbox.errors import SandboxFileError, SandboxFileNotFoundError, UsageError
 from sandbox.protocol import messages as m
 from sandbox.results import FileInfo
+from sandbox.sdk import checks
 from sandbox.sync.connection import Connection
+
+Inside = str | os.PathLike[str]
+"""A path inside the sandbox."""
 
 # How much of a file is asked for at once: the engine does not wait for who reads, so this much may pile up.
 _WINDOW = 8 * m.MAX_CHUNK
 
 
 class Files:
-    """Reads and writes the workspace. Paths are relative to it, or absolute as code inside sees them."""
+    """Reads and writes the workspace. Paths are relative to it, or absolute below where code inside sees it.
+
+    Such a path may be a pathlib.Path. Other files that code inside sees, such as mounts, are not reached from here.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: Inside) -> bytes:
         """Return a file's content. Raises SandboxFileError."""
         content = bytearray()
         for chunk in self.chunks(path):
             content += chunk
         return bytes(content)
 
-    def read_text(self, path: str, encoding: str = "utf-8") -> str:
+    def read_text(self, path: Inside, encoding: str = "utf-8") -> str:
         """Return a file's content as text. Raises SandboxFileError, UnicodeDecodeError."""
         return (self.read(path)).decode(encoding)
 
-    def chunks(self, path: str, offset: int = 0, length: int | None = None) -> Generator[bytes]:
+    def chunks(self, path: Inside, offset: int = 0, length: int | None = None) -> Generator[bytes]:
         """Yield a file's content in pieces, from byte `offset`, at most `length` bytes. Raises SandboxFileError.
 
         It is read as it is asked for: a large file that is replaced meanwhile comes in parts of both.
         """
-        left = length
+        name, offset = checks.inside("path", path), checks.whole("offset", offset)
+        left = None if length is None else checks.whole("length", length)
         while True:
             wanted = _WINDOW if left is None else min(left, _WINDOW)
-            request = m.ReadFile(self._connection.session, path, offset, wanted)
+            request = m.ReadFile(self._connection.session, name, offset, wanted)
             got = 0
             with closing(self._connection.stream(request)) as events:
                 for event in events:
@@ -56,24 +64,26 @@ class Files:
             if got < wanted or left == 0:
                 return
 
-    def write(self, path: str, data: bytes | bytearray | memoryview | str) -> None:
+    def write(self, path: Inside, data: bytes | bytearray | memoryview | str) -> None:
         """Write a file, making the directories above it. Raises SandboxFileError."""
-        content = memoryview(data.encode() if isinstance(data, str) else data).cast("B")
-        self._write(path, bytes(content[: m.MAX_CHUNK]), append=False)
+        target, content = _file("path", path), checks.content("data", data)
+        self._write(target, bytes(content[: m.MAX_CHUNK]), append=False)
         for start in range(m.MAX_CHUNK, len(content), m.MAX_CHUNK):
-            self._write(path, bytes(content[start : start + m.MAX_CHUNK]), append=True)
+            self._write(target, bytes(content[start : start + m.MAX_CHUNK]), append=True)
 
-    def list(self, path: str = ".", *, recursive: bool = False) -> list[FileInfo]:
+    def list(self, path: Inside = ".", *, recursive: bool = False) -> list[FileInfo]:
         """List a directory, sorted by path. Raises SandboxFileError."""
-        answer = self._connection.ask(m.ListFiles(self._connection.session, path, recursive), m.FilesListed)
+        request = m.ListFiles(self._connection.session, checks.inside("path", path), bool(recursive))
+        answer = self._connection.ask(request, m.FilesListed)
         return [FileInfo.of(entry) for entry in answer.entries]
 
-    def stat(self, path: str) -> FileInfo:
+    def stat(self, path: Inside) -> FileInfo:
         """Describe a file; of a link, the link itself. Raises SandboxFileError."""
-        answer = self._connection.ask(m.StatFile(self._connection.session, path), m.FilesListed)
+        request = m.StatFile(self._connection.session, checks.inside("path", path))
+        answer = self._connection.ask(request, m.FilesListed)
         return FileInfo.of(answer.entries[0])
 
-    def exists(self, path: str) -> bool:
+    def exists(self, path: Inside) -> bool:
         """Tell whether there is a file, directory or link at `path`."""
         try:
             self.stat(path)
@@ -83,27 +93,33 @@ class Files:
             raise
         return True
 
-    def remove(self, path: str, *, recursive: bool = False) -> None:
+    def remove(self, path: Inside, *, recursive: bool = False) -> None:
         """Remove a file or an empty directory, or a whole one if `recursive`. Raises SandboxFileError."""
-        self._connection.ask(m.RemoveFile(self._connection.session, path, recursive), m.Done)
+        request = m.RemoveFile(self._connection.session, checks.inside("path", path), bool(recursive))
+        self._connection.ask(request, m.Done)
 
-    def rename(self, path: str, target: str) -> None:
+    def rename(self, path: Inside, target: Inside) -> None:
         """Rename a file or directory, replacing a file at `target`. Raises SandboxFileError."""
-        self._connection.ask(m.RenameFile(self._connection.session, path, target), m.Done)
+        old, new = checks.inside("path", path), checks.inside("target", target)
+        self._connection.ask(m.RenameFile(self._connection.session, old, new), m.Done)
 
-    def make_dir(self, path: str) -> None:
+    def make_dir(self, path: Inside) -> None:
         """Make a directory and those above it; it may be there already. Raises SandboxFileError."""
-        self._connection.ask(m.MakeDirectory(self._connection.session, path), m.Done)
+        request = m.MakeDirectory(self._connection.session, checks.inside("path", path))
+        self._connection.ask(request, m.Done)
 
-    def upload(self, local: str | os.PathLike[str], path: str | None = None) -> str:
+    def upload(self, local: str | os.PathLike[str], path: Inside | None = None) -> str:
         """Copy a file of this machine into the workspace, piece by piece; return its path there.
 
         Where `path` is a directory, or ends in a slash, the file keeps its name in it. It appears under its name only
         when it is whole. Raises OSError for the local file, SandboxFileError.
         """
         source = Path(local)
-        target = self._place(path, source.name)
+        if source.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "upload copies one file, and this is a directory", str(source))
+        target = self._place(None if path is None else checks.inside("path", path), source.name)
         part = os.path.join(os.path.dirname(target), _part_name())
+        undo = m.encode(m.RemoveFile(self._connection.session, part))
         try:
             with source.open("rb") as file:
                 size = self._copy_in(file, part)
@@ -111,20 +127,19 @@ class Files:
             self.rename(part, target)
         except BaseException:
             # Without waiting: this may be a cancellation.
-            self._connection.transport.post(m.encode(m.RemoveFile(self._connection.session, part)))
+            self._connection.transport.post(undo)
             raise
         return target
 
-    def download(self, path: str, local: str | os.PathLike[str] | None = None) -> Path:
+    def download(self, path: Inside, local: str | os.PathLike[str] | None = None, *, replace: bool = True) -> Path:
         """Copy a file of the workspace to this machine, piece by piece; return where it is.
 
         Where `local` is a directory, the file keeps its name in it. It appears under its name only when it is whole.
+        A local file of that name is replaced; with `replace=False` it stays, and FileExistsError is raised.
         Raises OSError for the local file, SandboxFileError.
         """
-        name = _name_of(path)
-        target = Path(local) if local is not None else Path(name)
-        if target.is_dir():
-            target = target / name
+        name = _name_of(checks.inside("path", path))
+        target = _local_target(name, local, replace=replace)
         part = target.with_name(_part_name())
         try:
             with part.open("xb") as file:
@@ -136,9 +151,9 @@ class Files:
             raise
         return target
 
-    def watch(self, path: str = ".", *, recursive: bool = True) -> Generator[m.FilesChanged]:
+    def watch(self, path: Inside = ".", *, recursive: bool = True) -> Generator[m.FilesChanged]:
         """Yield changes below a directory as they happen, until the iteration is ended. Raises SandboxFileError."""
-        request = m.WatchFiles(self._connection.session, path, recursive)
+        request = m.WatchFiles(self._connection.session, checks.inside("path", path), bool(recursive))
         with closing(self._connection.stream(request)) as events:
             for event in events:
                 if isinstance(event, m.FilesChanged):
@@ -172,6 +187,26 @@ class Files:
                 f"{found.size} of {size} bytes are there",
                 {"path": target},
             )
+
+
+def _file(name: str, path: object) -> str:
+    """A path that can be a file's."""
+    found = checks.inside(name, path)
+    if found.endswith("/"):
+        raise UsageError(f"{name}={found!r} names a directory: leave off the slash, or use make_dir")
+    return found
+
+
+def _local_target(name: str, local: str | os.PathLike[str] | None, *, replace: bool) -> Path:
+    """Where a download goes. Raises OSError."""
+    target = Path(name if local is None else local)
+    if target.is_dir():
+        target = target / name
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no directory to download to", str(target.parent))
+    if not replace and os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "there is such a file already", str(target))
+    return target
 
 
 def _name_of(path: str) -> str:

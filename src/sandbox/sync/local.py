@@ -7,7 +7,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from sandbox.options import SandboxOptions
 from sandbox.results import Artifact
+from sandbox.sdk import checks
 from sandbox.sdk.blocking import Blocking, BlockingTransport
 from sandbox.sync.python import PythonSandbox
 from sandbox.sync.timeline import Timeline
@@ -22,31 +24,33 @@ _warned = False
 class LocalSandbox(Timeline, PythonSandbox):
     """An isolated, stateful Python session on this machine. Options: see `SandboxOptions`.
 
+    The first argument is the sandbox's name, or a whole `SandboxOptions`; keywords go before what those say.
     The methods without `async` may be called inside a running event loop: the engine has a thread of its own.
     """
 
     def __init__(
         self,
-        name: str | None = None,
+        name: str | SandboxOptions | None = None,
         *,
         session_id: str | None = None,
         engine: EngineThread | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(BlockingTransport(engine), session_id, name=name, **options)
+        given = name.__dict__ if isinstance(name, SandboxOptions) else {"name": name}
+        super().__init__(BlockingTransport(engine), session_id, **{**given, **options})
         self._blocking = Blocking(engine)
         self._engine = engine
         self._execution_context: PersistentExecutionContext | None = None
 
     @classmethod
-    def create(cls, **options: Any) -> Self:
+    def create(cls, name: str | SandboxOptions | None = None, **options: Any) -> Self:
         """Return a sandbox, for `with` or `await`."""
-        return cls(**options)
+        return cls(name, **options)
 
     @property
     def session_id(self) -> str:
-        """The session's identity."""
-        return self._started.session
+        """The session's identity, also after `stop`."""
+        return self._known.session
 
     def _sibling(self, session_id: str) -> Self:
         return type(self)(session_id=session_id, engine=self._engine, **self.options.__dict__)
@@ -61,8 +65,8 @@ class LocalSandbox(Timeline, PythonSandbox):
 
     @property
     def artifacts_dir(self) -> Path:
-        """Where the artifacts of this session are."""
-        return Path(self._started.artifacts_dir)
+        """Where the artifacts of this session are, until the process ends."""
+        return Path(self._known.artifacts_dir)
 
     def list_artifacts(self) -> list[Artifact]:
         """Return the session's artifacts, oldest first."""
@@ -74,7 +78,7 @@ class LocalSandbox(Timeline, PythonSandbox):
 
     def get_execution_history(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the last executions, newest first."""
-        return self._blocking.history(self.session_id, limit)
+        return self._blocking.history(self.session_id, checks.whole("limit", limit))
 
     def clear_cache(self) -> None:
         """Forget compiled code."""
@@ -82,8 +86,7 @@ class LocalSandbox(Timeline, PythonSandbox):
 
     def cleanup_session(self) -> None:
         """Delete the session: worker, workspace, artifacts and history."""
-        session_id, self._opened = self.session_id, None
-        self._blocking.delete(session_id)
+        self._blocking.delete(self._deleted())
 
 
 def _warn_once() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.sync.base import Sandbox
 
 if TYPE_CHECKING:
+    from sandbox.options import SandboxOptions
     from sandbox.sync.local import LocalSandbox
 
 
@@ -15,8 +16,8 @@ class PythonSandbox(Sandbox):
     """A sandbox that runs Python."""
 
     @classmethod
-    def create_local(cls, **options: Any) -> LocalSandbox:
-        """Return a sandbox on this machine, for `with` or `await`. Options: see `SandboxOptions`."""
+    def create_local(cls, name: str | SandboxOptions | None = None, **options: Any) -> LocalSandbox:
+        """Return a sandbox on this machine, for `with` or `await`. See `LocalSandbox`."""
         from sandbox.sync.local import LocalSandbox  # noqa: PLC0415 - it is a subclass
 
-        return LocalSandbox(**options)
+        return LocalSandbox(name, **options)

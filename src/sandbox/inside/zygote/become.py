@@ -99,7 +99,7 @@ def become_command(launch: Launch) -> None:
         os.chdir(command["cwd"])
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        os.execvpe(command["argv"][0], command["argv"], command["env"])
+        _exec(**command)
     except apply.Refused as refused:
         _report(launch.control, refused)
     except OSError as error:
@@ -107,6 +107,18 @@ def become_command(launch: Launch) -> None:
         message = {"event": "not_started", "errno": error.errno or 0, "message": str(error)}
         os.write(launch.control, frames.encode(message))
     raise SystemExit(127)
+
+
+def _exec(argv: list[str], env: dict[str, str], cwd: str) -> None:
+    """Run the program. Raises OSError that names what was asked for, not the last place that was looked at."""
+    try:
+        os.execvpe(argv[0], argv, env)
+    except FileNotFoundError:
+        if "/" in argv[0]:
+            raise
+        raise FileNotFoundError(f"there is no program {argv[0]!r} in the sandbox's PATH") from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, argv[0]) from None
 
 
 def _receive_program(control: int) -> dict[str, Any]:
