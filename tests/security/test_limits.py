@@ -62,7 +62,40 @@ def test_a_too_large_allocation_is_a_memory_error(lab: Range, box_with: BoxWith)
     assert (execution.cause, execution.exception and execution.exception.error_type) == ("memory", "MemoryError")
     assert (execution.state, box.run("kept + 1").text) == ("kept", "42")
     control = lab.control_box(without=("rlimits",), memory=128).run(f"bytearray({4 << 30})", check=False)
-    assert (control.cause, control.state) == ("memory", "lost")
+    assert (control.cause, control.state) == ("memory", "restored")
+
+
+@pytest.mark.parametrize("fill", ["held = []; step = lambda: held.append('x' * 10000)", "held = ()", "held = {}"])
+def test_a_worker_whose_variables_fill_its_memory_goes_on(box_with: BoxWith, fill: str) -> None:
+    """What is left of it is enough to tell of the error, to save the other variables and to take the next request."""
+    box = box_with(memory=256)
+    box.run("kept = 41")
+    step = {"held = ()": "held = (held,)", "held = {}": "held[len(held)] = str(len(held))"}.get(fill, "step()")
+    execution = run(box, f"{fill}\nwhile True: {step}")
+    assert (execution.cause, execution.state, execution.stderr) == ("memory", "kept", "")
+    after = run(box, "kept += 1\nkept")
+    assert (after.status, after.state, after.text, after.stderr) == ("ok", "kept", "42", "")
+    assert run(box, "del held\nkept").text == "42"
+
+
+def test_a_worker_that_cannot_go_on_says_that_it_is_memory(box_with: BoxWith) -> None:
+    """Code can give up the rest that is kept for the worker. No traceback of ours is among what it printed."""
+    box = box_with(memory=64)
+    limit = "import resource as r\nsoft = r.getrlimit(r.RLIMIT_DATA)[0]\nr.setrlimit(r.RLIMIT_DATA, (soft, soft))\n"
+    lost = [run(box, f"{limit}held = []\nwhile True: held.append('x' * 10000)"), run(box, "1")]
+    execution = next(one for one in lost if one.status == "crashed")
+    assert (execution.cause, execution.stderr) == ("memory", "")
+    assert box.run("6 * 7").text == "42"
+
+
+@pytest.mark.parametrize("memory", [64, 256])
+def test_a_recursion_without_limit_ends_as_an_error(box_with: BoxWith, memory: int) -> None:
+    box = box_with(memory=memory)
+    execution = run(box, "import sys; sys.setrecursionlimit(10**9)\ndef f(): f()\nf()")
+    assert (execution.status, execution.state, execution.stderr) == ("error", "kept", "")
+    assert execution.exception is not None
+    assert "frames in the middle of the traceback are left out" in execution.exception.traceback
+    assert box.run("6 * 7").text == "42"
 
 
 def test_what_one_process_takes_bit_by_bit_is_limited(

@@ -119,13 +119,16 @@ class Execution:
                 self._timer.cancel()
         seconds = time.perf_counter() - begin
         saved = await self._saved() if self._kept is not None and isinstance(end, Ended) else None
+        if self._kept is not None and saved is None and isinstance(end, Ended):
+            why = (cell.worker.gone and cell.worker.gone.why) or "the worker ended meanwhile"
+            self._warnings.append(f"what this execution changed could not be saved and is lost: {why}")
         truncated = cell.worker.finish()
         files = await self._collect()
         after = cell.counted = self._counted(before)
         finished = self._finished(end, truncated, files, before, after, started_at, seconds)
         if self._kept is not None:
             finished = await uncancelled(self._keep(self._kept, finished, saved))
-        return Outcome(finished, isinstance(end, Gone), end.compiled if isinstance(end, Ended) else 0)
+        return Outcome(finished, cell.worker.gone is not None, end.compiled if isinstance(end, Ended) else 0)
 
     async def _saved(self) -> Saved | None:
         """Wait until the worker has said what it changed; None if it ended, or had to be ended, before."""
@@ -286,6 +289,7 @@ class Execution:
 
     def _state(self, end: Ended | Gone) -> StateInfo:
         if self.restored_before is not None:
+            self._warnings.insert(0, f"the worker was lost before, and its variables restored: {self.lost_before}")
             return self.restored_before
         if self.lost_before:
             self._warnings.insert(0, f"the variables of earlier executions are lost: {self.lost_before}")
@@ -319,8 +323,10 @@ class Execution:
             return causes.memory(self._options, after.peak_memory)
         if after.processes_refused > before.processes_refused:
             return causes.processes(self._options)
+        if isinstance(end, Gone) and end.out_of_memory:
+            return causes.memory(self._options)
         if isinstance(end, Gone):
-            return causes.crashed(end)
+            return self._cell.worker.limit or causes.crashed(end)
         return None if end.error is None or end.interrupted else causes.of_exception(end.error, self._options)
 
 

@@ -32,6 +32,7 @@ from sandbox.protocol.messages import EnvironmentSpec, Output, SessionOptions
 _READY_SECONDS = 20.0
 _HOSTNAME = "sandbox"
 _TMP_SHARE = 2
+_MARGIN_BYTES = 6 << 20
 _UNLIMITED = 1 << 60
 _REMOVE_SECONDS = 10.0
 
@@ -362,8 +363,12 @@ def _inside(options: SessionOptions) -> tuple[object, ...]:
 
 
 def _data_bytes(options: SessionOptions) -> int:
-    """A little less than the group's limit, so that one large allocation meets this one first: a MemoryError."""
-    return (options.memory << 20) * 15 // 16
+    """Less than the group's limit, so that code meets this one first: a MemoryError.
+
+    The group also counts what a worker has changed of the zygote's memory, and what it takes to save its variables.
+    """
+    memory = options.memory << 20
+    return memory - max(memory // 16, _MARGIN_BYTES)
 
 
 def _usable(task: asyncio.Task[Zygote]) -> bool:

@@ -115,6 +115,7 @@ class Session:
     def stop_for(self, cause: CauseInfo, *, at_once: bool = False) -> None:
         """A limit was hit: stop what runs. What an earlier execution left running ends with the worker only."""
         if not self.busy and self.cell is not None:
+            self.cell.worker.limit = cause
             self.cell.worker.kill(cause.message)
         if self.running is not None:
             self.running.stop_for(cause, at_once=at_once)
@@ -135,10 +136,9 @@ class Session:
         execution = self.running = Execution(
             self.executions, request, self.options, cell, self.artifacts, emit, self.kept
         )
-        if self.kept is not None and self.kept.restorable:
-            execution.restored_before = self.kept.restored() if self.variables_lost else None
-        else:
-            execution.lost_before = self.variables_lost
+        execution.lost_before = self.variables_lost
+        if self.variables_lost and self.kept is not None and self.kept.restorable:
+            execution.restored_before = self.kept.restored()
         self.variables_lost = ""
         try:
             outcome = await execution.run()

@@ -16,10 +16,10 @@ import msgspec
 
 from sandbox.engine.output import TextStream
 from sandbox.engine.pipes import CHUNK, Pipe
-from sandbox.engine.worker_events import FromWorker, Gone, Mark, decoder
+from sandbox.engine.worker_events import FromWorker, Gone, Mark, OutOfMemory, decoder
 from sandbox.engine.zygote import Forked
 from sandbox.inside.wire import frames
-from sandbox.protocol.messages import Output
+from sandbox.protocol.messages import CauseInfo, Output
 
 _MOST_WAITING = 256
 _LATE_BYTES = 1024 * 1024
@@ -41,6 +41,7 @@ class Worker:
         self.state = state
         self.enforced: tuple[str, ...] = ()
         self.gone: Gone | None = None
+        self.limit: CauseInfo | None = None  # what it was ended for between executions
         self._control = control
         self._ack = ack
         self._frames = frames.FrameBuffer()
@@ -48,6 +49,7 @@ class Worker:
         self._arrived: asyncio.Future[None] | None = None
         self._in_turn = False
         self._killed_because = ""
+        self._out_of_memory = False
         self._streams: dict[str, TextStream] = {}
         self._limit = _LATE_BYTES
         self._pipes = [Pipe(stdout, self._writer("stdout")), Pipe(stderr, self._writer("stderr"))]
@@ -190,6 +192,9 @@ class Worker:
                 os.write(self._ack, _ACK)
         if isinstance(event, Mark):
             return
+        if isinstance(event, OutOfMemory):
+            self._out_of_memory = True
+            return
         if not self._in_turn and self.enforced:
             raise frames.BadFrame(f"{type(event).__name__} outside of a request")
         self._put(event)
@@ -233,7 +238,7 @@ class Worker:
         for pipe in self._pipes:
             pipe.drain()
         self._stop_listening()
-        self.gone = Gone(-9 if ended.cancelled() else ended.result(), self._killed_because)
+        self.gone = Gone(-9 if ended.cancelled() else ended.result(), self._killed_because, self._out_of_memory)
         self._put(self.gone)
 
     def _rest(self) -> bytes:

@@ -172,9 +172,9 @@ def seccomp_load(program: bytes) -> Call:
     return call
 
 
-def prlimit(kind: int, value: int) -> Call:
-    """Set the soft and the hard limit of the calling process."""
-    return prepare("prlimit64", 0, kind, struct.pack("=QQ", value, value), None)
+def prlimit(kind: int, soft: int, hard: int) -> Call:
+    """Set both limits of the calling process."""
+    return prepare("prlimit64", 0, kind, struct.pack("=QQ", soft, hard), None)
 
 
 def landlock_ruleset(handled_fs: int, handled_net: int, scoped: int, size: int) -> Call:

@@ -18,11 +18,16 @@ RESTRICTION = Restriction(
 
 
 _OPEN_FILES = 4096
+_LEAST_RESERVE, _MOST_RESERVE = 2 << 20, 64 << 20
+
+
+def with_reserve(data_bytes: int) -> int:
+    """The hard limit of a worker's memory, whose soft limit is this: see `python.reserve`."""
+    return data_bytes + min(max(data_bytes // 30, _LEAST_RESERVE), _MOST_RESERVE)
 
 
 def calls(plan: Plan, fds: Descriptors) -> list[Call]:
     limits = {
-        resource.RLIMIT_DATA: plan.data_bytes,
         resource.RLIMIT_FSIZE: plan.file_bytes,
         resource.RLIMIT_NOFILE: _OPEN_FILES,
         # Since Linux 5.14 this counts the processes of one user namespace, so it is the sandbox's own number.
@@ -30,14 +35,17 @@ def calls(plan: Plan, fds: Descriptors) -> list[Call]:
         # Not 0: a limit of 1 is what also keeps a core_pattern that is a pipe from starting its program on the host.
         resource.RLIMIT_CORE: 1,
     }
-    set_limits = [kernel.prlimit(kind, _at_most(kind, value)) for kind, value in limits.items()]
+    set_limits = [_limit(kind, value, value) for kind, value in limits.items()]
+    set_limits.append(_limit(resource.RLIMIT_DATA, plan.data_bytes, with_reserve(plan.data_bytes)))
     return [*set_limits, _pin(plan.pin_cpus)] if plan.pin_cpus else set_limits
 
 
-def _at_most(kind: int, value: int) -> int:
+def _limit(kind: int, soft: int, hard: int) -> Call:
     """The zygote's own hard limit, which a worker inherits, cannot be raised."""
-    _, hard = resource.getrlimit(kind)
-    return value if hard == resource.RLIM_INFINITY else min(value, hard)
+    _, most = resource.getrlimit(kind)
+    if most != resource.RLIM_INFINITY:
+        soft, hard = min(soft, most), min(hard, most)
+    return kernel.prlimit(kind, soft, hard)
 
 
 def _pin(cpus: int) -> Call:

@@ -2,6 +2,7 @@
 
 import os
 import traceback
+from collections import deque
 from types import TracebackType
 from typing import Any
 
@@ -9,6 +10,7 @@ CELL_PREFIX = "<cell "
 OURS = os.path.dirname(os.path.dirname(__file__)) + "/"
 _MOST_TEXT = 200_000
 _MOST_MESSAGE = 20_000
+_MOST_FRAMES = 500
 
 
 def describe(error: BaseException) -> dict[str, Any]:
@@ -32,7 +34,9 @@ def _message(error: BaseException) -> str:
 def _traceback(error: BaseException) -> str:
     _note_what_helps(error)
     for link in _chain(error):
-        link.__traceback__ = _without_ours(link.__traceback__)
+        link.__traceback__, left_out = _without_ours(link.__traceback__)
+        if left_out:
+            link.add_note(f"{left_out} frames in the middle of the traceback are left out.")
     try:
         return "".join(traceback.format_exception(error))
     except Exception as problem:  # noqa: BLE001 - a broken __cause__, __notes__ or source line
@@ -51,19 +55,35 @@ def _chain(error: BaseException) -> "list[BaseException]":
     return list(found.values())
 
 
-def _without_ours(trace: "TracebackType | None") -> "TracebackType | None":
-    """Drop what comes before the cell's first frame, and this package's frames wherever they are."""
-    frames = []
-    while trace is not None:
-        frames.append(trace)
-        trace = trace.tb_next
-    files = [frame.tb_frame.f_code.co_filename for frame in frames]
-    start = next((n for n, name in enumerate(files) if name.startswith(CELL_PREFIX)), 0)
+def _without_ours(trace: "TracebackType | None") -> "tuple[TracebackType | None, int]":
+    """Drop what comes before the cell's first frame, and this package's frames wherever they are.
+
+    Of a very long one the first and the last frames are kept: code may raise the limit of its recursion, and then it
+    has used up its memory. Also returns how many were left out.
+    """
+    first: list[TracebackType] = []
+    last: deque[TracebackType] = deque(maxlen=_MOST_FRAMES)
+    count = 0
+    at = _first_of_cell(trace)
+    while at is not None:
+        if not at.tb_frame.f_code.co_filename.startswith(OURS):
+            count += 1
+            (first if count <= _MOST_FRAMES else last).append(at)
+        at = at.tb_next
     result = None
-    for frame, name in reversed(list(zip(frames[start:], files[start:], strict=True))):
-        if not name.startswith(OURS):
-            result = TracebackType(result, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return result
+    for frame in (*reversed(last), *reversed(first)):
+        result = TracebackType(result, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return result, count - len(first) - len(last)
+
+
+def _first_of_cell(trace: "TracebackType | None") -> "TracebackType | None":
+    """The cell's first frame, or else the first of all."""
+    at = trace
+    while at is not None:
+        if at.tb_frame.f_code.co_filename.startswith(CELL_PREFIX):
+            return at
+        at = at.tb_next
+    return trace
 
 
 def _note_what_helps(error: BaseException) -> None:

@@ -13,9 +13,13 @@ from .checkpoints import Checkpoints
 from .complete import complete
 from .display import Display
 from .orphans import take_exits
+from .reserve import Reserve
 from .run import Runner
 from .setup import attach, prepare, reseed
 from .streams import Streams, streams_on_pipes
+
+# The part of the zygote's memory that a worker changes by using it (its objects count references): then it is its own.
+_CHANGED = 5
 
 
 class Worker:
@@ -33,7 +37,8 @@ class Worker:
         display = Display(self._channel, self._streams)
         main = types.ModuleType("__main__")
         main.__builtins__ = builtins  # type: ignore[attr-defined]
-        self._runner = Runner(main, display, self._streams)
+        self._reserve = Reserve()
+        self._runner = Runner(main, display, self._streams, self._reserve)
         self._checkpoints = Checkpoints(main)
         sys.modules["__main__"] = main
         sys.stdout, sys.stderr = self._streams.out, self._streams.err
@@ -42,16 +47,20 @@ class Worker:
         signal.signal(signal.SIGINT, self._runner.on_interrupt)
 
     def measure(self) -> None:
-        """In the zygote: note how much writable memory every worker begins with."""
+        """In the zygote: note how much writable memory every worker begins with, and will not have to pay for."""
         with open("/proc/self/statm", encoding="ascii") as file:
-            self.data_bytes = int(file.read().split()[5]) * resource.getpagesize()
+            _, resident, of_files, _, _, data, _ = map(int, file.read().split())
+        self.data_bytes = (data - (resident - of_files) // _CHANGED) * resource.getpagesize()
 
     def serve(self, control: int, ack: int, state: int) -> None:
         """In the new process: answer requests, one at a time."""
         self._channel.open(control, ack)
         self._checkpoints.open(state)
-        while (request := self._next()) is not None:
-            self._handle(request)
+        try:
+            while (request := self._next()) is not None:
+                self._handle(request)
+        except MemoryError:  # ours, and beyond help: what user code raises is its cell's result
+            self._channel.send_out_of_memory()
 
     def _next(self) -> "dict[str, Any] | None":
         """Wait for a request; meanwhile let the tasks that a cell left behind run on."""
@@ -67,6 +76,7 @@ class Worker:
         match request["do"]:
             case "attach":
                 attach(request, self.data_bytes)
+                self._reserve.open()
             case "run":
                 self._run(request)
             case "complete":

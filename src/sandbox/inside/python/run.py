@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .cells import Cell, Cells
 from .display import Display
 from .failures import describe
+from .reserve import Reserve
 from .streams import Streams
 
 if TYPE_CHECKING:
@@ -18,11 +19,12 @@ _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 class Runner:
     """Runs cells in the dict of `main`. What they leave in asyncio's loop runs on in later ones and in between."""
 
-    def __init__(self, main: types.ModuleType, display: Display, streams: Streams) -> None:
+    def __init__(self, main: types.ModuleType, display: Display, streams: Streams, reserve: Reserve) -> None:
         self.main = main
         self.cells = Cells()
         self._display = display
         self._streams = streams
+        self._reserve = reserve
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[object] | None = None
         self._interruptible = False
@@ -31,6 +33,7 @@ class Runner:
         """Run a cell and return its last event. Only what user code raised is in it; our own errors propagate."""
         self._display.begin(number)
         error, hit = None, False
+        self._reserve.shut()
         try:
             cell, hit = self.cells.get(code, f"<cell {number}>", key)
             self._interruptible = True
@@ -40,6 +43,7 @@ class Runner:
             error = raised
         finally:
             self._interruptible = False
+            self._reserve.open()
         return self._end(error, hit)
 
     def end_interrupted(self, error: KeyboardInterrupt) -> dict[str, Any]:
@@ -49,7 +53,7 @@ class Runner:
 
     def warm_up(self) -> None:
         """Do what an execution does, while nobody waits: the memory that it touches first is copied now."""
-        runner = Runner(types.ModuleType("warm_up"), self._display, self._streams)
+        runner = Runner(types.ModuleType("warm_up"), self._display, self._streams, self._reserve)
         runner.run("import sys\nfor _ in (1,): x = [_]\nNone", 0, None)
 
     def _end(self, error: "BaseException | None", hit: bool) -> dict[str, Any]:
@@ -137,9 +141,11 @@ class Runner:
                 arrived.set_result(None)
 
         loop.add_reader(fd, arrive)
+        self._reserve.shut()
         try:
             loop.run_until_complete(arrived)
         finally:
+            self._reserve.open()
             loop.remove_reader(fd)
 
 

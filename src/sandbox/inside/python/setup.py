@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from ..contain.rlimits import with_reserve
 from . import hooks
 from .display import Display
 from .failures import OURS
@@ -41,14 +42,15 @@ def reseed() -> None:
 def attach(request: dict[str, Any], shared_bytes: int) -> None:
     """Take the options of the sandbox that this parked worker now belongs to. Limits can only become lower."""
     os.environ.update(request["env"])
-    for kind, wanted in (
-        (resource.RLIMIT_DATA, request["data_bytes"] + shared_bytes),
-        (resource.RLIMIT_FSIZE, request["file_bytes"]),
-        (resource.RLIMIT_NPROC, request["processes"]),
+    data = request["data_bytes"] + shared_bytes
+    for kind, soft, hard in (
+        (resource.RLIMIT_DATA, data, with_reserve(data)),
+        (resource.RLIMIT_FSIZE, request["file_bytes"], request["file_bytes"]),
+        (resource.RLIMIT_NPROC, request["processes"], request["processes"]),
     ):
-        _, hard = resource.getrlimit(kind)
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(kind, (value, value))
+        _, most = resource.getrlimit(kind)
+        limits = (soft, hard) if most == resource.RLIM_INFINITY else (min(soft, most), min(hard, most))
+        resource.setrlimit(kind, limits)
 
 
 def _no_input(prompt: object = "", /) -> str:
