@@ -13,7 +13,15 @@ OUTPUT, CRASHED, DENIED = "output", "crashed", "denied"
 
 _DENIED_ERRNOS = {errno.EPERM, errno.EACCES, errno.EROFS}
 _NETWORK_ERRNOS = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EAFNOSUPPORT}
-_NETWORK_TYPES = {"gaierror", "URLError", "ConnectionError", "ConnectError", "ConnectTimeout", "MaxRetryError"}
+# What libraries raise for any failed connection: what failed is in the text. A refused one is no lack of a network.
+_NETWORK_TYPES = {
+    "URLError", "ConnectionError", "ConnectError", "MaxRetryError", "NewConnectionError", "NameResolutionError",
+    "ClientConnectorError", "ClientConnectorDNSError",
+}  # fmt: skip
+_NO_NETWORK = (
+    "Network is unreachable", "No route to host", "in name resolution", "Name or service not known",
+    "No address associated with hostname", "Name does not resolve",
+)  # fmt: skip
 
 
 def timeout(seconds: float) -> CauseInfo:
@@ -96,8 +104,7 @@ def of_exception(raised: Raised, options: SessionOptions) -> CauseInfo | None:
 
 
 def _denied(raised: Raised, options: SessionOptions) -> CauseInfo | None:
-    network = raised.errno in _NETWORK_ERRNOS or raised.type in _NETWORK_TYPES
-    if network and options.network == "none":
+    if options.network == "none" and _missed_a_network(raised):
         return CauseInfo(
             DENIED,
             "it tried to reach a network, and this sandbox has none",
@@ -110,3 +117,9 @@ def _denied(raised: Raised, options: SessionOptions) -> CauseInfo | None:
             remedy="write below the working directory or $TMPDIR; show other files with files=",
         )
     return None
+
+
+def _missed_a_network(raised: Raised) -> bool:
+    if raised.errno in _NETWORK_ERRNOS or raised.type == "gaierror":
+        return True
+    return raised.type in _NETWORK_TYPES and any(text in raised.message for text in _NO_NETWORK)
