@@ -240,6 +240,7 @@ def test_a_package_that_cannot_be_had_gives_uvs_message_and_leaves_nothing(built
     ) as caught:
         resolve(EnvironmentSpec(packages=("no-such-package-at-all",)))
     assert "allow_source_builds" not in str(caught.value)
+    assert str(built) not in str(caught.value)
     assert list(built.iterdir()) == []
 
 

@@ -203,9 +203,9 @@ def _build(spec: EnvironmentSpec, python: str, target: Path) -> None:
         tidy.remove_tree(str(left))
     venv = str(private(building) / "venv")
     try:
-        _uv_run([uv, "venv", "--no-project", "--relocatable", "--python", python, venv])
+        _uv_run([uv, "venv", "--quiet", "--no-project", "--relocatable", "--python", python, venv])
         if spec.packages:
-            command = [uv, "pip", "install", "--compile-bytecode", "--python", venv]
+            command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", venv]
             if not spec.allow_source_builds:
                 command += ["--only-binary", ":all:"]
             _uv_run([*command, "--", *spec.packages])
