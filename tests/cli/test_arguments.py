@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
 from sandbox.cli.arguments import Arguments, files_to_bring, sandbox_options, without_flags
-from sandbox.cli.flags import repl_parser, run_parser
+from sandbox.cli.flags import megabytes, repl_parser, run_parser
 from sandbox.errors import UsageError
 from sandbox.options import Mount, SandboxOptions
 
@@ -96,3 +97,16 @@ def test_files_are_split_at_the_colon_that_is_not_in_their_name(tmp_path: Path, 
     else:
         ((_, found),) = files_to_bring([text])
         assert found == inside
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("512", 512), ("512M", 512), ("64mb", 64), ("2G", 2048), ("1.5G", 1536), ("0.5gb", 512)]
+)
+def test_sizes(text: str, size: int) -> None:
+    assert megabytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "M", "1.3", "0.0001G", "1T", "1 G", "-1", "1e3", "nan", "\u0661"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a size such as"):
+        megabytes(text)

@@ -68,3 +68,9 @@ def test_a_limit_is_explained(cli: Cli) -> None:
 
 def test_displayed_values_come_in_order(cli: Cli) -> None:
     assert cli("repl", given="print(1); display(2); print(3)\n").stdout == "1\n2\n3\n"
+
+
+def test_what_comes_before_a_mistake_is_run(cli: Cli) -> None:
+    done = cli("repl", given="print('first')\nx = 2\nx\nprint(x\n")
+    assert (done.returncode, done.stdout) == (1, "first\n2\n")
+    assert "SyntaxError" in done.stderr

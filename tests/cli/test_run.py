@@ -235,3 +235,8 @@ def test_verbose_shows_what_is_in_force_and_the_time(cli: Cli) -> None:
     assert first.startswith("sandbox: isolation ")
     assert "seccomp" in first
     assert last.startswith("sandbox: it took 0.")
+
+
+def test_what_is_displayed_is_printed_and_the_last_value_is_not(cli: Cli) -> None:
+    done = cli("run", "-c", "display(5)\ndisplay('a', [1])\n7")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5\n'a'\n[1]\n", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,37 @@ def test_names_of_artifacts_cannot_write_to_the_terminal(cli: Cli, tmp_path: Pat
     done = cli("run", "--artifacts", "out", "--list-files", "-c", code)
     assert "\x1b" not in done.stderr
     assert os.listdir(tmp_path / "out") == [r"\x1b[2J\n\u202e"]
+
+
+def test_a_directory_that_keeps_nothing_is_said_before_the_code_runs(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for flag, reason in (("file", "Not a directory|File exists"), ("file/below", "Not a directory")):
+        done = cli("run", "--artifacts", flag, "-c", "print('ran')")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(f"sandbox: --artifacts {flag}: nothing can be kept there: ({reason})\n", done.stderr)
+    assert cli("run", "--artifacts", "new/out", "-c", "1").returncode == 0
+    assert list((tmp_path / "new" / "out").iterdir()) == []
+
+
+def test_what_can_be_kept_is_kept_beside_what_cannot(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "sub").touch()
+    done = cli("run", "--artifacts", ".", "-c", _WRITES)
+    assert done.returncode == 0
+    assert "sub/b.txt was not kept: Not a directory" in done.stderr
+    assert (tmp_path / "a.csv").read_text() == "new"
+
+
+@pytest.mark.parametrize("flags", [[], ["--replace"]])
+def test_a_session_never_replaces_what_it_has_kept_itself(cli: Cli, tmp_path: Path, flags: list[str]) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.csv").write_text("of before")
+    (tmp_path / "out" / "a-2.csv").write_text("of before")
+    cell = "import os; os.makedirs('artifacts', exist_ok=True); open('artifacts/a.csv', 'w').write('{}');\n"
+    done = cli("repl", "--artifacts", "out", *flags, given="".join(map(cell.format, "123")) + "%artifacts\n")
+    kept = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    if flags:
+        assert kept == {"a.csv": "1", "a-2.csv": "2", "a-3.csv": "3"}
+        assert "was there already" not in done.stderr
+    else:
+        assert sorted(kept.values()) == ["1", "2", "3", "of before", "of before"]
+    assert len(set(done.stdout.splitlines())) == 3

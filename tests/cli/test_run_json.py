@@ -74,6 +74,9 @@ def test_images_come_as_base64(cli: Cli) -> None:
     ("arguments", "exit_code", "error"),
     [
         (["--memory", "1", "-c", "1"], 2, "UsageError"),
+        (["--memory", "lots", "-c", "1"], 2, "UsageError"),
+        (["--memroy", "1", "-c", "1"], 2, "UsageError"),
+        (["--artifacts", "/dev/null", "-c", "1"], 2, "UsageError"),
         (["missing.py"], 2, "UsageError"),
         (["--environment", "/nowhere", "-c", "1"], 3, "SandboxStartError"),
     ],

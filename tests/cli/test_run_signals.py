@@ -68,6 +68,16 @@ def test_a_second_ctrl_c_ends_it_at_once(start: Start) -> None:
     assert time.monotonic() - begin < 1.5
 
 
+def test_code_that_does_not_stop_is_told_how_to_be_ended(start: Start) -> None:
+    process = start("run", "-c", f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{_SLEEPS}")
+    first_line(process)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == b"sandbox: it is interrupted, and runs on; Ctrl-C ends it at once\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=DEADLINE) == 130
+
+
 def test_ctrl_c_in_a_terminal_interrupts_the_code(environment: dict[str, str]) -> None:
     child = pexpect.spawn(COMMAND[0], [*COMMAND[1:], "run", "-c", _SLEEPS], env=environment, timeout=DEADLINE)
     child.expect("begun")

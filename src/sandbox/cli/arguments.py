@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from sandbox.options import SandboxOptions
 
 TIMEOUT = 30.0
+# How a message about a limit begins, as it is for those who see keyword arguments.
+_OPTION = re.compile(r"\A(memory|cpus|timeout|processes|disk|output)=(\S+) ")
 # Every flag of `run` with its value when it is not given. None leaves the choice to `SandboxOptions`.
 _UNSET: dict[str, Any] = {
     "file": None, "artifacts": None, "replace": False, "list_files": False, "json": False, "memory": None,
@@ -46,13 +49,11 @@ def sandbox_options(args: Arguments) -> SandboxOptions:
     }
     if args.packages:
         given["environment"] = Environment(packages=args.packages)
-    return SandboxOptions(
-        persist=args.session is not None,
-        timeout=args.timeout,
-        env=_variables(args.env or []),
-        files=_mounts(args.mount or []),
-        **given,
-    )
+    given.update(timeout=args.timeout, env=_variables(args.env or []), files=_mounts(args.mount or []))
+    try:
+        return SandboxOptions(persist=args.session is not None, **given)
+    except UsageError as error:
+        raise UsageError(_OPTION.sub(r"--\1 \2 ", error.message).replace("None", "none")) from error
 
 
 def _variables(pairs: list[str]) -> dict[str, str]:
@@ -74,6 +75,11 @@ def _mounts(mounts: list[str]) -> dict[str, Any]:
         host, colon, inside = source.rpartition(":")
         if not colon or not host or not inside:
             raise UsageError(f"--mount {text}: write it as HOST:INSIDE, or HOST:INSIDE:rw to let it be written")
+        if not inside.startswith("/"):
+            raise UsageError(
+                f"--mount {text}: {inside!r} must be an absolute path, as in HOST:/data, or HOST:/data:rw to let it be "
+                "written"
+            )
         if inside in files:
             raise UsageError(f"--mount {text}: something is mounted at {inside} already")
         files[inside] = Mount(host, writable=mode == "rw")

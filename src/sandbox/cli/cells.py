@@ -11,6 +11,7 @@ from itertools import pairwise
 
 # What compiling can raise for the text that a user types or pastes.
 _NOT_COMPILED = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError)
+_CLAUSE = re.compile(r"(elif|else|except|finally)\b")
 _LEAVE = re.compile(r"(sys\.)?(exit|quit)(\(\s*(0|None)?\s*\))?\s*\Z")
 
 
@@ -53,7 +54,7 @@ def _compiles(source: str, symbol: str) -> bool:
 def split(text: str) -> Iterator[str]:
     """Yield the cells of a whole text: each command line, and each statement between them.
 
-    Statements that do not compile come as one cell, for the worker to report.
+    What does not compile comes as one cell with all that follows, for the worker to report.
     """
     block: list[str] = []
     for line in text.split("\n"):
@@ -75,18 +76,39 @@ def _is_whole(block: str) -> bool:
 
 
 def _statements(block: str) -> Iterator[str]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(block)
-    except _NOT_COMPILED:
-        yield block
-        return
     lines = block.split("\n")
-    bounds = [*(_first_line(statement) for statement in tree.body), len(lines) + 1]
+    whole, statements = _parsed(lines)
+    bounds = [*(_first_line(statement) for statement in statements), whole + 1]
     for begin, end in pairwise(bounds):
         if end > begin:  # else they share a line, and the last of them takes it
             yield "\n".join(lines[begin - 1 : end - 1]).rstrip("\n")
+    if whole < len(lines):
+        yield "\n".join(lines[whole:])
+
+
+def _parsed(lines: list[str]) -> tuple[int, list[ast.stmt]]:
+    """How many lines are whole statements, and these."""
+    whole = len(lines)
+    while True:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                statements = ast.parse("\n".join(lines[:whole])).body
+        except SyntaxError as error:
+            whole = max(0, min(whole, error.lineno or 0) - 1)
+            continue
+        except _NOT_COMPILED:
+            return 0, []
+        if not statements or not _goes_on(lines[whole:]):
+            return whole, statements
+        # The mistake is in the middle of the last statement.
+        whole = _first_line(statements[-1]) - 1
+
+
+def _goes_on(rest: list[str]) -> bool:
+    """Whether these lines belong to the statement above them."""
+    first = next((line for line in rest if line.strip() and not line.lstrip().startswith("#")), "")
+    return first[:1] in {" ", "\t"} or bool(_CLAUSE.match(first))
 
 
 def _first_line(statement: ast.stmt) -> int:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import re
+from typing import NoReturn
 
 from sandbox.cli.arguments import TIMEOUT
+from sandbox.errors import UsageError
 
 _WIDEST = 100
+_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(|[mg]b?)", re.IGNORECASE)
 _UNITS = {"": 1, "M": 1, "MB": 1, "G": 1024, "GB": 1024}
 
 _RUN_EPILOG = """\
@@ -15,7 +20,8 @@ Flags come before the script, or before the code's own arguments; after `--`
 nothing is a flag. The code's directory is its workspace: it begins with the
 script and what --file brings, and is gone at the end. What the code writes
 below artifacts/, and the figures that it shows, are kept by --artifacts.
-There is no standard input inside.
+There is no standard input inside. What is printed is text: bytes that are not
+UTF-8 are replaced, so write other data to a file below artifacts/.
 
 With --session the code is one execution of a session, whose variables and
 files are stored after it and go on with the next; `sandbox sessions` lists
@@ -78,7 +84,8 @@ The session is gone when you leave, unless --session names it: then what is
 typed is stored, line by line, and the same ID goes on with it. Inside:
 {REPL_COMMANDS}
 Where standard input is not a terminal, it is read to its end and run statement
-by statement; the exit code is 1 if one of them failed.
+by statement, up to the first that is no Python; the exit code is 1 if one of
+them failed.
 
 examples:
   sandbox repl
@@ -107,21 +114,52 @@ def columns() -> int:
         return 80
 
 
+class Parser(argparse.ArgumentParser):
+    """Prints what is wrong and ends the process, or raises UsageError if it `raises`."""
+
+    raises = False
+
+    def error(self, message: str) -> NoReturn:
+        """Called for a command line that is wrong."""
+        if self.raises:
+            raise UsageError(message)
+        super().error(message)
+
+
 def megabytes(text: str) -> int:
-    """Read "512", "512M" or "2G" as megabytes."""
-    digits = text.rstrip("MGBmgb")
-    unit = _UNITS.get(text[len(digits) :].upper())
-    if not digits.isdecimal() or unit is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 512, 512M or 2G")
-    return int(digits) * unit
+    """Read "512", "512M", "2G" or "1.5G" as megabytes."""
+    match = _SIZE.fullmatch(text)
+    size = float(match[1]) * _UNITS[match[2].upper()] if match else 0.5
+    if size != int(size):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 512, 512M, 2G or 1.5G, in whole MB")
+    return int(size)
 
 
 def seconds(text: str) -> float | None:
     """Read a number of seconds, or "none" for no limit."""
+    return None if text == "none" else _number(text, "a number of seconds such as 30 or 0.5, or none")
+
+
+def cpus(text: str) -> float:
+    """Read how many cpus."""
+    return _number(text, "a number of cpus such as 0.5 or 2")
+
+
+def count(text: str) -> int:
+    """Read how many."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number such as 128")
+    return int(text)
+
+
+def _number(text: str, what: str) -> float:
     try:
-        return None if text == "none" else float(text)
+        number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, or none") from None
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return number
 
 
 def add_file_flags(parser: argparse.ArgumentParser) -> None:
@@ -137,10 +175,10 @@ def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) ->
     limits = parser.add_argument_group("limits")
     add = limits.add_argument
     add("--memory", type=megabytes, metavar="MB", help="of all its processes together, as 512 or 2G (default: 1024)")
-    add("--cpus", type=float, metavar="N", help="how many cpus' time, as 0.5 or 2 (default: 1)")
+    add("--cpus", type=cpus, metavar="N", help="how many cpus' time, as 0.5 or 2 (default: 1)")
     described = "none" if timeout is None else f"{timeout:g}"
     add("--timeout", type=seconds, default=timeout, metavar="SECONDS", help=f"or none (default: {described})")
-    add("--processes", type=int, metavar="N", help="processes and threads at once (default: 128)")
+    add("--processes", type=count, metavar="N", help="processes and threads at once (default: 128)")
     add("--disk", type=megabytes, metavar="MB", help="of its files (default: 1024)")
     add(
         "--output", type=megabytes, metavar="MB", help="of each of stdout and stderr; the rest is dropped (default: 10)"
@@ -163,9 +201,9 @@ def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) ->
     add("-v", "--verbose", action="store_true", help="show the isolation in force and times, on stderr")
 
 
-def run_parser() -> argparse.ArgumentParser:
+def run_parser() -> Parser:
     """The flags of `sandbox run`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sandbox run",
         usage="sandbox run [flags] SCRIPT [argument ...]\n       sandbox run [flags] -c CODE [argument ...]\n"
         "       sandbox run [flags] - [argument ...]",
@@ -184,9 +222,9 @@ def run_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def repl_parser() -> argparse.ArgumentParser:
+def repl_parser() -> Parser:
     """The flags of `sandbox repl`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sandbox repl",
         description="An interactive Python session in a sandbox.",
         epilog=_REPL_EPILOG,

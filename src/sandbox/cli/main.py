@@ -83,23 +83,26 @@ def help_text() -> str:
 
 def _failed(error: Exception) -> int:
     """Say what went wrong and return the exit code for it."""
+    code, message = failure(error)
+    terminal.note(message)
+    return code
+
+
+def failure(error: Exception) -> tuple[int, str]:
+    """The exit code for what went wrong, and what to say about it."""
     from sandbox.errors import SandboxError  # noqa: PLC0415 - only where something failed
 
     if isinstance(error, SandboxError):
-        terminal.note(error.message)
-        return exit_code_of(error)
+        return exit_code_of(error), error.message
     if isinstance(error, UnicodeEncodeError):
-        terminal.note("an argument is not text in UTF-8")
-        return USAGE
+        return USAGE, "an argument is not text in UTF-8"
     if isinstance(error, OSError) and error.filename is not None:
-        terminal.note(f"{error.filename}: {error.strerror}")
-        return USAGE
+        return USAGE, f"{error.filename}: {error.strerror}"
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     where = f" ({place.tb_frame.f_code.co_filename}:{place.tb_lineno})" if place is not None else ""
-    terminal.note(f"a mistake of this program, please report it: {type(error).__name__}: {error}{where}")
-    return NOT_STARTED
+    return NOT_STARTED, f"a mistake of this program, please report it: {type(error).__name__}: {error}{where}"
 
 
 def exit_code_of(error: SandboxError) -> int:

@@ -14,8 +14,10 @@ from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from threading import Timer
     from types import FrameType
 
+    from sandbox.cli.keep import Keeper
     from sandbox.protocol.messages import ArtifactInfo, CommandFinished, ExecutionFinished, ResultShown
 
 
@@ -27,11 +29,16 @@ def main(argv: list[str]) -> int:
     files = arguments.files_to_bring(args.file)
     if options.isolation == "none":
         terminal.note("isolation none: what you type can do whatever you may do")
+    keep = None
+    if args.artifacts is not None:
+        from sandbox.cli.keep import Keeper  # noqa: PLC0415 - most sessions keep nothing
+
+        keep = Keeper(args.artifacts, replace=args.replace)
     session = Session(options, keeper, args.session)
     try:
         for local, inside in files:
             session.upload(local, inside)
-        repl = Repl(session, options.timeout, args.artifacts, replace=args.replace)
+        repl = Repl(session, options.timeout, keep)
         if not os.isatty(0):
             return repl.read(cells.split(_standard_input()))
         from sandbox.cli.prompt import Prompt  # noqa: PLC0415 - 150 ms that only a terminal needs
@@ -61,13 +68,13 @@ def _standard_input() -> str:
 class Repl:
     """Runs cells and commands, and shows what comes of them."""
 
-    def __init__(self, session: Session, timeout: float | None, artifacts: str | None, *, replace: bool) -> None:
+    def __init__(self, session: Session, timeout: float | None, keep: Keeper | None) -> None:
         self._session = session
         self._timeout = timeout
-        self._directory = artifacts
-        self._replace = replace
+        self._keeper = keep
         self._artifacts: list[str] = []
         self._interrupts = 0
+        self._hint: Timer | None = None
         self._command: int | None = None
         self._failed = False
         self._lost: tuple[str, ...] = ()
@@ -102,6 +109,8 @@ class Repl:
             self._failed = True
         finally:
             signal.signal(signal.SIGINT, before)
+            if self._hint is not None:
+                self._hint.cancel()
         return None
 
     def _run_any(self, text: str) -> int | None:
@@ -158,11 +167,8 @@ class Repl:
         return None
 
     def _keep(self, artifacts: tuple[ArtifactInfo, ...]) -> None:
-        if self._directory is not None and artifacts:
-            from sandbox.cli.keep import keep  # noqa: PLC0415
-
-            kept = keep(artifacts, self._directory, replace=self._replace)
-            self._artifacts += kept.values()
+        if self._keeper is not None:
+            self._artifacts += self._keeper.keep(artifacts).values()
             return
         for artifact in artifacts:
             self._artifacts.append(artifact.path)
@@ -216,6 +222,7 @@ class Repl:
         self._interrupts += 1
         if self._interrupts > 1:
             raise KeyboardInterrupt
+        self._hint = terminal.hint("it is interrupted, and runs on; Ctrl-C again ends it, and its variables with it")
         if self._command is not None:
             self._session.signal(self._command, signal.SIGINT)
         else:

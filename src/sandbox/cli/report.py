@@ -57,6 +57,17 @@ class Report:
         else:
             terminal.write(terminal.OUT if stream == "stdout" else terminal.ERR, text)
 
+    def showed(self, result: ResultShown) -> None:
+        """Take a displayed value. What `display` was given is printed; the value at the end is not, as in Python.
+
+        Nor are figures, which are artifacts.
+        """
+        self.results.append(result)
+        text = result.data.get("text/plain")
+        figure = result.chart is not None or any(mime.startswith("image/") for mime in result.data)
+        if isinstance(text, str) and not (result.main or figure or self.collects):
+            terminal.write(terminal.OUT, f"{text}\n")
+
     def ended(self, end: ExecutionFinished, *, decides: bool) -> None:
         """Take the end of an execution. The one that `decides` gives the exit code, unless a later one was stopped."""
         self.ends.append(end)

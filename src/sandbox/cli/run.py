@@ -5,15 +5,18 @@ from __future__ import annotations
 import gc
 import signal
 import time
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from sandbox.cli import arguments, program, session, terminal
 from sandbox.cli.report import INTERRUPTED, Report, failure_as_json, names_of
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, UsageError
 
 if TYPE_CHECKING:
+    from threading import Timer
     from types import FrameType
 
+    from sandbox.cli.keep import Keeper
     from sandbox.protocol.messages import ExecutionFinished
 
 
@@ -23,23 +26,40 @@ def main(argv: list[str]) -> int:
     if args is None:
         from sandbox.cli.flags import run_parser  # noqa: PLC0415 - 5 ms that a run without flags does without
 
-        args = run_parser().parse_args(argv, arguments.Arguments())
+        parser = run_parser()
+        parser.raises = "--json" in takewhile(lambda text: text != "--", argv)
+        try:
+            args = parser.parse_args(argv, arguments.Arguments())
+        except UsageError as error:
+            return _not_run(error)
+    if not args.json:
+        return _run(args)
     try:
         return _run(args)
-    except SandboxError as error:
-        if not args.json:
-            raise
-        from sandbox.cli.main import exit_code_of  # noqa: PLC0415
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - who reads JSON gets JSON, whatever went wrong
+        return _not_run(error)
 
-        code = exit_code_of(error)
-        terminal.write_bytes(terminal.OUT, failure_as_json(code, type(error).__name__, error.message))
-        return code
+
+def _not_run(error: Exception) -> int:
+    """Print the object of --json for a failure; return the exit code."""
+    from sandbox.cli.main import failure  # noqa: PLC0415
+
+    code, message = failure(error)
+    terminal.write_bytes(terminal.OUT, failure_as_json(code, type(error).__name__, message))
+    return code
 
 
 def _run(args: arguments.Arguments) -> int:
     begin = time.perf_counter()
     gc.disable()  # there is no garbage yet, only imports, and looking for it takes 4 ms
     what = program.read_program(args.code, args.rest)
+    keep = None
+    if args.artifacts is not None:
+        from sandbox.cli.keep import Keeper  # noqa: PLC0415 - most runs keep nothing
+
+        keep = Keeper(args.artifacts, replace=args.replace)
     keeper = session.start_ahead(args.environment or args.packages or None)
     options = arguments.sandbox_options(args)
     if args.packages and args.verbose:
@@ -57,7 +77,7 @@ def _run(args: arguments.Arguments) -> int:
             run.show_isolation(time.perf_counter() - begin)
         run.bring(files)
         run.run()
-        run.finish(args)
+        run.finish(args, keep)
     finally:
         box.close()
     if args.json:
@@ -74,6 +94,7 @@ class Run:
         self._program = what
         self._left = timeout
         self._interrupts = 0
+        self._hint: Timer | None = None
 
     def bring(self, files: list[tuple[str, str]]) -> None:
         """Copy files into the workspace, the script among them, and set sys.argv."""
@@ -97,6 +118,8 @@ class Run:
                 self._execute(program.EPILOGUE)
         finally:
             signal.signal(signal.SIGINT, before)
+            if self._hint is not None:
+                self._hint.cancel()
 
     def _execute(self, code: str, *, decides: bool = False) -> ExecutionFinished:
         from sandbox.protocol import messages as m  # noqa: PLC0415 - imported by the session already
@@ -105,7 +128,7 @@ class Run:
             if isinstance(event, m.Output):
                 self.report.printed(event.stream, event.text)
             elif isinstance(event, m.ResultShown):
-                self.report.results.append(event)
+                self.report.showed(event)
             elif isinstance(event, m.ExecutionFinished):
                 end = event
         self.report.ended(end, decides=decides)
@@ -120,17 +143,16 @@ class Run:
         if self._interrupts > 1:
             # The keeper ends the code and cleans up.
             terminal.leave(INTERRUPTED)
+        self._hint = terminal.hint("it is interrupted, and runs on; Ctrl-C ends it at once")
         self._box.interrupt()
 
     # --- after the end ---
 
-    def finish(self, args: arguments.Arguments) -> None:
+    def finish(self, args: arguments.Arguments, keep: Keeper | None) -> None:
         """Keep the artifacts, and say what was asked for."""
         artifacts = [artifact for end in self.report.ends for artifact in end.artifacts]
-        if args.artifacts is not None:
-            from sandbox.cli.keep import keep  # noqa: PLC0415 - most runs keep nothing
-
-            self.report.kept = keep(artifacts, args.artifacts, replace=args.replace, say=not args.json)
+        if keep is not None:
+            self.report.kept = keep.keep(artifacts, say=not args.json)
         elif artifacts and args.session is None and not args.json:
             terminal.note(f"dropped with the sandbox: {names_of(artifacts)}. Keep such files with --artifacts DIR")
         if args.list_files and not args.json:

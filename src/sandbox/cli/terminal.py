@@ -6,9 +6,13 @@ import contextlib
 import os
 import select
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from threading import Timer
 
 OUT, ERR = 1, 2
+_HINT_SECONDS = 1.0
 
 
 def keep_standard_descriptors() -> None:
@@ -57,6 +61,16 @@ def _write_some(fd: int, data: memoryview) -> int:
 def note(text: str) -> None:
     """Say something ourselves, on standard error, so that it cannot be taken for the code's output."""
     write(ERR, f"sandbox: {text}\n")
+
+
+def hint(text: str) -> Timer:
+    """Say something in a moment, unless it is cancelled until then."""
+    from threading import Timer  # noqa: PLC0415 - few programs are interrupted
+
+    timer = Timer(_HINT_SECONDS, note, [text])
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def plain(text: str) -> str:
