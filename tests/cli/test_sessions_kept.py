@@ -50,7 +50,7 @@ def listed(kept: Kept) -> list[str]:
 
 
 def test_variables_and_files_go_on_in_the_next_process(kept: Kept) -> None:
-    first = kept("run", "--session", "one", "-c", "x = [1]; f = open('a.txt', 'w'); f.write('written')")
+    first = kept("run", "--session", "one", "-c", "x = [1]; open('a.txt', 'w').write('written')")
     assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
     second = kept("run", "--session", "one", "-c", "x.append(2); print(x, open('a.txt').read())")
     assert (second.returncode, second.stdout, second.stderr) == (0, "[1, 2] written\n", "")
