@@ -17,7 +17,7 @@ from sandbox import Execution, LocalSandbox, SandboxCrashedError, SandboxTimeout
 LABEL = "analysed"
 _HOST = Path(__file__).with_name("host.py")
 _LOOK = "len(airports), sorted(figures)"
-_MARKED = "len(airports), int(airports['lonely'].sum()), len(open('lonely.txt').read().split())"
+_MARKED = "len(airports), sum(airports.lonely), len(open('lonely.txt').read().split())"
 _AGAIN = "'lonely' in airports, len(airports)"
 _LIMITS = (50, 75, 100)
 _FURTHER = "airports = airports[airports['km'] < {km}]; print(len(airports), 'airports have another within {km} km')"

@@ -13,7 +13,13 @@ from tests.contract.state import plain, restart, until, value
 from sandbox import SandboxCrashedError, SandboxExecutionError, SandboxTimeoutError, UsageError
 from sandbox.store.store import Store
 
-_SHARED = "import mmap\nhold = mmap.mmap(-1, 400 << 20)\nfor at in range(0, 400 << 20, 4096): hold[at] = 1"
+_SHARED = """
+import mmap
+hold = mmap.mmap(-1, 400 << 20)
+for at in range(0, 400 << 20, 4096):
+    hold[at] = 1
+while True: pass
+"""
 _DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nx = 'half'\nwhile True: pass"
 DEATHS = {
     "exit": "import os; x = 'half'; os._exit(3)",
@@ -88,6 +94,7 @@ async def test_what_ignores_its_interrupt_is_killed_and_the_last_checkpoint_is_t
 
 
 async def test_a_kill_for_memory_has_the_last_checkpoint_afterwards(open_box: Open) -> None:
+    # Shared memory, which no limit of the process itself refuses. It runs on, for an engine that only looks at times.
     box = await open_box(memory=256)
     await box.run("x = 1")
     execution = await box.run(_SHARED, check=False)
