@@ -328,7 +328,7 @@ def test_what_a_killed_builder_left_is_built_anew(built: Path, wheel: str) -> No
 def test_without_uv_the_error_says_how_to_get_it(built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "uv", None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SandboxStartError, match=r"pip install 'enhanced-sandbox\[environments\]'") as caught:
+    with pytest.raises(SandboxStartError, match=r"pip install uv") as caught:
         resolve(EnvironmentSpec(packages=("six",)))
     assert caught.value.details == {"missing": "uv"}
     assert list(built.iterdir()) == []

@@ -261,7 +261,7 @@ def _libseccomp() -> Fact:
 
 def _warm(packages: dict[str, str]) -> Fact:
     text = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))
-    remedy = "" if text else "pip install 'enhanced-sandbox[data]', if you want them"
+    remedy = "" if text else "pip install numpy pandas matplotlib, if you want them"
     return Fact("warm packages", text or "none is installed", None, remedy)
 
 

@@ -228,7 +228,7 @@ def _uv() -> str:
     found = which("uv")
     if found is None:
         raise SandboxStartError(
-            "building an environment takes uv, which is not installed: pip install 'enhanced-sandbox[environments]'",
+            "building an environment takes uv, which is not installed: pip install uv",
             {"missing": "uv"},
         )
     return found
