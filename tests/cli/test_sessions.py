@@ -240,6 +240,18 @@ def test_a_session_goes_on_where_it_was_rolled_back_to(
     assert sessions("rollback", "alpha", "@3").stdout == "alpha is at checkpoint 3 (execution 3) already\n"
 
 
+def test_a_session_that_was_rolled_back_to_its_beginning_is_empty_and_keeps_its_checkpoints(
+    sessions: Sessions, continued: Callable[[str, str], str]
+) -> None:
+    assert sessions("rollback", "alpha", "0").stdout.startswith("alpha is at its beginning, and was at checkpoint 6")
+    assert continued("alpha", "import os; print('x' in globals(), os.listdir())") == "False []\n"
+    answer = as_json(sessions("log", "alpha", "--json"))
+    assert [(one["number"], one["parent"]) for one in answer["checkpoints"]][-2:] == [(6, 2), (7, 0)]
+    lines = sessions("log", "alpha").stdout.splitlines()
+    assert lines[1].startswith("* #7")
+    assert lines[-1].startswith("o #0")
+
+
 def test_forks_begin_where_they_were_made_and_are_independent(
     sessions: Sessions, continued: Callable[[str, str], str]
 ) -> None:
@@ -403,7 +415,6 @@ def test_a_whole_id_is_meant_even_if_another_begins_so(sessions: Sessions) -> No
         (["rollback", "alpha", "99"], "no checkpoint of execution 99"),
         (["rollback", "alpha", "#99"], "no checkpoint 99"),
         (["rollback", "alpha", "99999999999999999999999"], "no checkpoint '99999999999999999999999'"),
-        (["rollback", "alpha", "0"], "nothing before the first checkpoint"),
         (["fork", "alpha", "-n", "0"], "from 1 to 1000"),
         (["fork", "alpha", "0"], "nothing to fork from"),
         (["diff", "alpha", "1"], "required: B"),

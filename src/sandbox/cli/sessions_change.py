@@ -32,8 +32,6 @@ def rollback(store: Store, args: Namespace) -> int:
     """Make a checkpoint the head. Raises UsageError, SessionBusy."""
     info = find.session(store, args.session)
     to = find.checkpoint(store, info, args.to)
-    if to == 0:
-        raise UsageError("there is nothing before the first checkpoint to go back to: begin another session")
     with store.open(info.id, owner=find.OWNER) as session:
         before = session.head
         session.rollback(to)
@@ -51,7 +49,7 @@ def fork(store: Store, args: Namespace) -> int:
     info = find.session(store, args.session)
     at = find.checkpoint(store, info, args.to)
     if at == 0:
-        raise UsageError(f"{terminal.plain(info.id)} has nothing to fork from before its first checkpoint")
+        raise UsageError(f"{terminal.plain(info.id)} has nothing to fork from at its beginning")
     ids = [os.urandom(8).hex() for _ in range(args.number)]
     new = [New(each, find.OWNER, info.name, None, info.options) for each in ids]
     store.fork(info.id, new, at, owner=find.OWNER)

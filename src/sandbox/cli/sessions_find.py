@@ -60,7 +60,7 @@ def is_reserved(text: str) -> bool:
 def place(store: Store, info: SessionInfo, number: int) -> str:
     """A checkpoint in words."""
     if number == 0:
-        return "before its first checkpoint"
+        return "its beginning"
     (found,) = [one for one in store.checkpoints(info.id, owner=OWNER) if one.number == number]
     execution = f" (execution {found.execution})" if found.execution is not None else ""
     label = f" {terminal.plain(found.label)!r}" if found.label else ""

@@ -32,7 +32,7 @@ commands:
 {commands}
 
 A session is named by its id or by the beginning of one. A checkpoint (TO) is
-  5           the one that execution 5 made
+  5           the one that execution 5 made; 0 is before the first
   @7 or '#7'  number 7; quote the second, which a shell takes for a comment
   head        where the session is
   good        the newest that has this label
