@@ -18,6 +18,7 @@ import sandbox.sync
 from sandbox import LocalSandbox, SandboxFileError, SandboxFileNotFoundError, UsageError
 from sandbox.engine.thread import EngineThread
 from sandbox.protocol import messages as m
+from sandbox.results import Files as Changed
 
 Make = Callable[..., LocalSandbox]
 MB = 1 << 20
@@ -525,3 +526,62 @@ def test_the_synchronous_flavour_does_the_same(engine: EngineThread, tmp_path: P
         with pytest.raises(FileNotFoundError):
             box.files.read("nothing")
         box.delete()
+
+
+# --- what the host changes, and what the code ----------------------------------------------------------------------
+
+
+async def test_what_the_host_changes_is_no_change_of_the_next_execution(box: LocalSandbox) -> None:
+    await box.run("import os; os.makedirs('real'); os.symlink('real', 'link'); open('old', 'w').close()")
+    await box.files.write("in.csv", "x")
+    await box.files.write("link/deep/in.csv", bytes(3 * MB))
+    assert (await box.run("1")).files == Changed()
+    await box.files.rename("link", "other")
+    await box.files.rename("real/deep", "moved")
+    await box.files.remove("old")
+    assert (await box.run("open('in.csv', 'a').write('y')")).files == Changed(modified=("in.csv",))
+    await box.files.remove("moved", recursive=True)
+    assert (await box.command.run("true")).files == Changed()
+
+
+async def test_what_the_host_has_written_is_saved_with_the_next_execution(box: LocalSandbox) -> None:
+    await box.run("1")
+    await box.files.write("in.csv", "x")
+    await box.run("2")
+    made = box.checkpoints()[-1]
+    await box.files.remove("in.csv")
+    await box.rollback(made)
+    assert await box.files.read_text("in.csv") == "x"
+
+
+async def test_a_file_that_does_not_fit_is_refused_as_a_whole(make: Make) -> None:
+    box = await make(disk=4).start()
+    await box.files.write("huge", "as it was")
+    with pytest.raises(UsageError, match=rf"writing {8 * MB} bytes to 'huge' exceeds disk=4 MB"):
+        await box.files.write("huge", bytes(8 * MB))
+    assert await box.files.read_text("huge") == "as it was"
+
+
+async def test_a_part_of_a_file_is_not_left_as_if_it_were_the_whole(make: Make) -> None:
+    """There is room at first, and then the code takes it."""
+    box = await make(disk=8).start()
+    ask, filled = box.files._connection.ask, False
+
+    async def slow(request: m.Request, answer: Any) -> Any:
+        nonlocal filled
+        if isinstance(request, m.WriteFile) and request.append and not filled:
+            filled = True
+            await box.run(f"open('filler', 'wb').write(bytes({5 * MB}))")
+        return await ask(request, answer)
+
+    box.files._connection.ask = slow  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match=f"writing {4 * MB} bytes"):
+        await box.files.write("huge", bytes(4 * MB))
+    assert [info.path for info in await box.files.list()] == ["filler"]
+
+
+async def test_what_is_used_and_its_limit_are_in_one_unit(make: Make) -> None:
+    box = await make(disk=64).start()
+    await box.files.write("a", bytes(32 * MB))
+    figures = await box.metrics.all()
+    assert figures["disk_usage"] / figures["disk_limit"] == pytest.approx(0.5, abs=0.001)

@@ -38,7 +38,7 @@ def memory(options: SessionOptions, seen: int | None = None) -> CauseInfo:
         MEMORY,
         f"it needed more than {options.memory} MB of memory",
         limit=options.memory,
-        seen=None if seen is None else round(seen / 1e6, 1),
+        seen=None if seen is None else round(seen / (1 << 20), 1),
         remedy="raise memory=, or work on smaller pieces",
     )
 
@@ -57,7 +57,7 @@ def disk(options: SessionOptions, seen: int | None = None) -> CauseInfo:
         DISK,
         f"its files need more than {options.disk} MB",
         limit=options.disk,
-        seen=None if seen is None else round(seen / 1e6, 1),
+        seen=None if seen is None else round(seen / (1 << 20), 1),
         remedy="raise disk=, or remove files from the workspace",
     )
 

@@ -329,13 +329,15 @@ class Engine:
     async def _write_file(self, request: m.WriteFile, emit: Emit) -> m.Done:
         workspace = self._workspace(request.session)
         await self._check_disk(request, workspace)
-        await asyncio.to_thread(files.write, workspace, request)
+        await workspace.note(await asyncio.to_thread(files.write, workspace, request))
         return m.Done()
 
     async def _check_disk(self, request: m.WriteFile, workspace: Workspace) -> None:
         limit = self._session(request.session).options.disk << 20
-        if len(request.data) > 1 << 16 and (await workspace.look()).bytes + len(request.data) > limit:
-            raise UsageError(f"writing {len(request.data)} bytes to {request.path!r} exceeds disk={limit >> 20} MB")
+        size = max(request.size, len(request.data))
+        left = len(request.data) if request.append else size
+        if left > 1 << 16 and (await workspace.look()).bytes + left > limit:
+            raise UsageError(f"writing {size} bytes to {request.path!r} exceeds disk={limit >> 20} MB")
 
     async def _list_files(self, request: m.ListFiles, emit: Emit) -> m.FilesListed:
         return m.FilesListed(await asyncio.to_thread(files.listing, self._workspace(request.session), request))
@@ -344,11 +346,13 @@ class Engine:
         return m.FilesListed((files.describe(self._workspace(request.session), request),))
 
     async def _remove_file(self, request: m.RemoveFile, emit: Emit) -> m.Done:
-        await asyncio.to_thread(files.remove, self._workspace(request.session), request)
+        workspace = self._workspace(request.session)
+        await workspace.note(await asyncio.to_thread(files.remove, workspace, request))
         return m.Done()
 
     async def _rename_file(self, request: m.RenameFile, emit: Emit) -> m.Done:
-        files.rename(self._workspace(request.session), request)
+        workspace = self._workspace(request.session)
+        await workspace.note(*files.rename(workspace, request))
         return m.Done()
 
     async def _make_directory(self, request: m.MakeDirectory, emit: Emit) -> m.Done:

@@ -68,8 +68,8 @@ def read(workspace: Workspace, request: ReadFile, emit: Callable[[Event], None])
         raise file_error(error, request.path, "read") from error
 
 
-def write(workspace: Workspace, request: WriteFile) -> None:
-    """Write or append. Raises SandboxFileError."""
+def write(workspace: Workspace, request: WriteFile) -> str:
+    """Write or append; return the file's path without links. Raises SandboxFileError."""
     path = relative(request.path, str(workspace.path))
     try:
         if parent := os.path.dirname(path):
@@ -79,10 +79,17 @@ def write(workspace: Workspace, request: WriteFile) -> None:
             view = memoryview(request.data)
             while view:
                 view = view[os.write(fd, view) :]
+            return _path_of(workspace, fd)
         finally:
             os.close(fd)
     except OSError as error:
         raise file_error(error, request.path, "write") from error
+
+
+def _path_of(workspace: Workspace, fd: int) -> str:
+    """Where in the workspace an open file or directory is, once all links are followed."""
+    top, path = (os.readlink(f"/proc/self/fd/{one}") for one in (workspace.fd, fd))
+    return os.path.relpath(path, top)
 
 
 def listing(workspace: Workspace, request: ListFiles) -> tuple[FileEntry, ...]:
@@ -179,8 +186,11 @@ def _described(path: str, status: os.stat_result, target: str | None) -> FileEnt
     )
 
 
-def remove(workspace: Workspace, request: RemoveFile) -> None:
-    """Remove a file, an empty directory, or a whole one if `recursive`. Raises SandboxFileError."""
+def remove(workspace: Workspace, request: RemoveFile) -> str:
+    """Remove a file, an empty directory, or a whole one if `recursive`. Returns its path without links.
+
+    Raises SandboxFileError.
+    """
     path = relative(request.path, str(workspace.path))
     try:
         parent, name = open_parent(workspace.fd, path)
@@ -191,14 +201,18 @@ def remove(workspace: Workspace, request: RemoveFile) -> None:
                 tidy.remove_entry(parent, name, most=_MOST_REMOVED)
             else:
                 os.rmdir(name, dir_fd=parent)
+            return os.path.normpath(f"{_path_of(workspace, parent)}/{name}")
         finally:
             os.close(parent)
     except OSError as error:
         raise file_error(error, request.path, "remove") from error
 
 
-def rename(workspace: Workspace, request: RenameFile) -> None:
-    """Rename, making missing directories above the target. Raises SandboxFileError."""
+def rename(workspace: Workspace, request: RenameFile) -> tuple[str, str]:
+    """Rename, making missing directories above the target. Returns both paths without links.
+
+    Raises SandboxFileError.
+    """
     path, target = relative(request.path, str(workspace.path)), relative(request.target, str(workspace.path))
     try:
         if os.path.dirname(target):
@@ -208,6 +222,8 @@ def rename(workspace: Workspace, request: RenameFile) -> None:
             new_parent, new_name = open_parent(workspace.fd, target)
             try:
                 os.rename(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent)
+                old, new = _path_of(workspace, old_parent), _path_of(workspace, new_parent)
+                return os.path.normpath(f"{old}/{old_name}"), os.path.normpath(f"{new}/{new_name}")
             finally:
                 os.close(new_parent)
         finally:

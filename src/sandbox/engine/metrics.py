@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from sandbox.engine.launcher import Cell
 from sandbox.engine.session import Session
 
-_MB = 1e6
+_MB = 1 << 20
 _RESIDENT = (b"RssAnon:", b"RssShmem:")
 _PROPORTIONAL = (b"Pss_Anon:", b"Pss_Shmem:")
 _TICK = os.sysconf("SC_CLK_TCK")

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sandbox.beneath import MOST_DEPTH, MOST_ENTRIES, MOST_PATH_BYTES, open_directory
+from sandbox.beneath import MOST_DEPTH, MOST_ENTRIES, MOST_PATH_BYTES, open_directory, open_parent
 from sandbox.protocol.messages import FileChanges
 
 _IGNORED = "__pycache__"
@@ -85,7 +85,7 @@ class _Walk:
                     if kind == stat.S_IFDIR:
                         self._later(f"{path}/")
                     elif kind in _NOTED and not unnamed:
-                        self.files[path] = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                        self.files[path] = _mark(status)
                     if status.st_nlink == 1 or kind == stat.S_IFDIR or self._first(status.st_ino):
                         self.bytes += status.st_blocks * 512
                     if self.entries > self._most or self._path_bytes > MOST_PATH_BYTES:
@@ -105,6 +105,31 @@ class _Walk:
             self.complete = False
         else:
             self.waiting.append(prefix)
+
+
+def marks_at(directory: int, path: str) -> dict[str, Mark]:
+    """The marks of the file at `path`, or of all files below the directory there; none if there is nothing."""
+    if f"/{_IGNORED}/" in f"/{path}":
+        return {}
+    try:
+        parent, name = open_parent(directory, path)
+        try:
+            status = os.lstat(name, dir_fd=parent)
+        finally:
+            os.close(parent)
+        if not stat.S_ISDIR(status.st_mode):
+            return {path: _mark(status)} if status.st_mode & _KIND in _NOTED else {}
+        fd = open_directory(directory, path)
+        try:
+            return {f"{path}/{below}": mark for below, mark in scan(fd).files.items()}
+        finally:
+            os.close(fd)
+    except OSError:
+        return {}  # removed or replaced since
+
+
+def _mark(status: os.stat_result) -> Mark:
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def changes(before: Scan, after: Scan) -> FileChanges:

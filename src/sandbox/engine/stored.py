@@ -258,13 +258,15 @@ class Kept:
 
         `saved` announces what the worker sends through `fd`; None if it is gone, and with it what it changed.
         """
-        files = bool(finished.files.created or finished.files.modified or finished.files.deleted)
+        changes = finished.files
+        files = workspace.touched or bool(changes.created or changes.modified or changes.deleted)
+        workspace.touched = False
         record = _record(finished, code, self._saved_at if saved is None else finished.number)
         made = _Checkpoint(record, transcript.outputs, finished.artifacts, workspace if files else None)
         try:
             not_kept = await self._made(made, saved, fd)
         except StoreError as error:
-            self.whole = True
+            self.whole, workspace.touched = True, files
             warning = f"this execution was not saved: {error.message}"
             return msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
         if not_kept:

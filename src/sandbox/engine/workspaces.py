@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from sandbox.engine.ids import Ids
-from sandbox.engine.scan import EMPTY, Scan, changes, scan
+from sandbox.engine.scan import EMPTY, Scan, changes, marks_at, scan
 from sandbox.inside import tidy
 from sandbox.inside.contain.policy import NAMESPACES, WORKSPACE
 from sandbox.protocol.messages import FileChanges
@@ -33,6 +33,7 @@ class Workspace:
         owner = ids.on_host(self.uid)
         self.owner = None if owner is None else (owner, owner)
         self.last = EMPTY
+        self.touched = False  # by the host, since it was last saved
         self._stamp = (0, 0, 0)
         if self.owner:
             os.chown(self.path, *self.owner)
@@ -74,6 +75,15 @@ class Workspace:
         result = changes(self.last, now)
         self.last = now
         return result, now
+
+    async def note(self, *paths: str) -> None:
+        """Take what the host has changed at these paths into the point of comparison: it is no code's doing."""
+        self.touched = True
+        for path in paths:
+            marks = await asyncio.to_thread(marks_at, self.fd, path)
+            below = f"{path}/"
+            others = {one: mark for one, mark in self.last.files.items() if one != path and not one.startswith(below)}
+            self.last = self.last._replace(files=others | marks)
 
     def temporary_bytes(self) -> int:
         """Bytes in the directory that stands in for /tmp; 0 where /tmp is the worker's own. Takes a while."""

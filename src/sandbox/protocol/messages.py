@@ -146,12 +146,16 @@ class ReadFile(Request, frozen=True, tag="read_file"):
 
 
 class WriteFile(Request, frozen=True, tag="write_file"):
-    """Write a file, or append to it; missing directories are made."""
+    """Write a file, or append to it; missing directories are made.
+
+    `size`: of the whole, if more pieces follow.
+    """
 
     session: str
     path: str
     data: bytes
     append: bool = False
+    size: int = 0
 
 
 class ListFiles(Request, frozen=True, tag="list_files"):

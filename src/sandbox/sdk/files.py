@@ -9,7 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import BinaryIO
 
-from sandbox.errors import SandboxFileError, SandboxFileNotFoundError, UsageError
+from sandbox.errors import SandboxError, SandboxFileError, SandboxFileNotFoundError, UsageError
 from sandbox.protocol import messages as m
 from sandbox.results import FileInfo
 from sandbox.sdk import checks
@@ -66,9 +66,18 @@ class Files:
     async def write(self, path: Inside, data: bytes | bytearray | memoryview | str) -> None:
         """Write a file, making the directories above it. Raises SandboxFileError."""
         target, content = _file("path", path), checks.content("data", data)
-        await self._write(target, bytes(content[: m.MAX_CHUNK]), append=False)
-        for start in range(m.MAX_CHUNK, len(content), m.MAX_CHUNK):
-            await self._write(target, bytes(content[start : start + m.MAX_CHUNK]), append=True)
+        size = len(content)
+        await self._write(target, bytes(content[: m.MAX_CHUNK]), append=False, size=size)
+        try:
+            for start in range(m.MAX_CHUNK, size, m.MAX_CHUNK):
+                await self._write(target, bytes(content[start : start + m.MAX_CHUNK]), append=True, size=size)
+        except SandboxError:
+            await self.remove(target)  # a part of a file would pass for the whole
+            raise
+        except BaseException:
+            # Cancelled: without waiting.
+            self._connection.transport.post(m.encode(m.RemoveFile(self._connection.session, target)))
+            raise
 
     async def list(self, path: Inside = ".", *, recursive: bool = False) -> list[FileInfo]:
         """List a directory, sorted by path. Raises SandboxFileError."""
@@ -160,8 +169,8 @@ class Files:
                 if isinstance(event, m.FilesChanged):
                     yield event
 
-    async def _write(self, path: str, data: bytes, *, append: bool) -> None:
-        await self._connection.ask(m.WriteFile(self._connection.session, path, data, append), m.Done)
+    async def _write(self, path: str, data: bytes, *, append: bool, size: int) -> None:
+        await self._connection.ask(m.WriteFile(self._connection.session, path, data, append, size), m.Done)
 
     async def _place(self, path: str | None, name: str) -> str:
         if path is None:
@@ -174,8 +183,9 @@ class Files:
 
     async def _copy_in(self, file: BinaryIO, part: str) -> int:
         size, append = 0, False
+        whole = os.fstat(file.fileno()).st_size
         while (data := file.read(m.MAX_CHUNK)) or not append:
-            await self._write(part, data, append=append)
+            await self._write(part, data, append=append, size=whole)
             size, append = size + len(data), True
         return size
 
