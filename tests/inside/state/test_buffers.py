@@ -6,12 +6,15 @@ import mmap
 import os
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from pickle import PickleBuffer
 
 import pytest
 
+from sandbox.inside.state import Extent, Parts, Place
 from sandbox.inside.state import buffers as module
 from sandbox.inside.state.buffers import WATCHED, Buffers
+from sandbox.inside.state.memory import bring
 from sandbox.inside.state.pages import PAGE, Tracker, address_of
 
 SIZE = 8 * WATCHED
@@ -217,3 +220,38 @@ def _raises(call: Callable[[], object]) -> bool:
     except OSError:
         return True
     return False
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Iterator[Parts]:
+    path = tmp_path / "pack"
+    path.write_bytes(random.Random(4).randbytes(SIZE))
+    with path.open("rb") as file:
+        yield Parts({}, {"buffer/7": Place(SIZE, [Extent(0, file.fileno(), 0, SIZE)])})
+
+
+def test_a_mapped_buffer_that_is_only_read_does_not_go_out(buffers: Buffers, pack: Parts) -> None:
+    view, mapped = bring(pack, "buffer/7")
+    assert mapped
+    buffers.adopt(7, view, mapped=mapped)
+    assert bytes(view) == pack["buffer/7"]
+    assert buffers.save(PickleBuffer(view)) == (7, None)
+
+
+def test_of_a_mapped_buffer_go_out_the_pages_that_were_written_each_time(buffers: Buffers, pack: Parts) -> None:
+    view, mapped = bring(pack, "buffer/7")
+    buffers.adopt(7, view, mapped=mapped)
+    part = Part(buffers, view)
+    part.data[:] = pack["buffer/7"]
+    for at in (0, 3 * PAGE, 3 * PAGE + 1, SIZE - 1):
+        view[at] ^= 1
+        assert part.save() == PAGE
+        assert part.is_right()
+    assert part.save() == 0
+
+
+def test_a_number_that_was_adopted_is_not_given_to_another(buffers: Buffers, pack: Parts, memory: memoryview) -> None:
+    view, mapped = bring(pack, "buffer/7")
+    buffers.adopt(7, view, mapped=mapped)
+    assert buffers.save(PickleBuffer(memory))[0] == 8
+    assert buffers.drop(7) == ({"drop": "buffer/7"}, [])

@@ -28,21 +28,21 @@ def place_of(pack: int, size: int, *extents: tuple[int, int, int]) -> Parts:
 @pytest.mark.parametrize("size", [10 * PAGE, MAPPED + 5 * PAGE + 17])
 def test_later_extents_lie_over_earlier_ones_and_gaps_are_zeros(pack: int, size: int) -> None:
     parts = place_of(pack, size, (PAGE, 0, size - PAGE), (3 * PAGE, 7 * PAGE, 2 * PAGE))
-    _, view = bring(parts, "buffer/1")
+    view, _ = bring(parts, "buffer/1")
     assert bytes(view) == parts["buffer/1"]
     assert [view[number * PAGE] for number in range(6)] == [0, 1, 2, 8, 9, 5]
 
 
 @pytest.mark.parametrize("size", [10 * PAGE, MAPPED + 5 * PAGE])
 def test_writing_into_restored_memory_leaves_the_pack_alone(pack: int, size: int) -> None:
-    _, view = bring(place_of(pack, size, (0, 0, size)), "buffer/1")
+    view, _ = bring(place_of(pack, size, (0, 0, size)), "buffer/1")
     view[5] = 99
     assert os.pread(pack, 1, 5) == b"\1"
 
 
 def test_extents_that_lie_askew_are_read(pack: int) -> None:
     size = MAPPED + PAGE
-    _, view = bring(place_of(pack, size, (0, PAGE, size), (100, 50 * PAGE + 7, 300)), "buffer/1")
+    view, _ = bring(place_of(pack, size, (0, PAGE, size), (100, 50 * PAGE + 7, 300)), "buffer/1")
     assert bytes(view[99:101]) == b"\2\x33"
     assert view[400] == 2
 

@@ -5,6 +5,7 @@ A part begins with as many zeros as the buffer's address is away from a page's s
 the part, and a write to one page never costs two.
 """
 
+import contextlib
 from _blake2 import blake2b
 from collections.abc import Iterator
 from pickle import PickleBuffer
@@ -25,7 +26,7 @@ Range = tuple[int, int]
 class Held:
     """A buffer as the last checkpoint has it. `pad`: zeros before it in its part."""
 
-    __slots__ = ("address", "digests", "pad", "size", "watched")
+    __slots__ = ("address", "digests", "mapped", "pad", "size", "watched")
 
     def __init__(self, address: int, size: int) -> None:
         self.address = address
@@ -33,6 +34,7 @@ class Held:
         self.pad = address % PAGE if size >= WATCHED else 0
         self.digests = b""
         self.watched = False
+        self.mapped = False
 
     @property
     def total(self) -> int:
@@ -64,13 +66,15 @@ class Buffers:
         ranges = self._changes(held, view)
         return number, _changed(number, held, view, ranges) if ranges else None
 
-    def adopt(self, number: int, view: memoryview) -> None:
-        """A restored buffer lies here now, and is what its part has."""
+    def adopt(self, number: int, view: memoryview, *, mapped: bool) -> None:
+        """A restored buffer lies here now, and is what its part has. `mapped`: it is a private mapping of a file."""
         address = address_of(view)
         held = self._held[number] = Held(address, view.nbytes)
         self._at[address, view.nbytes] = number
         self._next = max(self._next, number + 1)
-        self._note(held, view)
+        held.mapped = mapped and self._have_tracker()
+        if not held.mapped:
+            self._note(held, view)
 
     def drop(self, number: int) -> Record:
         """Nobody has the buffer any more."""
@@ -108,30 +112,47 @@ class Buffers:
             held.digests = _digests(view, held)
 
     def _watch(self, held: Held) -> None:
-        if held.size < WATCHED or not self._can_track or len(self._held) > _MOST_WATCHED:
+        if held.size < WATCHED or len(self._held) > _MOST_WATCHED or not self._have_tracker():
             return
-        try:
-            if self._tracker is None:
-                self._tracker = Tracker()
+        assert self._tracker is not None
+        # What cannot be registered is digested.
+        with contextlib.suppress(OSError):
             self._tracker.watch(held.address, held.size)
             held.watched = True
-        except OSError:
-            # Not this kernel, or not through this filter. Memory that cannot be registered is no reason to give up.
-            self._can_track = self._tracker is not None
+
+    def _have_tracker(self) -> bool:
+        """Whether the kernel notes writes here, and the worker's filter lets us ask. Tried once."""
+        if self._can_track and self._tracker is None:
+            try:
+                self._tracker = Tracker()
+            except OSError:
+                self._can_track = False
+        return self._can_track
 
     def _changes(self, held: Held, view: memoryview) -> list[Range]:
         """Ranges of whole pages of the part that are not what they were."""
-        if held.watched and self._tracker is not None:
+        if self._tracker is not None and (held.watched or held.mapped):
             try:
-                written = self._tracker.written(held.address, held.size)
+                written = self._written(held, view, self._tracker)
             except OSError:
-                held.watched = False  # other memory lies there now
+                held.watched = held.mapped = False  # other memory lies there now
                 self._note(held, view)
                 return [(0, held.total)]
             first = held.address - held.pad
             return [(start - first, min(end - first, held.total)) for start, end in written]
         old, held.digests = held.digests, _digests(view, held)
         return list(_differences(old, held.digests, held.total))
+
+    def _written(self, held: Held, view: memoryview, tracker: Tracker) -> list[Range]:
+        if held.watched:
+            return tracker.written(held.address, held.size)
+        before = tracker.copied(held.address, held.size)
+        if not before:
+            return []
+        # Watched from now on. What a thread has written since the first look, a second one sees.
+        held.mapped = False
+        self._note(held, view)
+        return sorted(before + tracker.copied(held.address, held.size, watched=True))
 
 
 def _digests(view: memoryview, held: Held) -> bytes:
@@ -182,8 +203,8 @@ def _changed(number: int, held: Held, view: memoryview, ranges: list[Range]) -> 
 def _joined(ranges: list[Range]) -> list[Range]:
     found: list[Range] = []
     for start, end in ranges:
-        if found and found[-1][1] == start:
-            found[-1] = (found[-1][0], end)
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
         else:
             found.append((start, end))
     return found

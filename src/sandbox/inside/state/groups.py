@@ -35,7 +35,7 @@ class Dump:
 
     def _add_orders(self, file: io.BytesIO) -> None:
         """A second pickle, where there are sets whose order the first one does not keep."""
-        if _EMPTY_SET in file.getbuffer().tobytes():
+        if _SET in file.getvalue():
             found = orders([value for _, value in self.pickler.memo.copy().values()])
             if found:
                 self.pickler.dump([(value, *order) for value, order in found])
@@ -47,7 +47,8 @@ class Dump:
         return self._shareable[0]
 
 
-_EMPTY_SET = b"\x8f"
+_SET = b"\x8f\x94"
+"""How a set begins in a pickle: empty, noted in the memo."""
 
 
 class Group:

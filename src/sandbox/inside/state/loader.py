@@ -18,12 +18,12 @@ from .world import MAIN, MODULE, World
 class LoadedBuffer:
     """A large buffer, and where it lies now."""
 
-    __slots__ = ("held", "number", "view")
+    __slots__ = ("mapped", "number", "view")
 
-    def __init__(self, number: int, held: Any, view: memoryview) -> None:
+    def __init__(self, number: int, view: memoryview, *, mapped: bool) -> None:
         self.number = number
-        self.held = held
         self.view = view
+        self.mapped = mapped
 
 
 class Loaded:
@@ -104,7 +104,7 @@ class Loader:
         for buffer in buffers:
             array = self._moved.pop(id(buffer.view), None)
             if array is not None:
-                buffer.held, buffer.view = array, memoryview(array.reshape(-1).view("u1"))
+                buffer.view = memoryview(array.reshape(-1).view("u1"))
         if type(values) is not dict:
             raise ValueError("a group's pickle is not a group")
         return Loaded(values, data, buffers)
@@ -130,10 +130,10 @@ class Loader:
                 raise TypeError(f"{name} was a {expected[name].get('type')} and came back as a {type_name(value)}")
 
     def _buffer(self, number: int, size: int, pad: int) -> LoadedBuffer:
-        held, view = bring(self._parts, f"buffer/{number}")
+        view, mapped = bring(self._parts, f"buffer/{number}")
         if len(view) != size + pad:
             raise ValueError(f"a buffer has {len(view) - pad} bytes and should have {size}")
-        return LoadedBuffer(number, held, view[pad:])
+        return LoadedBuffer(number, view[pad:], mapped=mapped)
 
 
 def _is_as_expected(found: str, expected: str) -> bool:

@@ -14,17 +14,18 @@ class KeptMapping(mmap.mmap):
     """A buffer that is mapped from a pack file, copy-on-write."""
 
 
-def bring(parts: Any, key: str) -> "tuple[KeptBytes | KeptMapping, memoryview]":
-    """A large part's bytes, writable, and what they lie in: from 1 MB on, whole pages of memory."""
+def bring(parts: Any, key: str) -> "tuple[memoryview, bool]":
+    """A large part's bytes, writable: from 1 MB on, whole pages of memory. True: they are mapped from a file."""
     place: Place | None = getattr(parts, "places", {}).get(key)
     data = parts[key] if place is None else b""
     size = len(data) if place is None else place.size
     if size < MAPPED:
         held = KeptBytes(data if place is None else read_place(place))
-        return held, memoryview(held)
+        return memoryview(held), False
     whole = KeptMapping(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    mapped = False
     if place is None:
         whole[:] = data
     else:
-        fill(whole, place)
-    return whole, memoryview(whole)[:size]
+        mapped = fill(whole, place)
+    return memoryview(whole)[:size], mapped

@@ -18,7 +18,10 @@ _USER_MODE_ONLY = 1
 _API, _REGISTER, _SCAN = 0xC018AA3F, 0xC020AA00, 0xC0606610
 _FEATURES = 1 << 13 | 1 << 15  # write protection of pages that are not there yet; no message for each write
 _PROTECT_MATCHING, _MUST_BE_TRACKED = 1, 2
-_WRITTEN = 1 << 1
+_WRITTEN, _FILE, _PRESENT, _SWAPPED = 1 << 1, 1 << 2, 1 << 3, 1 << 4
+_ANY = _WRITTEN | _FILE | _PRESENT | _SWAPPED
+# Flags, categories to invert, categories that all have to be, categories of which one has to be.
+_WRITTEN_ONES = (_PROTECT_MATCHING | _MUST_BE_TRACKED, 0, 0, _WRITTEN)
 _MOST = 8192
 _MAP_PRIVATE_FIXED = 0x02 | 0x10
 
@@ -63,10 +66,25 @@ class Tracker:
             at = self._scan(at, end, found)
         return found
 
-    def _scan(self, start: int, end: int, found: list[tuple[int, int]]) -> int:
+    def copied(self, address: int, size: int, *, watched: bool = False) -> list[tuple[int, int]]:
+        """The pages of a private mapping of a file that are not the file's any more, as ranges of addresses.
+
+        A mapping that is watched takes a fault for each page that is only read: this needs no watching. If it is
+        watched all the same, pages that nobody has read yet look like swapped ones.
+        """
+        found: list[tuple[int, int]] = []
+        for inverted, mask in ((_FILE, _PRESENT | _FILE), *([] if watched else [(0, _SWAPPED)])):
+            at, end = _around(address, size)
+            while at < end:
+                at = self._scan(at, end, found, (0, inverted, mask, 0))
+        return sorted(found)
+
+    def _scan(
+        self, start: int, end: int, found: list[tuple[int, int]], what: tuple[int, int, int, int] = _WRITTEN_ONES
+    ) -> int:
         where = ctypes.addressof(self._found)
-        flags = _PROTECT_MATCHING | _MUST_BE_TRACKED
-        argument = bytearray(struct.pack("12Q", 96, flags, start, end, 0, where, _MOST, 0, 0, _WRITTEN, 0, _WRITTEN))
+        flags, *masks = what
+        argument = bytearray(struct.pack("12Q", 96, flags, start, end, 0, where, _MOST, 0, *masks, _ANY))
         count = fcntl.ioctl(self._memory, _SCAN, argument, True)
         ranges = self._found[: 3 * count]
         found.extend(zip(ranges[::3], ranges[1::3], strict=True))

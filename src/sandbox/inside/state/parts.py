@@ -66,10 +66,11 @@ def _read_into(view: memoryview, extent: Extent) -> None:
         offset, at, length = offset + got, at + got, length - got
 
 
-def fill(whole: mmap.mmap, place: Place) -> None:
-    """Map a large part's extents over fresh memory, copy-on-write. Those that lie askew are read into it."""
+def fill(whole: mmap.mmap, place: Place) -> bool:
+    """Map a large part's extents over fresh memory, copy-on-write. False: some lie askew, and were read into it."""
     from .pages import map_over  # noqa: PLC0415 - ctypes is for those who have something to map
 
+    mapped = True
     with memoryview(whole) as view:
         for extent in place.extents:
             offset, fd, at, length = extent
@@ -79,3 +80,5 @@ def fill(whole: mmap.mmap, place: Place) -> None:
                 map_over(whole, offset, fd, at, length)
             else:
                 _read_into(view, extent)
+                mapped = False
+    return mapped

@@ -293,7 +293,7 @@ class Tables:
         self._group_of.update(dict.fromkeys(group.names, group))
         group.buffers = tuple(buffer.number for buffer in loaded.buffers)
         for buffer in loaded.buffers:
-            self.buffers.adopt(buffer.number, buffer.view)
+            self.buffers.adopt(buffer.number, buffer.view, mapped=buffer.mapped)
 
     def restored_lost(self, lost: Lost) -> None:
         """A name that was restored as a placeholder."""
