@@ -72,6 +72,22 @@ class _Environment:
         os.environb.update(changed)
 
 
+def _directory() -> Any:
+    """Below the workspace as from there: without a mount namespace it lies elsewhere for each worker."""
+    from .pickler import Context  # noqa: PLC0415
+
+    now = os.getcwd()
+    home = Context.home.rstrip("/")
+    return (True, os.path.relpath(now, home)) if now == home or now.startswith(f"{home}/") else (False, now)
+
+
+def _enter(value: Any) -> None:
+    from .pickler import Context  # noqa: PLC0415
+
+    at_home, path = value
+    os.chdir(os.path.join(Context.home, path) if at_home else path)
+
+
 def _set_list(target: list[Any]) -> Callable[[Any], object]:
     def write(value: Any) -> None:
         target[:] = value
@@ -192,7 +208,7 @@ def items() -> list[Item]:
     environment, parameters = _Environment(), _Parameters()
     return [
         Item("environ", "", environment.stamp, environment.value, environment.write),
-        _item("cwd", "", os.getcwd, os.chdir),
+        Item("cwd", "", os.getcwd, _directory, _enter),
         _item("path", "", lambda: list(sys.path), _set_list(sys.path)),
         _item("argv", "", lambda: list(sys.argv), _set_list(sys.argv)),
         _item("umask", "", _umask, os.umask),
