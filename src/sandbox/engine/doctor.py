@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from sandbox.inside import tidy
 from sandbox.inside.contain.policy import LEVELS, NAMESPACES
 from sandbox.protocol import messages as m
 
+_COMFORTABLE_OPEN_FILES = 1024
 _ANSWER_SECONDS = 10
 _TIMEOUT = 20.0
 # In the order of confinement: the restriction, at which levels it belongs, and what it keeps code from.
@@ -232,6 +234,7 @@ def _machine(warm: Fact, controllers: set[str], version: int) -> tuple[Fact, ...
             "" if abi else isolation.known_remedy("landlock"),
         ),
         _libseccomp(),
+        _open_files(),
         Fact("control groups", groups, bool(version), "" if version else isolation.known_remedy("cgroup")),
         Fact(
             "interpreter", f"Python {platform.python_version()}, {interpreters.resolve(m.EnvironmentSpec()).executable}"
@@ -249,6 +252,14 @@ def _user_namespaces() -> str:
         if path.exists():
             settings.append(f"{name}={path.read_text('ascii').strip()}")
     return ", ".join(settings) or "none in this kernel"
+
+
+def _open_files() -> Fact:
+    """Fewer than an engine needs were an error before anything could be looked at."""
+    most = isolation.most_open_files()
+    if most >= _COMFORTABLE_OPEN_FILES:
+        return Fact("open files", "no limit" if most == sys.maxsize else f"at most {most}", good=True)
+    return Fact("open files", f"at most {most}: enough for few sandboxes", None, isolation.MORE_OPEN_FILES)
 
 
 def _libseccomp() -> Fact:

@@ -40,6 +40,7 @@ class Engine:
 
     def __init__(self, parked: int = SIZE, keeper: KeeperProcess | None = None) -> None:
         isolation.require_linux()
+        isolation.require_open_files()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._launcher = Launcher(self._spawn, keeper)
         self._pool = Pool(self._launcher, self._spawn, parked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import sys
 
 from sandbox.engine.zygote import IsolationUnavailable
@@ -15,6 +16,9 @@ _SYS_LANDLOCK_CREATE_RULESET = 444  # the same on every architecture
 
 # Alone, Landlock must keep files from being cut to nothing: version 3, Linux 6.2. Elsewhere mounts do that too.
 LEAST_LANDLOCK = {NAMESPACES: 1, LANDLOCK: 3}
+
+LEAST_OPEN_FILES = 256
+MORE_OPEN_FILES = "raise the hard limit where this process is started, as with `ulimit -n 4096`"
 
 _REMEDIES = {
     "user_namespace": (
@@ -65,6 +69,22 @@ def require_linux() -> None:
         raise SandboxStartError(
             f"a local sandbox needs Linux, and this is {sys.platform}: run it on a Linux machine or in a virtual one",
             {"platform": sys.platform},
+        )
+
+
+def most_open_files() -> int:
+    """How many files this process may have open, if it raises its limit as far as it can."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
+
+
+def require_open_files() -> None:
+    """Raises SandboxStartError where too few files may be open for an engine and a sandbox."""
+    most = most_open_files()
+    if most < LEAST_OPEN_FILES:
+        raise SandboxStartError(
+            f"this process may have {most} files open, and an engine needs {LEAST_OPEN_FILES}: {MORE_OPEN_FILES}",
+            {"open_files": most},
         )
 
 

@@ -1,6 +1,7 @@
 """Every descriptor but the named ones is closed, and the control socket lies where a program does not trip over it."""
 
 import os
+import resource
 
 from .. import kernel
 from ..kernel import Call
@@ -23,11 +24,18 @@ _LAST = 0xFFFFFFFF
 
 
 def arranged(fds: Descriptors) -> Descriptors:
-    """Return the numbers that the descriptors have after `calls`: the streams are 0 to 2, the others above 1000."""
-    first = _HIGH + 4
+    """Return the numbers that the descriptors have after `calls`: the streams are 0 to 2, the others high."""
+    high = _lowest(4 + len(fds.cgroups) + len(fds.mounts))
+    first = high + 4
     cgroups = tuple(range(first, first + len(fds.cgroups)))
     mounts = tuple(range(first + len(cgroups), first + len(cgroups) + len(fds.mounts)))
-    return Descriptors(_HIGH, 0, 1, 2, _HIGH + 1, cgroups, mounts, _HIGH + 2, _HIGH + 3)
+    return Descriptors(high, 0, 1, 2, high + 1, cgroups, mounts, high + 2, high + 3)
+
+
+def _lowest(count: int) -> int:
+    """The first of so many numbers: 1000, or the last ones where fewer files may be open."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _HIGH if most == resource.RLIM_INFINITY else min(_HIGH, most - count)
 
 
 def calls(fds: Descriptors) -> list[Call]:
@@ -41,6 +49,6 @@ def calls(fds: Descriptors) -> list[Call]:
     return [
         *(kernel.prepare("dup3", fd, target, os.O_CLOEXEC) for fd, target in high if fd >= 0),
         *(kernel.prepare("dup3", fd, target, 0) for fd, target in ((fds.stdin, 0), (fds.stdout, 1), (fds.stderr, 2))),
-        kernel.close_range(FREE, _HIGH - 1),
+        kernel.close_range(FREE, wanted.control - 1),
         kernel.close_range(last + 1, _LAST),
     ]
