@@ -16,7 +16,8 @@ INSIDE = [file for file in FILES if "inside" in file.parts]
 HOST = [file for file in FILES if "inside" not in file.parts]
 # Each layer may import the layers after it, and itself.
 LAYERS = (
-    "cli", "core", "sync", "sdk", "engine", "store", "beneath", "inside", "protocol", "results", "options", "ids", "errors",
+    "cli", "core", "sync", "sdk", "engine", "store", "beneath", "inside", "protocol", "results", "options", "ids",
+    "errors",
 )  # fmt: skip
 BELOW = {
     "__main__": {"cli"},

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from sandbox.ids import checked_session_id
 from sandbox.options import SandboxOptions
 from sandbox.protocol import messages as m
-from sandbox.protocol.ids import checked_session_id
 from sandbox.results import ExecutionData
 from sandbox.sdk.blocking import Blocking
 from sandbox.sdk.convert import session_options
