@@ -31,21 +31,25 @@ from benchmarks.settings import Settings
 from sandbox import LocalSandbox
 
 _CODE = "x = 1"
-_WHAT = f'warm run("{_CODE}")'
+_WHAT = f'warm run("{_CODE}"), nothing stored'
+_STORED = f'warm run("{_CODE}"), each one stored'
 _PING_PONG = "ping-pong of two Python processes"
 _AS_USED, _SILENT = "ipykernel, as its client does", "ipykernel, silent and without history"
 _NOT_SLOWER = Goal("ratio", ">=", 15)
+_NOT_SLOWER_STORED = Goal("ratio", ">=", 12)
 _NOT_COSTLIER = Goal("ratio", "<=", 6)
 _ALONE = "nobody is pinned: the kernel lets the two of the ping-pong share a core; the goal has one of 50 us in mind"
 _APART = "host and worker are pinned to a core each, and so are the two of the ping-pong"
+_DURABLE = "variables, history and output are on the disk before the reply: the disk's own time is in it"
 _ANSWERS = "request, reply and end of output; ours keeps a history too"
 
 
 async def measure(settings: Settings) -> list[Figure]:
-    async with running_engine(parked=0) as engine, sandbox(engine) as box:
+    async with running_engine(parked=0) as engine, sandbox(engine, persist=False) as box, sandbox(engine) as stored:
         with ping_pong() as bare:
             sides = {
                 "ours": Side(_run(box), settings.size(200, 100), warm_up=200),
+                _STORED: Side(_run(stored), settings.size(100, 50), warm_up=50),
                 _PING_PONG: Side(_ping(bare), settings.size(500, 200), warm_up=200),
             }
             async with _ipykernel(settings) as sides_of_peer:
@@ -59,6 +63,7 @@ def _left_alone(found: dict[str, Rounds]) -> Iterator[Figure]:
     ours = found["ours"]
     for peer in (name for name in (_AS_USED, _SILENT) if name in found):
         yield compare(_WHAT, ours, peer, found[peer], goals=(_NOT_SLOWER,), note=_ANSWERS)
+        yield compare(_STORED, found[_STORED], peer, found[peer], goals=(_NOT_SLOWER_STORED,), note=_DURABLE)
     bare = found[_PING_PONG]
     yield compare(_WHAT, ours, _PING_PONG, bare, better=False, goals=(_NOT_COSTLIER,), note=_ALONE)
 
