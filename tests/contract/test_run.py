@@ -344,20 +344,8 @@ async def test_what_confines_an_execution_is_in_its_result(any_box: Any) -> None
 
 async def test_usage_is_measured(any_box: Any) -> None:
     execution = await any_box.run("import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass")
-    assert execution.usage.cpu_seconds > 0.15 or execution.usage.cpu_seconds == 0.0  # zero where nothing can count it
+    assert execution.usage.cpu_seconds > 0.15
     assert execution.started_at is not None
-
-
-async def test_usage_is_measured_without_control_groups_too(open_box: Open) -> None:
-    box = await open_box(without=("cgroup",), timeout=1)
-    idle = (await box.run("1")).usage
-    busy = (await box.run("sum(range(10**7))")).usage
-    child = (await box.run("import subprocess, sys; subprocess.run([sys.executable, '-c', 'sum(range(10**7))'])")).usage
-    assert idle.cpu_seconds < 0.05 < min(busy.cpu_seconds, child.cpu_seconds)
-    big = (await box.run("x = bytearray(b'x' * (100 << 20)); del x")).usage
-    assert 1 << 20 < idle.peak_memory < 100 << 20 < big.peak_memory
-    lost = await box.run("import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: pass", check=False)
-    assert (lost.status, lost.usage.cpu_seconds > 0.5) == ("timeout", True)
 
 
 async def test_files_that_an_execution_changes_are_listed(any_box: Any) -> None:
