@@ -56,7 +56,7 @@ class Environment:
         _checked_flag("Environment", "allow_source_builds", allow_source_builds)
         checked = {
             "python": None if python is None else _checked_path("Environment", python),
-            "packages": _checked_names("Environment(packages=...)", packages, "six"),
+            "packages": _checked_names("Environment(packages=...)", packages, "six==1.17"),
             "warm": _checked_names("Environment(warm=...)", warm, "numpy"),
             "allow_source_builds": allow_source_builds,
         }
@@ -235,7 +235,7 @@ def _checked_path(what: str, path: object) -> str:
 
 
 def _checked_names(what: str, names: object, example: str) -> tuple[str, ...]:
-    if isinstance(names, str) or not isinstance(names, Iterable):
+    if isinstance(names, (str, Mapping)) or not isinstance(names, Iterable):
         raise UsageError(f"{what} is {names!r}: it must be a list of names, such as [{example!r}]")
     checked = tuple(names)
     for name in checked:
@@ -277,6 +277,10 @@ def _checked_files(files: object) -> dict[str, Mount]:
             )
         _checked_text("a target of files", path)
         checked[path] = source if isinstance(source, Mount) else Mount(source)
+    for path in checked:
+        above = next((other for other in checked if path.startswith(f"{other}/")), None)
+        if above is not None:
+            raise UsageError(f"files has the target {path!r} below {above!r}: one cannot lie in another")
     return checked
 
 

@@ -181,7 +181,11 @@ class Files:
 
 @dataclass(frozen=True)
 class Usage:
-    """What an execution took: seconds of cpu time, and the most memory in bytes at any moment so far."""
+    """What an execution took: seconds of cpu time, and the most memory in bytes at any moment so far.
+
+    Where a control group counts, the memory is that of the whole sandbox. Elsewhere it is that of its largest process
+    with the packages that it shares with other sandboxes, and of a worker that was ended what was seen of it last.
+    """
 
     cpu_seconds: float = 0.0
     peak_memory: int = 0

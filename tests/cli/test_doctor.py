@@ -12,7 +12,8 @@ import pytest
 
 import sandbox.inside.contain
 from sandbox.cli import doctor
-from sandbox.engine.doctor import LAYERS, Diagnosis, Fact, Level
+from sandbox.engine.doctor import Diagnosis, Fact, Level
+from sandbox.engine.isolation import LAYERS
 from sandbox.inside.contain.policy import LANDLOCK, LEVELS, NAMESPACES
 
 from .conftest import Cli

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -84,10 +85,10 @@ def test_a_wrong_command_line_is_one_message_and_2(cli: Cli, arguments: list[str
 
 
 @pytest.mark.parametrize("command", ["run", "repl"])
-def test_what_cannot_be_started_is_one_message_and_3(cli: Cli, command: str) -> None:
-    done = cli(command, "--environment", "/nowhere", *(["-c", "1"] if command == "run" else []))
+def test_what_cannot_be_started_is_one_message_and_3(cli: Cli, command: str, tmp_path: Path) -> None:
+    done = cli(command, "--environment", str(tmp_path), *(["-c", "1"] if command == "run" else []))
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("sandbox: environment '/nowhere' ")
+    assert done.stderr.startswith(f"sandbox: environment '{tmp_path}' is not a virtual environment")
     assert done.stderr.count("\n") == 1
 
 

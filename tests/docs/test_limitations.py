@@ -36,6 +36,8 @@ CELLS = [
     ("create-task", "import asyncio\nasync def f(): pass\nc = f()\nasyncio.create_task(c)", r"RuntimeError: no run.*"),
     ("pip", "import sysconfig; open(sysconfig.get_path('purelib') + '/new.py', 'w')", r"(OSError|PermissionError): .*"),
     ("windows", "import matplotlib.pyplot as plt; plt.switch_backend('TkAgg')", r"(Import|ModuleNotFound)Error: .*"),
+    ("signals", "import signal as s, time; s.setitimer(s.ITIMER_REAL, 0.01); time.sleep(0.1); 'on'", r"'on'"),
+    ("signals", "import os, subprocess; subprocess.run(['kill', str(os.getpid())]).returncode", r"0"),
     ("nested", "import ctypes; ctypes.CDLL(None).unshare(0x10000000)", r"-1"),
     ("debuggers", "import ctypes; ctypes.CDLL(None).ptrace(0, 0, 0, 0)", r"-1"),
     ("setuid", "'NoNewPrivs:\\t1' in open('/proc/self/status').read()", r"True"),

@@ -101,7 +101,6 @@ def test_debians_packages_are_for_debians_python_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path / "nothing", "nothing' is not there"),
         (lambda path: path, "is not a virtual environment: there is no bin/python in it"),
         (lambda path: (path / "file").write_text("x") and path / "file", "is not a program that can be run"),
         (lambda path: program(path / "bin" / "python", "#!/bin/sh\necho hello\n"), "is not a Python interpreter"),

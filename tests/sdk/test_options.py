@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import Environment, LocalSandbox, Mount, SandboxOptions, UsageError
+from sandbox.engine.thread import EngineThread
 from sandbox.options import ISOLATIONS, NETWORKS
 from sandbox.protocol import messages as m
 from sandbox.sdk.convert import session_options
@@ -89,6 +90,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"files": {"/a": 5}}, "Mount has the path 5: it must be a str or a pathlib.Path"),
     ({"files": {"/a": b"x"}}, "Mount has the path b'x'"),
     ({"files": {"/a": None}}, "Mount has the path None"),
+    ({"files": {"/a": "x", "/a/b": "y"}}, "files has the target '/a/b' below '/a': one cannot lie in another"),
     ({"environment": 5}, "environment has the path 5"),
     ({"environment": ""}, "environment has the path ''"),
     ({"without": "seccomp"}, "without is 'seccomp': it must be a list of names"),
@@ -281,3 +283,26 @@ def test_what_only_looks_like_a_number_is_refused() -> None:
     for value in (SimpleNamespace(), [64], {64}, 64j, b"64"):
         with pytest.raises(UsageError, match="is not a number of MB"):
             SandboxOptions(memory=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"without": ("cgroups",)}, "without has 'cgroups', which is no restriction: did you mean 'cgroup'"),
+        ({"without": ("seccomp.nope",)}, "without has 'seccomp.nope', which is no restriction"),
+        ({"without": ("xyzzy",)}, "there are: capabilities, cgroup,"),
+        ({"environment": "/no/such/environment"}, "environment='/no/such/environment' is not there"),
+        ({"files": {"/data": "/no/such/path"}}, "/no/such/path"),
+    ],
+)
+async def test_what_only_the_engine_knows_is_refused_alike(
+    engine: EngineThread, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        await LocalSandbox(**options).start()
+    assert message in caught.value.message
+
+
+def test_packages_with_versions_apart_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"it must be a list of names, such as \['six==1.17'\]"):
+        Environment(packages={"tabulate": "0.9"})

@@ -98,6 +98,17 @@ def test_a_recursion_without_limit_ends_as_an_error(box_with: BoxWith, memory: i
     assert box.run("6 * 7").text == "42"
 
 
+def test_what_an_execution_takes_is_measured(box_with: BoxWith, without: tuple[str, ...]) -> None:
+    box = box_with(without=without, timeout=2)
+    idle, busy = box.run("1").usage, box.run("sum(range(10**7))").usage
+    child = box.run("import subprocess, sys; subprocess.run([sys.executable, '-c', 'sum(range(10**7))']);").usage
+    assert idle.cpu_seconds < 0.05 < min(busy.cpu_seconds, child.cpu_seconds)
+    big = box.run("x = bytearray(b'x' * (200 << 20)); del x").usage
+    assert 0 < idle.peak_memory < 200 << 20 < big.peak_memory
+    lost = run(box, "import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: pass")
+    assert (lost.status, lost.usage.cpu_seconds > 0.5) == ("timeout", True)
+
+
 def test_what_one_process_takes_bit_by_bit_is_limited(
     lab: Range, box_with: BoxWith, without: tuple[str, ...], served: Served
 ) -> None:

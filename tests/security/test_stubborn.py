@@ -86,7 +86,7 @@ def test_a_worker_that_ends_itself_is_a_typed_cause(lab: Range, code: str) -> No
     box = lab.new_box(timeout=5.0, memory=256)
     execution = run(box, code)
     # Newer interpreters notice some of these, and raise.
-    assert (execution.cause, execution.state) in {("crashed", "lost"), (None, "kept")}
+    assert (execution.cause, execution.state) in {("crashed", "restored"), (None, "kept")}
     assert execution.exception is not None
     assert box.run("6 * 7").text == "42"
     box.delete()
@@ -145,7 +145,7 @@ def sleeping(seconds: str) -> list[int]:
 def test_a_limit_hit_keeps_what_is_in_the_workspace(lab: Range) -> None:
     box = lab.new_box(memory=64)
     run(box, "open('kept', 'w').write('kept')")
-    assert run(box, "os._exit(1)").state == "lost"
+    assert run(box, "os._exit(1)").state == "restored"
     assert box.files.read("kept") == b"kept"
     box.delete()
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.cli.doctor import exit_code, remedies
-from sandbox.engine.doctor import LAYERS
+from sandbox.engine.isolation import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

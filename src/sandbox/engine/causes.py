@@ -77,10 +77,15 @@ def crashed(gone: Gone) -> CauseInfo:
     elif gone.code < 0:
         text = f"the worker died from {_signal_name(-gone.code)}"
     else:
-        text = f"the worker ended by itself with exit code {gone.code}"
+        text = f"the worker ended by itself with exit code {gone.code}{_as_from(gone.code)}"
     return CauseInfo(
         CRASHED, text, remedy="look for native code that crashes, os._exit, or closing of foreign descriptors"
     )
+
+
+def _as_from(code: int) -> str:
+    """An exit code above 128 is how programs, and a worker that signals itself, tell of a signal."""
+    return f", as from {_signal_name(code - 128)}" if 128 < code <= 128 + signal.SIGRTMAX else ""
 
 
 def _signal_name(number: int) -> str:

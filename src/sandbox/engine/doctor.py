@@ -16,38 +16,16 @@ from queue import SimpleQueue
 from shutil import which
 
 from sandbox.engine import cgroups, filters, interpreters, isolation
+from sandbox.engine.isolation import LAYERS
 from sandbox.engine.thread import EngineThread
 from sandbox.errors import SandboxError
 from sandbox.inside import tidy
-from sandbox.inside.contain.policy import LEVELS, NAMESPACES
+from sandbox.inside.contain.policy import LEVELS
 from sandbox.protocol import messages as m
 
 _COMFORTABLE_OPEN_FILES = 1024
 _ANSWER_SECONDS = 10
 _TIMEOUT = 20.0
-# In the order of confinement: the restriction, at which levels it belongs, and what it keeps code from.
-LAYERS = (
-    ("descriptors", LEVELS, "using files the host has open"),
-    ("environment", LEVELS, "reading the host's environment"),
-    ("pid_namespace", (NAMESPACES,), "seeing or signalling other processes"),
-    ("read_only_view", (NAMESPACES,), "seeing files other than Python's"),
-    ("cgroup", LEVELS, "exceeding its limits, all in all"),
-    ("mount_namespace", (NAMESPACES,), "seeing another session's workspace"),
-    ("ipc_namespace", (NAMESPACES,), "opening others' shared memory"),
-    ("uts_namespace", (NAMESPACES,), "learning the host's name"),
-    ("network_namespace", (NAMESPACES,), "reaching any network"),
-    ("private_tmp", (NAMESPACES,), "seeing or filling the host's /tmp"),
-    ("private_dev", (NAMESPACES,), "reaching devices"),
-    ("proc_view", (NAMESPACES,), "reading the host's /proc"),
-    ("own_uid", LEVELS, "being root or another user outside"),
-    ("user_namespace", (NAMESPACES,), "owning the namespaces it is in"),
-    ("user_limits", (NAMESPACES,), "using up what is few for a user"),
-    ("capabilities", LEVELS, "using administrators' kernel code"),
-    ("rlimits", LEVELS, "exceeding its limits, each process"),
-    ("no_new_privs", LEVELS, "gaining rights, as with sudo"),
-    ("landlock", LEVELS, "opening files it was not given"),
-    ("seccomp", LEVELS, "calls that Python never makes"),
-)
 _USERNS_SETTINGS = (
     ("user", "max_user_namespaces"),
     ("kernel", "unprivileged_userns_clone"),

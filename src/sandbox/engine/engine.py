@@ -108,6 +108,7 @@ class Engine:
 
     async def _open_session(self, request: m.OpenSession, emit: Emit) -> m.SessionOpened:
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
+        isolation.check_without(request.options.without)
         session = self._sessions.get(name)
         if session is None:
             keeping = await self._keeping(request, name)

@@ -15,6 +15,7 @@ from sandbox.engine import causes
 from sandbox.engine.artifacts import DIRECTORY, ArtifactStore, NoRoom
 from sandbox.engine.cgroups import Counters
 from sandbox.engine.launcher import Cell
+from sandbox.engine.metrics import counters
 from sandbox.engine.scan import printable
 from sandbox.engine.stored import Kept, uncancelled
 from sandbox.engine.transcript import Transcript
@@ -105,7 +106,7 @@ class Execution:
 
     async def run(self) -> Outcome:
         cell = self._cell
-        before = cell.counted or Counters.read(cell.group)
+        before = cell.counted or counters(cell)
         started_at = time.time()
         begin = time.perf_counter()
         limit = int(self._options.output * 1e6)
@@ -171,7 +172,7 @@ class Execution:
 
     def _counted(self, before: Counters) -> Counters:
         try:
-            return Counters.read(self._cell.group)
+            return counters(self._cell)
         except FileNotFoundError:
             return before  # the session was closed meanwhile, and its group with it
 

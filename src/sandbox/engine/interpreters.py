@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from sandbox.engine.paths import cache_dir, private
-from sandbox.errors import SandboxStartError
+from sandbox.errors import SandboxStartError, UsageError
 from sandbox.inside import tidy
 from sandbox.protocol.messages import EnvironmentSpec
 
@@ -59,7 +59,7 @@ def _holds_homes(root: str) -> bool:
 def resolve(spec: EnvironmentSpec) -> Interpreter:
     """Return the interpreter that `spec` asks for, building its environment if it has none yet.
 
-    Blocks for as long as a build takes. Raises SandboxStartError.
+    Blocks for as long as a build takes. Raises SandboxStartError, UsageError.
     """
     warm = DEFAULT_WARM if spec.warm is None else spec.warm
     if spec.path is not None:
@@ -104,7 +104,9 @@ def _executable(path: Path) -> Path:
         what = "not a virtual environment: there is no bin/python in it"
     else:
         candidates = [path]
-        what = "not a program that can be run" if path.exists() else "not there"
+        if not path.exists():
+            raise UsageError(f"environment={str(path)!r} is not there", {"path": str(path)})
+        what = "not a program that can be run"
     for candidate in candidates:
         if os.access(candidate, os.X_OK):
             return candidate

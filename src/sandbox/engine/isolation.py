@@ -9,14 +9,37 @@ import resource
 import sys
 
 from sandbox.engine.zygote import IsolationUnavailable
-from sandbox.errors import SandboxStartError
-from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES
+from sandbox.errors import SandboxStartError, UsageError
+from sandbox.inside.contain.policy import LANDLOCK, LEVELS, NAMESPACES, REFUSALS, SIGNAL_OWNERS, SIGNALS
 
 _SYS_LANDLOCK_CREATE_RULESET = 444  # the same on every architecture
 
 # Alone, Landlock must keep files from being cut to nothing: version 3, Linux 6.2. Elsewhere mounts do that too.
 LEAST_LANDLOCK = {NAMESPACES: 1, LANDLOCK: 3}
 
+# In the order of confinement: the restriction, at which levels it belongs, and what it keeps code from.
+LAYERS = (
+    ("descriptors", LEVELS, "using files the host has open"),
+    ("environment", LEVELS, "reading the host's environment"),
+    ("pid_namespace", (NAMESPACES,), "seeing or signalling other processes"),
+    ("read_only_view", (NAMESPACES,), "seeing files other than Python's"),
+    ("cgroup", LEVELS, "exceeding its limits, all in all"),
+    ("mount_namespace", (NAMESPACES,), "seeing another session's workspace"),
+    ("ipc_namespace", (NAMESPACES,), "opening others' shared memory"),
+    ("uts_namespace", (NAMESPACES,), "learning the host's name"),
+    ("network_namespace", (NAMESPACES,), "reaching any network"),
+    ("private_tmp", (NAMESPACES,), "seeing or filling the host's /tmp"),
+    ("private_dev", (NAMESPACES,), "reaching devices"),
+    ("proc_view", (NAMESPACES,), "reading the host's /proc"),
+    ("own_uid", LEVELS, "being root or another user outside"),
+    ("user_namespace", (NAMESPACES,), "owning the namespaces it is in"),
+    ("user_limits", (NAMESPACES,), "using up what is few for a user"),
+    ("capabilities", LEVELS, "using administrators' kernel code"),
+    ("rlimits", LEVELS, "exceeding its limits, each process"),
+    ("no_new_privs", LEVELS, "gaining rights, as with sudo"),
+    ("landlock", LEVELS, "opening files it was not given"),
+    ("seccomp", LEVELS, "calls that Python never makes"),
+)
 LEAST_OPEN_FILES = 256
 MORE_OPEN_FILES = "raise the hard limit where this process is started, as with `ulimit -n 4096`"
 
@@ -86,6 +109,20 @@ def require_open_files() -> None:
             f"this process may have {most} files open, and an engine needs {LEAST_OPEN_FILES}: {MORE_OPEN_FILES}",
             {"open_files": most},
         )
+
+
+def check_without(names: tuple[str, ...]) -> None:
+    """Raises UsageError for the name of a restriction that there is not."""
+    known = {name for name, _, _ in LAYERS} | {f"seccomp.{row.name}" for row in (*REFUSALS, SIGNALS, SIGNAL_OWNERS)}
+    for name in names:
+        if name not in known:
+            import difflib  # noqa: PLC0415 - for the message alone
+
+            near = difflib.get_close_matches(name, known, n=3)
+            meant = (
+                f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(sorted(known))}"
+            )
+            raise UsageError(f"without has {name!r}, which is no restriction: {meant}")
 
 
 def levels(isolation: str) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ class Cell(msgspec.Struct, eq=False):
     options: SessionOptions
     plan: dict[str, Any]
     counted: cgroups.Counters | None = None
+    seen: cgroups.Counters = cgroups.Counters()  # of a worker without a group
     started_at: float = msgspec.field(default_factory=time.monotonic)
     commands: set[int] = msgspec.field(default_factory=set)  # the pidfds of those that run
 

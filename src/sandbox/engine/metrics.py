@@ -6,13 +6,18 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from sandbox.engine.launcher import Cell
-from sandbox.engine.session import Session
+from sandbox.engine.cgroups import Counters
+
+if TYPE_CHECKING:
+    from sandbox.engine.launcher import Cell
+    from sandbox.engine.session import Session
 
 _MB = 1 << 20
 _RESIDENT = (b"RssAnon:", b"RssShmem:")
 _PROPORTIONAL = (b"Pss_Anon:", b"Pss_Shmem:")
+_PEAK = (b"VmHWM:",)
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -63,6 +68,25 @@ def used(cell: Cell | None) -> tuple[float, int, int]:
     return _sum(processes_of(cell))
 
 
+def counters(cell: Cell) -> Counters:
+    """What an execution is charged by: what the control group has counted, or else the worker's processes.
+
+    Of a worker that is gone, what was last seen. Without a group the peak is that of one process, and has in it what
+    the worker shares with other sandboxes.
+    """
+    if cell.group is not None:
+        return Counters.read(cell.group)
+    worker = host_pid(cell.worker.pidfd)
+    if worker:
+        cpu, peak = 0.0, cell.seen.peak_memory
+        for pid in _with_descendants([worker]):
+            with contextlib.suppress(OSError, IndexError):  # it ended
+                cpu += _cpu(pid, _stat(pid))
+                peak = max(peak, _sizes(f"/proc/{pid}/status", _PEAK))
+        cell.seen = Counters(max(cpu, cell.seen.cpu_seconds), peak)
+    return cell.seen
+
+
 def _roots(cell: Cell) -> list[int]:
     """Pids of the worker and of its commands, which are children of the zygote and not of the worker."""
     return [pid for pidfd in (cell.worker.pidfd, *cell.commands) if (pid := host_pid(pidfd))]
@@ -82,15 +106,27 @@ def _sum(pids: list[int]) -> tuple[float, int, int]:
     cpu, memory, count = 0.0, 0, 0
     for pid in pids:
         try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-                fields = file.read().rpartition(")")[2].split()
+            fields = _stat(pid)
+            seconds = _cpu(pid, fields)
             size = _sizes(f"/proc/{pid}/status", _RESIDENT)
         except (OSError, IndexError):
             continue  # it ended
-        cpu += sum(int(value) for value in fields[11:15]) / _TICK
+        cpu += seconds
         memory += size
         count += int(fields[17])
     return cpu, memory, count
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields after the process's name."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()
+
+
+def _cpu(pid: int, fields: list[str]) -> float:
+    """Seconds of cpu time of a process and of its children that it has waited for: those are counted in ticks."""
+    own = time.clock_gettime(~pid << 3 | 2)  # what clock_getcpuclockid returns
+    return own + sum(map(int, fields[13:15])) / _TICK
 
 
 def shared_out(cell: Cell) -> int:

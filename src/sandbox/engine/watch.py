@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from sandbox.beneath import MOST_ENTRIES
 from sandbox.engine import causes
-from sandbox.engine.metrics import processes_of, shared_out, used
+from sandbox.engine.metrics import counters, processes_of, shared_out, used
 from sandbox.engine.session import Session
 from sandbox.engine.unnamed import unnamed_bytes
 
@@ -88,6 +88,7 @@ class LimitWatch:
         cell, options = session.cell, session.options
         if cell is None or cell.group is not None:
             return
+        counters(cell)  # it may end before it is asked again
         _, memory, processes = used(cell)
         if processes > options.processes:
             session.stop_for(causes.processes(options), at_once=True)

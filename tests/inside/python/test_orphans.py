@@ -54,3 +54,17 @@ async def test_the_outputs_can_be_opened_by_name(box: LocalSandbox) -> None:
     assert (execution.stdout, execution.stderr) == ("out\n", "err\n")
     done = await box.command.shell("echo a > /dev/stdout; echo b > /dev/stderr")
     assert (done.stdout, done.stderr) == ("a\n", "b\n")
+
+
+async def test_an_execution_can_start_many_programs_in_the_background(box: LocalSandbox) -> None:
+    execution = await box.run(
+        f"{_SETUP}\nfor _ in range(300): subprocess.run(['/bin/sh', '-c', '(exec true) & exit 0'])"
+    )
+    assert execution.stderr == ""
+
+
+async def test_a_child_that_code_has_forked_is_its_own_while_there_is_room(box: LocalSandbox) -> None:
+    fork = "pids = []\nfor _ in range(40):\n    pids.append(os.fork())\n    if pids[-1] == 0: os._exit(4)\n"
+    wait = "{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids}"
+    execution = await box.run(f"{_SETUP}\n{fork}\nfor _ in range(3): subprocess.run(['/bin/true'])\n{wait}")
+    assert execution.text == "{4}"

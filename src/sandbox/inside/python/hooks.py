@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from . import orphans
 from .display import Display
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class AfterImport:
 def install(display: Display) -> None:
     """Let the libraries that draw show their figures through `display`."""
     changes = {
+        "subprocess": _subprocess,
         "matplotlib.backend_bases": _managers,
         "matplotlib.figure": _figures,
         "matplotlib.axes._axes": _axes,
@@ -84,6 +86,18 @@ def install(display: Display) -> None:
         "IPython.core.display_functions": _ipython,
     }
     AfterImport({name: functools.partial(change, display) for name, change in changes.items()}).install()
+
+
+def _subprocess(_display: Display, module: Any) -> None:
+    """Before each program that it starts, it takes the exits of those it has given up."""
+    cleanup = module._cleanup
+
+    @functools.wraps(cleanup)
+    def _cleanup() -> None:
+        cleanup()
+        orphans.make_room()
+
+    module._cleanup = _cleanup
 
 
 # --- matplotlib ---

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from ..contain.rlimits import with_reserve
-from . import hooks
+from . import hooks, own_end
 from .display import Display
 from .failures import OURS
 
@@ -25,6 +25,7 @@ def prepare(display: Display) -> None:
     sys.argv = [""]
     warnings.showwarning = _once_per_location()
     hooks.install(display)
+    own_end.install()
 
 
 def reseed() -> None:

@@ -59,6 +59,12 @@ def is_extra(name: str) -> bool:
     return name.startswith((MODULE, PATCH)) or name in SETTINGS
 
 
+def order_of(entry: dict[str, Any]) -> int:
+    """What is put back first: modules and settings, then what is in classes of libraries, then what is in modules."""
+    place = entry.get("patch")
+    return 0 if not place else 1 if place[1] else 2
+
+
 def shown(name: str) -> str:
     """The name for people."""
     return _SHOWN.get(name, name.removeprefix(PATCH))

@@ -1,6 +1,7 @@
 """Groups: names whose values share objects, pickled together so that they go on to share them."""
 
 import io
+import sys
 from _blake2 import blake2b
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from .kinds.sets import orders
 from .lost import why
 from .names import ESCAPES
-from .pickler import SessionPickler
+from .pickler import DeepPickler, FastPickler
 from .world import World
 
 Values = dict[str, Any]
@@ -23,13 +24,13 @@ def digest(data: Any) -> bytes:
 class Dump:
     """The pickle of some names together, and what was found out on the way."""
 
-    def __init__(self, world: World, values: Values, names: "frozenset[str]") -> None:
+    def __init__(self, world: World, values: Values, names: "frozenset[str]", *, deep: bool = False) -> None:
         file = io.BytesIO()
         self.names = names
-        self.pickler = SessionPickler(file, world, names)
+        self.pickler: Any = (DeepPickler if deep else FastPickler)(file, world, names)
         self.pickler.dump({name: values[name] for name in sorted(names)})
         self._add_orders(file)
-        self.data = file.getbuffer()
+        self.data = file.getvalue()
         self.digest = digest(self.data)
         self._shareable: tuple[set[int], Any] | None = None
 
@@ -118,7 +119,7 @@ def _dump(world: World, values: Values, unit: "frozenset[str]") -> Dump:
     except RecursionError:
         from .deep import deeply  # noqa: PLC0415
 
-        found: Dump = deeply(lambda: Dump(world, values, unit))
+        found: Dump = deeply(lambda: Dump(world, values, unit, deep=sys.version_info >= (3, 12)))
         return found
 
 

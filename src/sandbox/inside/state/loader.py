@@ -29,12 +29,13 @@ class LoadedBuffer:
 class Loaded:
     """What a group's pickle gave."""
 
-    __slots__ = ("buffers", "data", "values")
+    __slots__ = ("buffers", "data", "values", "whole")
 
     def __init__(self, values: dict[str, Any], data: bytes, buffers: list[LoadedBuffer]) -> None:
         self.values = values
         self.data = data
         self.buffers = buffers
+        self.whole = True
 
 
 class Loader:
@@ -46,40 +47,78 @@ class Loader:
         self._parts = parts
         self._found = found
         self.groups: dict[int, Loaded] = {}
-        self.failed: dict[int, str] = {}
+        self.failed: dict[str, str] = {}
+        self._tried: set[int] = set()
         self._loading: list[int] = []
         self._moved: dict[int, Any] = {}
         self._inline = {name for name, entry in stored.names.items() if "value" in entry}
 
     def load(self, number: int) -> None:
-        """Load a group. What goes wrong is in `failed` afterwards."""
-        if number in self.groups or number in self.failed:
+        """Load a group. Which of its names could not be had is in `failed` afterwards."""
+        if number in self._tried:
             return
+        self._tried.add(number)
         self._loading.append(number)
         outer, Context.loader = Context.loader, self
         try:
-            loaded = self._load(number)
-            self._check(number, loaded)
-            self.groups[number] = loaded
+            self.groups[number] = loaded = self._load_or_rescue(number)
             for name, value in loaded.values.items():
                 self._found(name, value)
         except BaseException as error:  # noqa: BLE001 - a damaged part can raise anything, and so can the user's code
-            self.failed[number] = why(error)
+            self.failed.update(dict.fromkeys(self._names_of(number), why(error)))
         finally:
             Context.loader = outer
             self._loading.pop()
 
+    def _load_or_rescue(self, number: int) -> Loaded:
+        """All of it; if that fails and it has several names, those of them that hold nothing that fails."""
+        try:
+            return self._load_whole(number)
+        except Exception as error:
+            if len(self._names_of(number)) < 2:
+                raise
+            return self._rescue(number, why(error))
+
+    def _load_whole(self, number: int) -> Loaded:
+        loaded = self._load(number, self.unpickle)
+        if loaded.values.keys() != self._names_of(number).keys():
+            raise ValueError("a group's pickle has other names than its index")
+        wrong = self._of_wrong_type(loaded.values)
+        if wrong:
+            raise TypeError(next(iter(wrong.values())))
+        return loaded
+
+    def _rescue(self, number: int, reason: str) -> Loaded:
+        loaded = self._load(number, self._unpickle_some)
+        expected = self._names_of(number)
+        if not loaded.values.keys() <= expected.keys() or not loaded.values:
+            raise Refused(reason)
+        self.failed.update({name: reason for name in expected if name not in loaded.values})
+        loaded.whole = False
+        return loaded
+
+    def _names_of(self, number: int) -> dict[str, dict[str, Any]]:
+        return {name: entry for name, entry in self._stored.names.items() if entry.get("group") == number}
+
+    def _of_wrong_type(self, values: dict[str, Any]) -> dict[str, str]:
+        """Names whose values came back as something else, and as what."""
+        found = {}
+        for name, value in values.items():
+            expected = str(self._stored.names[name].get("type"))
+            if not _is_as_expected(type_name(value), expected):
+                found[name] = f"{name} was a {expected} and came back as a {type_name(value)}"
+        return found
+
     def value_of(self, name: str) -> Any:
         """For references in pickles: load the group of a name if that has not been done. Raises Refused."""
-        entry = self._stored.names.get(name, {})
-        number = entry.get("group")
+        number = self._stored.names.get(name, {}).get("group")
         if number is None:
             raise Refused(f"it refers to {name}, which is not in the checkpoint")
         if number in self._loading:
             raise Refused(f"it and {name} refer to each other")
         self.load(number)
-        if number in self.failed:
-            raise Refused(f"it refers to {name}, which was lost: {self.failed[number]}")
+        if name in self.failed:
+            raise Refused(f"it refers to {name}, which was lost: {self.failed[name]}")
         return self.groups[number].values[name]
 
     def module(self, name: str) -> Any:
@@ -95,12 +134,11 @@ class Loader:
         if MODULE + name in self._stored.names and self._stored.names[MODULE + name].get("group") not in self._loading:
             self.value_of(MODULE + name)
 
-    def _load(self, number: int) -> Loaded:
+    def _load(self, number: int, unpickle: Callable[[bytes, list[memoryview]], Any]) -> Loaded:
         entry = self._stored.groups[number]
         data = self._parts[f"group/{number}"]
         buffers = [self._buffer(*layout) for layout in entry.get("buffers", ())]
-        views = [buffer.view for buffer in buffers]
-        values = self.unpickle(data, views)
+        values = unpickle(data, [buffer.view for buffer in buffers])
         for buffer in buffers:
             array = self._moved.pop(id(buffer.view), None)
             if array is not None:
@@ -109,7 +147,20 @@ class Loader:
             raise ValueError("a group's pickle is not a group")
         return Loaded(values, data, buffers)
 
+    def _unpickle_some(self, data: bytes, buffers: list[memoryview]) -> Any:
+        """Values that hold nothing that could not be made."""
+        from .tolerant import TolerantUnpickler, without_broken  # noqa: PLC0415 - rarely needed
+
+        find = _Unpickler(b"", self, ()).find_class
+        unpickler = TolerantUnpickler(self.world.primer + data, buffers, find, self.world.fixed)
+        unpickler.load()
+        values = unpickler.load()
+        for name in self._of_wrong_type(values):
+            unpickler.broken[id(values[name])] = values[name]
+        return without_broken(values, unpickler.broken, {id(one) for one in self.world.fixed})
+
     def unpickle(self, data: bytes, buffers: Iterable[memoryview] = ()) -> Any:
+        """One pickle of the session's."""
         outer, Context.loader = Context.loader, self
         try:
             unpickler = _Unpickler(data, self, buffers)
@@ -119,15 +170,6 @@ class Loader:
             return found
         finally:
             Context.loader = outer
-
-    def _check(self, number: int, loaded: Loaded) -> None:
-        """What was loaded has to be what was saved, as far as the index tells."""
-        expected = {name: entry for name, entry in self._stored.names.items() if entry.get("group") == number}
-        if loaded.values.keys() != expected.keys():
-            raise ValueError("a group's pickle has other names than its index")
-        for name, value in loaded.values.items():
-            if not _is_as_expected(type_name(value), str(expected[name].get("type"))):
-                raise TypeError(f"{name} was a {expected[name].get('type')} and came back as a {type_name(value)}")
 
     def _buffer(self, number: int, size: int, pad: int) -> LoadedBuffer:
         view, mapped = bring(self._parts, f"buffer/{number}")

@@ -52,16 +52,21 @@ class Patches:
         self._world = world
         self._places: dict[str, Place] = {}
         self._new: set[str] = set()
+        self._classes: dict[tuple[str, str], type] = {}
         self.values: dict[str, Any] = {}
 
     def look(self, names: set[str], stores: frozenset[str], *, everything: bool) -> set[str]:
         """Find new ones; return the names of those that may have changed."""
         registers = "copyreg" in names or any("register" in name for name in names)
         if stores or registers:
-            for module, path, holder in self._holders(names):
-                self._look_at(module, path, holder, stores)
-                if registers:
-                    self._look_for_registered(module, path, holder)
+            # Twice, if a class was replaced: what is in the old one is found when that is known.
+            count = -1
+            while count != len(self._world.patched):
+                count = len(self._world.patched)
+                for module, path, holder in self._holders(names):
+                    self._look_at(module, path, holder, stores)
+                    if registers:
+                        self._look_for_registered(module, path, holder)
         found, self._new = self._new, set()
         found |= {key for key, place in self._places.items() if everything or place.how or place.name in names}
         return self._read(found)
@@ -127,6 +132,7 @@ class Patches:
         waiting = [space[name] for name in names if name in space]
         waiting += [sys.modules[name] for name in names if name in sys.modules]
         waiting += [base for one in waiting for base in mro_of(type(one))[:-1]]
+        waiting += [base for one in waiting if issubclass(type(one), type) for base in mro_of(one)[1:-1]]
         while waiting:
             one = waiting.pop()
             place = self._place_of(one) if id(one) not in seen else None
@@ -145,9 +151,14 @@ class Patches:
         if not issubclass(type(holder), type) or not is_heap(holder):
             return None
         module = module_of(holder)
-        if module in (None, MAIN) or module in self._world.modules or resolve(module, path_of(holder)) is not holder:
+        path = path_of(holder)
+        if module in (None, MAIN) or module in self._world.modules:
             return None
-        return str(module), path_of(holder)
+        # One that the session has replaced is where it was when a restore puts things back.
+        if resolve(module, path) is not holder and (module, path) not in self._world.patched:
+            return None
+        self._classes[str(module), path] = holder
+        return str(module), path
 
     def _is_foreign(self, place: Place, value: Any) -> bool:
         """Whether something stands there that the library has not defined there itself."""
@@ -173,7 +184,7 @@ class Patches:
         return found
 
     def _value(self, place: Place) -> Any:
-        holder = place.holder()
+        holder = self._classes.get(place[:2]) or place.holder()
         if holder is None:
             return _ABSENT
         if place.how == _VIRTUAL:
@@ -192,6 +203,8 @@ class Patches:
     def put_back(self, entry: dict[str, Any], value: Any) -> None:
         place = Place(*entry["patch"])
         holder = place.holder()
+        if place.path and holder is not None:
+            self._classes[place[:2]] = holder
         if place.how == _VIRTUAL:
             for one in value:
                 holder.register(one)

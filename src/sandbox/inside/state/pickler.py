@@ -6,7 +6,7 @@ import types
 from functools import partial
 from typing import Any
 
-from .registry import builder, reducer_of
+from .registry import Reducer, builder, reducer_of
 from .safe import from_type, module_of, name_of
 from .world import MAIN, MODULE, World
 
@@ -17,8 +17,8 @@ _VALUES = frozenset((
 ))  # fmt: skip
 
 
-class SessionPickler(pickle.Pickler):
-    """Writes one group. `own`: the names whose definitions are in it by value.
+class SessionPickler:
+    """Writes one group, on one of pickle's two picklers. `own`: the names whose definitions are in it by value.
 
     What it finds out on the way: `strong`, the names that its pickle refers to; `weak`, those that its functions
     mention, and `stores`, to which attributes they assign; `files`, the cells that its code was compiled from;
@@ -28,10 +28,11 @@ class SessionPickler(pickle.Pickler):
     def __init__(self, file: io.BytesIO, world: World, own: "frozenset[str]") -> None:
         self.buffers: list[pickle.PickleBuffer] = []
         # Not a method: a pickler that refers to itself would keep all that it has seen until the next collection.
-        super().__init__(file, 5, buffer_callback=partial(_take_buffer, self.buffers))
-        self.memo = world.seed()
+        super().__init__(file, 5, buffer_callback=partial(_take_buffer, self.buffers))  # type: ignore[call-arg]
+        self.memo: Any = dict(world.seed())
         self.world = world
         self.own = own
+        self._reducers: dict[type, Reducer | None] = {}
         self.strong: set[str] = set()
         self.weak: set[str] = set()
         self.stores: set[str] = set()
@@ -43,7 +44,10 @@ class SessionPickler(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         kind = type(value)
-        reducer = reducer_of(kind)
+        try:
+            reducer = self._reducers[kind]
+        except KeyError:
+            reducer = self._reducers[kind] = reducer_of(kind)
         if reducer is not None:
             return reducer(self, value)
         if module_of(kind) != MAIN:
@@ -82,6 +86,27 @@ class SessionPickler(pickle.Pickler):
         found -= self.referenced
         found.difference_update(self.world.seed())
         return found | self.by_value, objects
+
+
+class FastPickler(SessionPickler, pickle.Pickler):
+    """On pickle's own in C."""
+
+
+_Slow: Any = vars(pickle)["_Pickler"]
+
+
+class DeepPickler(SessionPickler, _Slow):  # type: ignore[misc]
+    """On pickle's own in Python: from 3.12 on, the one in C has a limit to how deep it goes that nobody can raise."""
+
+    def __init__(self, file: io.BytesIO, world: World, own: "frozenset[str]") -> None:
+        super().__init__(file, world, own)
+        plain = _Slow.save_reduce
+
+        # A function, where pickle has a method: calling that with `*` takes a step in C, which counts to the limit.
+        def save_reduce(*made: Any, obj: Any = None) -> None:
+            plain(self, *made, obj=obj)
+
+        self.save_reduce = save_reduce
 
 
 def _take_buffer(buffers: list[pickle.PickleBuffer], buffer: pickle.PickleBuffer) -> bool:

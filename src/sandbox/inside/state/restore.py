@@ -3,7 +3,7 @@
 from typing import Any
 
 from .ambience import Ambience
-from .extras import Extras, is_extra, shown
+from .extras import Extras, is_extra, order_of, shown
 from .index import Stored
 from .loader import Loader
 from .lost import Lost, Placeholder, why
@@ -65,10 +65,9 @@ class Restoration:
         elif "lost" in entry:
             self._lost[name] = Lost(name, str(entry.get("type")), str(entry["lost"]), int(entry.get("since", 0)))
         else:
-            number = entry["group"]
-            self._loader.load(number)
-            if number in self._loader.failed:
-                self._lose(name, entry, self._loader.failed[number])
+            self._loader.load(entry["group"])
+            if name in self._loader.failed:
+                self._lose(name, entry, self._loader.failed[name])
 
     def _lose(self, name: str, entry: Any, reason: str) -> None:
         held = entry if isinstance(entry, dict) else {}
@@ -76,7 +75,8 @@ class Restoration:
         self._lost[name] = Lost(name, str(held.get("type")), reason, since if isinstance(since, int) else 0)
 
     def _put_extras_back(self) -> None:
-        for name, value in self._extra.items():
+        # What was put into a class comes before what was put in that class's place.
+        for name, value in sorted(self._extra.items(), key=lambda one: order_of(self._stored.names[one[0]])):
             try:
                 self._extras.put_back(name, self._stored.names[name], value)
             except BaseException as error:  # noqa: BLE001 - a library may refuse what was put into it

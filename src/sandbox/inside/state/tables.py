@@ -39,6 +39,8 @@ class Tables:
         self._known: set[str] = set()
         # Lost here and alive: what such an object refers to is not known, so code that uses it may reach anything.
         self._opaque: set[str] = set()
+        # To be written at the next save: their group, as it is stored, has names that are lost.
+        self._stale: set[str] = set()
         self._next = 1
 
     # --- what code reaches -----------------------------------------------------------------------------------------
@@ -104,7 +106,8 @@ class Tables:
         new = self._named(space.keys() - self._known - _PYTHONS_OWN)
         if new:
             self.index.reserve(name for name in space if name in new and name not in self.index)
-        names = reached | extra | new
+        names = reached | extra | new | self._stale
+        self._stale = set()
         names |= self._dependents(names)
         for group in {group.number: group for name in names if (group := self._group_of.get(name))}.values():
             names |= group.names
@@ -283,7 +286,9 @@ class Tables:
 
     def _adopt_group(self, group: Group, entry: dict[str, Any], loaded: Loaded) -> None:
         group.names = frozenset(loaded.values)
-        group.digest = digest(loaded.data)
+        group.digest = digest(loaded.data) if loaded.whole else b""
+        if not loaded.whole:
+            self._stale |= loaded.values.keys()
         group.size = len(loaded.data)
         group.strong, group.weak, group.stores, group.files = (
             frozenset(entry.get(what, ())) for what in ("strong", "weak", "stores", "files")

@@ -1,11 +1,13 @@
 """What a session's pickles refer to by name: its namespace, its definitions, its modules, the libraries' constants."""
 
 import builtins
+import contextlib
+import importlib
 import os
 import sys
 import types
 import weakref
-from typing import Any, cast
+from typing import Any
 
 from .safe import dict_of, full_name, module_of
 
@@ -107,12 +109,21 @@ def is_definition(value: Any, namespace: dict[str, Any]) -> bool:
 
 def resolve(module: "str | None", path: str) -> Any:
     """The object at a dotted path below a loaded module; the module itself if there is none."""
-    missing = found = cast(Any, sys.modules.get(module or ""))
+    missing = found = _module(module)
     for name in path.split("."):
         if found is None or name == "<locals>":
             return missing
         held = dict_of(found) if issubclass(type(found), type) else _vars(found)
         found = held.get(name)
+    return found
+
+
+def _module(name: "str | None") -> Any:
+    """A module; one that its package brings in when it is asked for is brought in."""
+    found = sys.modules.get(name or "")
+    if found is None and name and name.partition(".")[0] in sys.modules:
+        with contextlib.suppress(ImportError):
+            found = importlib.import_module(name)
     return found
 
 

@@ -280,3 +280,31 @@ AMBIENT.case(
     assert isinstance(x, collections.abc.Sequence)
     """,
 )
+
+AMBIENT.case(
+    "replaced_class",
+    """
+    import textwrap
+
+    Old = textwrap.TextWrapper
+    Old.extra = lambda s: "x"
+
+
+    class New(Old):
+        pass
+
+
+    textwrap.TextWrapper = New
+    n = New()
+    o = Old()
+    """,
+    """
+    import textwrap
+
+    assert textwrap.TextWrapper is New
+    assert n.extra() == "x"
+    assert o.extra() == "x"
+    assert type(o) is Old
+    assert Old is New.__mro__[1]
+    """,
+)

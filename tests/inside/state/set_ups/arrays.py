@@ -265,6 +265,23 @@ ARRAYS.case(
 )
 
 ARRAYS.case(
+    "recarray",
+    """
+    import numpy as np
+
+    r = np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])
+    v = r.a
+    """,
+    """
+    assert type(r) is np.recarray
+    v[0] = 9
+    assert r.a[0] == 9
+    assert r[0].b == 2
+    """,
+    needs=["numpy"],
+)
+
+ARRAYS.case(
     "methods_of_global_generators",
     """
     import numpy as np

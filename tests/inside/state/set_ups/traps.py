@@ -394,3 +394,31 @@ TRAPS.case(
     assert rb() is None
     """,
 )
+
+TRAPS.case(
+    "innocent",
+    """
+    class Bad:
+        def __setstate__(s, st):
+            raise ValueError("no")
+
+
+    b = Bad()
+    b.x = 1
+    shared = [1]
+    holder = [shared, b]
+    good = {"s": shared}
+    other = b
+    # %%
+    n = 1
+    """,
+    """
+    assert good["s"] is shared
+    b.x
+    """,
+    lost=["b", "holder", "other"],
+    still="""
+    assert good["s"] is shared
+    assert good["s"] == [1]
+    """,
+)

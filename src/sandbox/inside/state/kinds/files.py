@@ -45,6 +45,8 @@ def _text(_: SessionPickler, file: Any) -> Any:
         if getattr(sys, name) is file or getattr(sys, f"__{name}__") is file:
             return standard, (name,)
     if not full_name(type(file.buffer)).startswith("_io.Buffered"):
+        if file.closed:
+            return closed_text, (file.encoding, file.errors)
         return wrap_text, (file.buffer, file.encoding, file.errors, file.line_buffering)
     how = {"encoding": file.encoding, "errors": file.errors}
     if file.closed:
@@ -106,6 +108,13 @@ def closed_file(name: Any, mode: str, how: dict[str, Any]) -> Any:
     fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     made: Any = open(fd, binary.replace("x", "w"), **how)  # noqa: SIM115
     _raw(made).name = name
+    made.close()
+    return made
+
+
+@builder
+def closed_text(encoding: str, errors: str) -> Any:
+    made = io.TextIOWrapper(io.BytesIO(), encoding, errors)
     made.close()
     return made
 

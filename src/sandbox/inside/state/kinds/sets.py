@@ -17,15 +17,21 @@ _HEAD = struct.Struct("nnnP")  # fill, used, mask, table
 _ENTRY = struct.Struct("Pn")  # key, hash
 _AT = object.__basicsize__
 _MOST = 50_000
+# As many are too many for the table that every set begins with.
+_LEAST = 5
 _PROBES, _SHIFT, _WORD = 9, 5, (1 << 64) - 1
 
 
 class Order(NamedTuple):
-    """Add `first` and fillers that have `fillers` for slots, then `rest`; take the fillers out."""
+    """Add `first` and fillers that have `fillers` for slots, then `rest`; take the fillers out.
+
+    `at_once`: the first ones as a set, as copies and unions do it: tables get other sizes so.
+    """
 
     first: list[Any]
     fillers: list[int]
     rest: list[Any]
+    at_once: bool
 
 
 class _Filler:
@@ -63,10 +69,11 @@ def _order_of(value: set[Any]) -> "Order | None":
     paths = {id(element): _path(hash(element), slot, size) for slot, element in slots}
     gaps = {slot for path in paths.values() for slot in path if slot not in at}
     free = (slot for slot in range(size) if slot not in at and slot not in gaps)
-    fillers = [*gaps, *(slot for slot, _ in zip(free, range(_grows_at(size) - len(home) - len(gaps)), strict=False))]
-    first = home[: max(_grows_at(size) - len(fillers), 0)]
+    count, at_once = _grows_at(size)
+    fillers = [*gaps, *(slot for slot, _ in zip(free, range(count - len(home) - len(gaps)), strict=False))]
+    first = home[: max(count - len(fillers), 0)]
     rest = _after_what_they_need(slots, paths, at, {id(one) for one in first})
-    order = Order(first, fillers, rest)
+    order = Order(first, fillers, rest, at_once)
     trial: set[Any] = set()
     arrange(trial, *order)
     return order if list(trial) == list(value) else None
@@ -102,8 +109,8 @@ def _probes(hashed: int, mask: int) -> Iterator[int]:
         at = (at * 5 + 1 + perturb) & mask
 
 
-def _grows_at(size: int) -> int:
-    """How many elements a table had when it grew to this size."""
+def _grows_at(size: int) -> tuple[int, bool]:
+    """How many elements a table has when it grows to this size; true if they have to be added at once for that."""
     now, count = 8, 0
     while now < size:
         count = -(-(now - 1) * 3 // 5)
@@ -111,7 +118,7 @@ def _grows_at(size: int) -> int:
         now = 8
         while now <= wanted:
             now <<= 1
-    return count
+    return (count, False) if now == size else (max(size // 4, _LEAST), True)
 
 
 def _after_what_they_need(
@@ -136,11 +143,13 @@ def _after_what_they_need(
 
 
 @builder
-def arrange(value: set[Any], first: list[Any], fillers: list[int], rest: list[Any]) -> None:
+def arrange(value: set[Any], first: list[Any], fillers: list[int], rest: list[Any], at_once: bool) -> None:
     """Put the elements in order again."""
     kept = [_Filler(slot) for slot in fillers]
     value.clear()
-    for one in (*first, *kept, *rest):
+    if at_once:
+        value.update({*first, *kept})
+    for one in rest if at_once else (*first, *kept, *rest):
         value.add(one)
     for filler in kept:
         value.discard(filler)
