@@ -556,14 +556,14 @@ class Export(Request, frozen=True, tag="export"):
     format: str
 
 
-class CheckpointsListed(LastEvent, frozen=True, tag="checkpoints"):
+class CheckpointsListed(LastEvent, frozen=True, tag="checkpoints_listed"):
     """Checkpoints, and which one the session is at."""
 
     checkpoints: tuple[CheckpointInfo, ...]
     head: int
 
 
-class VariablesListed(LastEvent, frozen=True, tag="variables"):
+class VariablesListed(LastEvent, frozen=True, tag="variables_listed"):
     """Variables by name."""
 
     variables: tuple[VariableInfo, ...]

@@ -1,6 +1,7 @@
 """Saves and restores the ambient items: what differs from a fresh worker's, and only when it has changed."""
 
 import sys
+from contextlib import suppress
 from json import JSONDecodeError, dumps, loads
 from typing import Any
 
@@ -31,20 +32,30 @@ class Ambience:
 
     def begin(self) -> None:
         """Note a fresh worker's. Random generators begin elsewhere in each: theirs is kept from the first time on."""
-        self._fresh = {one.name: one.stamp() for one in self._items if _is_there(one) and one.name not in _OWN}
+        self._fresh = {one: stamp for one, stamp in self._stamps().items() if one not in _OWN}
         self._seen = dict(self._fresh)
 
     def save(self, number: int) -> list[Record]:
         """What changed of them since the last time."""
         records = []
+        stamps = self._stamps()
         for one in self._items:
-            if not _is_there(one):
+            if one.name not in stamps:
                 continue
-            stamp = one.stamp()
+            stamp = stamps[one.name]
             if one.name not in self._seen or stamp != self._seen[one.name]:
                 self._seen[one.name] = stamp
                 records += self._changed(one, stamp, number)
         return records
+
+    def _stamps(self) -> dict[str, Any]:
+        """Of all items that are there. A module may have a library's name and be something else: it has none."""
+        found = {}
+        for one in self._items:
+            if _is_there(one):
+                with suppress(Exception):
+                    found[one.name] = one.stamp()
+        return found
 
     def _changed(self, item: Item, stamp: Any, number: int) -> list[Record]:
         key = f"ambient/{item.name}"
@@ -98,7 +109,7 @@ class Ambience:
             except BaseException as error:  # noqa: BLE001 - a damaged part, or a library that will not have it
                 lost.append(Lost(f"setting {one.name}", "setting", why(error), 0))
         if not early:
-            self._seen = {one.name: one.stamp() for one in self._items if _is_there(one)}
+            self._seen = self._stamps()
         return lost
 
     def restore_imports(self, parts: Any, loader: Loader) -> list[Lost]:
