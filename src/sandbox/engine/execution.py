@@ -121,8 +121,7 @@ class Execution:
         seconds = time.perf_counter() - begin
         saved = await self._saved() if self._kept is not None and isinstance(end, Ended) else None
         if self._kept is not None and saved is None and isinstance(end, Ended):
-            why = (cell.worker.gone and cell.worker.gone.why) or "the worker ended meanwhile"
-            self._warnings.append(f"what this execution changed could not be saved and is lost: {why}")
+            self._warnings.append(f"what this execution changed could not be saved and is lost: {self._why_gone()}")
         truncated = cell.worker.finish()
         files = await self._collect()
         after = cell.counted = self._counted(before)
@@ -130,6 +129,12 @@ class Execution:
         if self._kept is not None:
             finished = await uncancelled(self._keep(self._kept, finished, saved))
         return Outcome(finished, cell.worker.gone is not None, end.compiled if isinstance(end, Ended) else 0)
+
+    def _why_gone(self) -> str:
+        gone = self._cell.worker.gone
+        if gone is not None and gone.out_of_memory:
+            return causes.memory(self._options).message
+        return (gone and gone.why) or "the worker ended meanwhile"
 
     async def _saved(self) -> Saved | None:
         """Wait until the worker has said what it changed; None if it ended, or had to be ended, before."""

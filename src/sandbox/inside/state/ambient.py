@@ -5,9 +5,7 @@ stored. An item whose library was not there in a fresh worker is stored as it is
 """
 
 import gc
-import locale
 import os
-import random
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -118,6 +116,12 @@ def _set_filters(value: Any) -> None:
     module._filters_mutated() if hasattr(module, "_filters_mutated") else module._filters_mutated_lock_held()
 
 
+def _locale(value: "str | None" = None) -> str:
+    module = _module("locale")
+    found: str = module.setlocale(module.LC_ALL, value)
+    return found
+
+
 # --- numpy ----------------------------------------------------------------------------------------------------------
 
 _POSITION = 2504
@@ -215,7 +219,7 @@ def items() -> list[Item]:
         _item("recursion", "", sys.getrecursionlimit, sys.setrecursionlimit),
         _item("digits", "", sys.get_int_max_str_digits, sys.set_int_max_str_digits),
         _item("gc", "", lambda: (gc.isenabled(), gc.get_threshold()), _set_gc),
-        _item("locale", "", lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v)),
+        _item("locale", "locale", _locale, _locale),
         _item("warnings", "warnings", lambda: list(_module("warnings").filters), _set_filters),
         Item("decimal", "decimal", _decimal_stamp, _decimal_value, lambda v: _module("decimal").setcontext(v)),
         _item("timeout", "socket", lambda: _module("socket").getdefaulttimeout(),
@@ -224,7 +228,7 @@ def items() -> list[Item]:
         _item("numpy.errors", "numpy", lambda: _module("numpy").geterr(), lambda v: _module("numpy").seterr(**v)),
         Item("matplotlib", "matplotlib.rcsetup", parameters.stamp, parameters.value, parameters.write),
         _item("pandas", "pandas._config.config", _options, _set_options),
-        _item("random", "random", random.getstate, random.setstate),
+        _item("random", "random", lambda: _module("random").getstate(), lambda v: _module("random").setstate(v)),
         Item("numpy.random", "numpy.random", _numpy_random_stamp, _numpy_random_value,
              lambda v: _module("numpy.random").set_state(v)),
     ]  # fmt: skip

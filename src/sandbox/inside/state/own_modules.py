@@ -1,6 +1,5 @@
 """The session's own modules: those of its workspace, and those that it has made by hand. They are kept by value."""
 
-import site
 import sys
 import types
 from typing import Any
@@ -22,7 +21,7 @@ class OwnModules:
 
     def begin(self) -> None:
         """A fresh worker: all that is loaded now belongs to libraries."""
-        roots = {sys.prefix, sys.base_prefix, sys.exec_prefix, *site.getsitepackages()}
+        roots = {sys.prefix, sys.base_prefix, sys.exec_prefix}
         source = getattr(sys.modules.get(__name__.partition(".")[0]), "__file__", None)
         if source:
             roots.add(source.rpartition("/")[0])

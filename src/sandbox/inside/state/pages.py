@@ -8,7 +8,6 @@ any more, and a scan of it fails, which is as good as an answer. A forked proces
 import ctypes
 import fcntl
 import os
-import platform
 import struct
 from typing import Any
 
@@ -95,7 +94,7 @@ class Tracker:
 
 
 def _userfaultfd() -> int:
-    number = _NUMBERS.get(platform.machine())
+    number = _NUMBERS.get(os.uname().machine)
     if number is None:
         raise OSError("no userfaultfd is known for this architecture")
     fd: int = _libc.syscall(number, os.O_CLOEXEC | os.O_NONBLOCK | _USER_MODE_ONLY)
