@@ -36,9 +36,9 @@ class Restoration:
         settings += self._ambience.restore_imports(self._parts, self._loader)
         self._load()
         self._tables.adopt(self._stored, self._loader)
-        self._loader.groups.clear()  # which would keep the memory of arrays as if somebody looked at it
         self._put_extras_back()
         settings += self._ambience.restore(self._parts, self._loader, early=False)
+        self._loader.groups.clear()  # which would keep the memory of arrays as if somebody looked at it
         self._place_lost()
         self._order()
         return [*(one._replace(name=shown(one.name)) for one in self._lost.values()), *settings]
