@@ -78,7 +78,7 @@ def test_images_come_as_base64(cli: Cli) -> None:
         (["--memroy", "1", "-c", "1"], 2, "UsageError"),
         (["--artifacts", "/dev/null", "-c", "1"], 2, "UsageError"),
         (["missing.py"], 2, "UsageError"),
-        (["--environment", "/nowhere", "-c", "1"], 3, "SandboxStartError"),
+        (["--environment", "/nowhere", "-c", "1"], 2, "UsageError"),
     ],
 )
 def test_what_never_ran_has_the_same_keys(cli: Cli, arguments: list[str], exit_code: int, error: str) -> None:
