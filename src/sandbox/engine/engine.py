@@ -174,6 +174,17 @@ class Engine:
             cell = await self._pool.get(session.options, zygote)
         else:
             cell = await self._launcher.launch(session.options, zygote, session.workspace)
+        try:
+            await self._bring_back(session, cell, fresh=fresh)
+        except BaseException:
+            await self._launcher.end(cell)
+            if fresh:
+                cell.workspace.remove()
+            raise
+        return cell
+
+    async def _bring_back(self, session: Session, cell: Cell, *, fresh: bool) -> None:
+        """Restore what is stored of the session: its variables, and its files where the workspace is a `fresh` one."""
         if session.keeping is not None and session.keeping.done():
             await session.keep()
         if session.kept is not None and session.kept.session.head:
@@ -182,7 +193,6 @@ class Engine:
                 await cell.workspace.changed()
             if session.kept.restorable:
                 await session.kept.restore(cell.worker)
-        return cell
 
     async def _end(self, session: Session) -> None:
         """End the session's worker, if it has one, and its commands, which only a pid namespace would end with it."""

@@ -167,7 +167,11 @@ class Launcher:
                 self._spawn_task(_remove_group(group))
             raise
         cell = Cell(worker, zygote, workspace, group, msgspec.structs.replace(options, env={}), plan)
-        await self.attach(cell, options)
+        try:
+            await self.attach(cell, options)
+        except BaseException:
+            await self.end(cell)
+            raise
         return cell
 
     async def _born(

@@ -99,12 +99,20 @@ class Pool:
             while len(self._parked[spec]) < self.size and not self._closed:
                 await self._quiet()
                 cell = await self._launch(options, zygote)
-                await cell.worker.ask({"do": "warm_up"}, DoneInside)
-                self._parked[spec].append(cell)
+                self._parked[spec].append(await self._warmed_up(cell))
         except SandboxError:
             return  # the next session meets the same error, and can report it
         finally:
             self._filling.discard(spec)
+
+    async def _warmed_up(self, cell: Cell) -> Cell:
+        try:
+            await cell.worker.ask({"do": "warm_up"}, DoneInside)
+        except BaseException:  # the engine closes, and knows nothing of this one yet
+            await self._launcher.end(cell)
+            cell.workspace.remove()
+            raise
+        return cell
 
     def _discard(self, cell: Cell) -> None:
         async def discard() -> None:
