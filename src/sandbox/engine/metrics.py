@@ -102,8 +102,11 @@ def host_pid(pidfd: int) -> int:
 
 
 def _sum(pids: list[int]) -> tuple[float, int, int]:
-    """Without a control group: add up processes. Shared memory counts once for each."""
-    cpu, memory, count = 0.0, 0, 0
+    """Without a control group: add up processes. Shared memory counts once for each.
+
+    One that has ended and was not waited for has a number and nothing else: four count as one.
+    """
+    cpu, memory, count, ended = 0.0, 0, 0, 0
     for pid in pids:
         try:
             fields = _stat(pid)
@@ -113,8 +116,11 @@ def _sum(pids: list[int]) -> tuple[float, int, int]:
             continue  # it ended
         cpu += seconds
         memory += size
-        count += int(fields[17])
-    return cpu, memory, count
+        if fields[0] == "Z":
+            ended += 1
+        else:
+            count += int(fields[17])
+    return cpu, memory, count + ended // 4
 
 
 def _stat(pid: int) -> list[str]:
