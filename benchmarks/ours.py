@@ -32,8 +32,8 @@ async def running_engine(*, parked: int) -> AsyncIterator[EngineThread]:
 
 @contextlib.asynccontextmanager
 async def sandbox(engine: EngineThread, **options: object) -> AsyncIterator[LocalSandbox]:
-    """A started sandbox; its session is deleted afterwards."""
-    box = LocalSandbox(engine=engine, **options)  # type: ignore[arg-type]
+    """A started sandbox; its session is deleted afterwards. Nothing is stored, unless `persist` says so."""
+    box = LocalSandbox(engine=engine, **{"persist": False, **options})  # type: ignore[arg-type]
     await box.start()
     try:
         yield box

@@ -45,7 +45,7 @@ _ANSWERS = "request, reply and end of output; ours keeps a history too"
 
 
 async def measure(settings: Settings) -> list[Figure]:
-    async with running_engine(parked=0) as engine, sandbox(engine, persist=False) as box, sandbox(engine) as stored:
+    async with running_engine(parked=0) as engine, sandbox(engine) as box, sandbox(engine, persist=True) as stored:
         with ping_pong() as bare:
             sides = {
                 "ours": Side(_run(box), settings.size(200, 100), warm_up=200),
