@@ -16,6 +16,7 @@ _INTRODUCTION = """\
 
 Each line is measured against a peer that does the same work, in the same run, on the same machine. Written by
 `make bench`; the figures of each round are in [results.json](results.json).
+Sandboxes store nothing here (`persist=False`), except where a line says so.
 
 ![the ratios](results.png)
 
