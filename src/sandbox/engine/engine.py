@@ -6,6 +6,7 @@ The only dispatch is `_HANDLERS` at the end: a new operation is a message, a met
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import traceback
@@ -23,11 +24,11 @@ from sandbox.engine.metrics import Meter
 from sandbox.engine.paths import data_dir
 from sandbox.engine.pool import SIZE, Pool
 from sandbox.engine.session import Session
-from sandbox.engine.stored import Kept, StoreThread
+from sandbox.engine.stored import Kept, StoreThread, uncancelled
 from sandbox.engine.watch import LimitWatch
 from sandbox.engine.worker_events import DoneInside
 from sandbox.engine.workspaces import Workspace
-from sandbox.errors import SandboxClosedError, SandboxError, UsageError
+from sandbox.errors import SandboxClosedError, SandboxError, StoreError, UsageError
 from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
 
@@ -109,27 +110,16 @@ class Engine:
     async def _open_session(self, request: m.OpenSession, emit: Emit) -> m.SessionOpened:
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
         isolation.check_without(request.options.without)
-        session = self._sessions.get(name)
-        if session is None:
-            keeping = await self._keeping(request, name)
-            directory = self._launcher.run.artifacts / name
-            session = Session(name, request.options, ArtifactStore(directory, request.options.disk << 20))
-            directory.mkdir(mode=0o700)
-            session.keeping = keeping
-            self._sessions[name] = session
-        elif session.state == "closed":
-            session.keeping = await self._keeping(request, name)
-            if session.keeping is not None:
-                await self._forget_artifacts(session)
-            session.reopen(request.options)
-        try:
-            async with session.turn:
+        session = self._sessions.get(name) or self._new_session(name, request.options)
+        async with session.turn:
+            opening = session.state == "closed" or session.cell is None
+            try:
+                await self._hold(session, request)
                 cell = await self._cell(session)
-        except BaseException:
-            if session.cell is None and not session.executions:
-                del self._sessions[name]
-                session.artifacts.remove()
-            raise
+            except BaseException:
+                if opening and session.cell is None:
+                    await uncancelled(self._give_up(session))
+                raise
         return m.SessionOpened(
             session=name,
             isolation=cell.zygote.spec.level,
@@ -139,15 +129,31 @@ class Engine:
             workspace_dir=str(cell.workspace.path),
         )
 
-    async def _keeping(self, request: m.OpenSession, name: str) -> asyncio.Task[Kept] | None:
-        """Begin to open the session's place in the store. One that may be stored already is waited for."""
-        if not request.options.persist:
-            return None
-        task = asyncio.get_running_loop().create_task(self._stored.open(name, request.options))
-        if request.session is not None and not request.fresh:
-            await asyncio.wait([task])
-            task.result()
-        return task
+    def _new_session(self, name: str, options: m.SessionOptions) -> Session:
+        directory = self._launcher.run.artifacts / name
+        directory.mkdir(mode=0o700)
+        session = self._sessions[name] = Session(name, options, ArtifactStore(directory, options.disk << 20))
+        return session
+
+    async def _hold(self, session: Session, request: m.OpenSession) -> None:
+        """Take the session's place in the store, unless it has it. The caller holds its turn. Raises SessionBusy."""
+        closed = session.state == "closed"
+        if request.options.persist and (closed or (session.kept is None and session.keeping is None)):
+            session.keeping = asyncio.get_running_loop().create_task(self._stored.open(session.id, request.options))
+            if not request.fresh:  # it may be somebody else's, and then there is nothing to begin
+                await session.keep()
+                await self._forget_artifacts(session)
+        if closed:
+            session.reopen(request.options)
+
+    async def _give_up(self, session: Session) -> None:
+        """It could not be opened: let others have what is stored of it, and whoever tries again begin anew."""
+        await self._release(session)
+        if session.options.persist or not session.executions:
+            self._sessions.pop(session.id, None)
+            session.artifacts.remove()
+            if session.workspace is not None:
+                session.workspace.remove()
 
     async def _cell(self, session: Session) -> Cell:
         """Return the session's worker, a fresh one if it has none. The caller holds the session's turn."""
@@ -227,8 +233,9 @@ class Engine:
 
     async def _release(self, session: Session) -> None:
         """Let another process have what is stored of it."""
-        await session.keep()
-        kept, session.kept = session.kept, None
+        with contextlib.suppress(StoreError):  # then there is nothing to release
+            await session.keep()
+        kept, session.kept, session.keeping = session.kept, None, None
         if kept is None:
             return
         if await kept.retire(session.workspace):
@@ -244,8 +251,9 @@ class Engine:
         session = self._known(request.session)
         await self._stop(session)
         async with session.turn:
-            await session.keep()
-            kept, session.kept = session.kept, None
+            with contextlib.suppress(StoreError):
+                await session.keep()
+            kept, session.kept, session.keeping = session.kept, None, None
             if kept is not None:
                 await kept.delete()
             elif session.options.persist:
@@ -386,7 +394,9 @@ class Engine:
 
     async def _bring_artifacts(self, session: Session) -> None:
         """Once: those that were made before this engine had the session."""
-        if session.options.persist and not session.artifacts.complete:
+        async with session.bringing:
+            if not session.options.persist or session.artifacts.complete:
+                return
             there = {one.id for one in session.artifacts.all}
             session.artifacts.add_stored(await self._stored.artifacts(session.id, session.artifacts.directory, there))
 
@@ -494,9 +504,9 @@ class Engine:
         await asyncio.gather(*others, return_exceptions=True)
         for session in self._sessions.values():
             await self._end(session)
+            await self._release(session)
             if session.workspace is not None:
                 session.workspace.close()
-            await self._release(session)
         await self._stored.close()
         await self._pool.close()
         await self._launcher.close()

@@ -155,13 +155,16 @@ class Execution:
             timer.cancel()
 
     async def _keep(self, kept: Kept, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
-        cell = self._cell
-        code, fd = self._request.code, cell.worker.state.fileno()
-        try:
-            return await kept.save(finished, code, saved, fd, cell.workspace, self._transcript)
-        except ProtocolError as error:
-            cell.worker.kill(f"it broke the protocol: {error.message}")
-            return await kept.save(finished, code, None, fd, cell.workspace, self._transcript)
+        worker, workspace, code = self._cell.worker, self._cell.workspace, self._request.code
+        if saved is None or worker.state.fileno() < 0:  # it was closed meanwhile
+            return await kept.save(finished, code, None, -1, workspace, self._transcript)
+        # A descriptor of its own: the worker's may be closed while a thread reads, and its number be another's then.
+        with worker.state.dup() as state:
+            try:
+                return await kept.save(finished, code, saved, state.fileno(), workspace, self._transcript)
+            except ProtocolError as error:
+                worker.kill(f"it broke the protocol: {error.message}")
+        return await kept.save(finished, code, None, -1, workspace, self._transcript)
 
     async def _request_run(self, output_limit: int) -> None:
         """Send the request. A worker that does not read keeps a long one waiting, until its time is up."""
@@ -197,8 +200,7 @@ class Execution:
     def _pass_on(self, event: Incoming) -> None:
         match event:
             case Output():
-                self._transcript.add(event)
-                self._emit(event)
+                self._note(event)
             case Shown():
                 self._show(event, figure=isinstance(event, Figure))
             case _:
@@ -219,8 +221,12 @@ class Execution:
         if figure:
             self._keep_figure(data)
         shown = ResultShown(data, main=event.main, chart=event.chart)
-        self._transcript.add(shown)
-        self._emit(shown)
+        self._note(shown)
+
+    def _note(self, event: Output | ResultShown) -> None:
+        if self._kept is not None:
+            self._transcript.add(event)
+        self._emit(event)
 
     def _keep_figure(self, data: dict[str, Any]) -> None:
         for mime in _FIGURES:

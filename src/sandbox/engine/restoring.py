@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import struct
@@ -15,12 +14,8 @@ _LENGTH = struct.Struct("<I")
 _MOST_FDS = 250
 
 
-async def send(to: socket.socket, parts: Parts) -> None:
-    """Send all of it, in a thread: the worker may be slow to read. See `inside/python/checkpoints.py`."""
-    await asyncio.to_thread(_send, to, parts)
-
-
-def _send(to: socket.socket, parts: Parts) -> None:
+def send(to: socket.socket, parts: Parts) -> None:
+    """Send all of it; blocks as long as the worker does not read. See `inside/python/checkpoints.py`."""
     header = {
         "fds": len(parts.fds),
         "small": [(key, len(data)) for key, data in parts.small.items()],

@@ -63,6 +63,7 @@ class Session:
         self.keeping: asyncio.Task[Kept] | None = None  # on the way to `kept`
         self.retired = False  # whether all of its workspace is stored, and nobody here changes it any more
         self.turn = asyncio.Lock()
+        self.bringing = asyncio.Lock()  # artifacts, from the store
         self.state = "idle"
         self.history: deque[HistoryRecord] = deque(maxlen=_MOST_HISTORY)
         self.started_at = time.time()
@@ -96,8 +97,8 @@ class Session:
     async def keep(self) -> None:
         """Wait until the session has its place in the store, if it is to have one. Raises StoreError."""
         if self.keeping is not None:
-            keeping, self.keeping = self.keeping, None
-            self.kept = await keeping
+            self.kept = await asyncio.shield(self.keeping)
+            self.keeping = None
             self.executions = self.kept.executions
 
     def lose(self) -> None:

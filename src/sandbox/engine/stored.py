@@ -19,7 +19,7 @@ import msgspec
 
 from sandbox.engine import stored_artifacts
 from sandbox.engine.scan import printable
-from sandbox.engine.worker_events import Restored
+from sandbox.engine.worker_events import Gone, Restored
 from sandbox.errors import SandboxStartError, SessionNotFound, StoreError
 from sandbox.protocol.messages import (
     ArtifactInfo,
@@ -64,17 +64,7 @@ class StoreThread:
 
     async def call(self, action: Callable[[Store], _T]) -> _T:
         """Run `action` in the store's thread. Raises StoreError and what `action` raises."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[_T] = loop.create_future()
-
-        def call() -> None:
-            try:
-                result = action(self._opened())
-            except BaseException as error:  # noqa: BLE001 - the caller's
-                loop.call_soon_threadsafe(_fail, answer, error)
-            else:
-                loop.call_soon_threadsafe(_succeed, answer, result)
-
+        answer, call = _answering(lambda: action(self._opened()))
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="sandbox-store", daemon=True)
             self._thread.start()
@@ -153,6 +143,22 @@ class StoreThread:
         self._thread.join()
 
 
+def _answering(action: Callable[[], _T]) -> tuple[asyncio.Future[_T], Callable[[], None]]:
+    """What to run in another thread, and the future that gets its outcome here."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[_T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            result = action()
+        except BaseException as error:  # noqa: BLE001 - the caller's
+            loop.call_soon_threadsafe(_fail, answer, error)
+        else:
+            loop.call_soon_threadsafe(_succeed, answer, result)
+
+    return answer, run
+
+
 def _succeed(answer: asyncio.Future[_T], result: _T) -> None:
     if not answer.done():  # else whoever waited was cancelled
         answer.set_result(result)
@@ -177,6 +183,13 @@ def _stored_options(options: SessionOptions) -> dict[str, Any]:
     return dict(msgspec.to_builtins(msgspec.structs.replace(options, env={})))
 
 
+async def in_a_thread(action: Callable[[], _T]) -> _T:
+    """Run what waits for a worker in a thread of its own: slow ones must not use up those that all others share."""
+    answer, run = _answering(action)
+    threading.Thread(target=run, name="sandbox-transfer", daemon=True).start()
+    return await answer
+
+
 async def uncancelled(work: Coroutine[Any, Any, _T]) -> _T:
     """Await work that has to come to its end: a cancellation of the caller waits until it has."""
     task = asyncio.get_running_loop().create_task(work)
@@ -184,6 +197,15 @@ async def uncancelled(work: Coroutine[Any, Any, _T]) -> _T:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(task)
     return task.result()
+
+
+async def _outcome(sending: asyncio.Task[None]) -> OSError | None:
+    """How sending has ended: whoever does not take it all has closed the socket."""
+    try:
+        await sending
+    except OSError as error:
+        return error
+    return None
 
 
 class _Checkpoint(NamedTuple):
@@ -265,9 +287,9 @@ class Kept:
         made = _Checkpoint(record, transcript.outputs, finished.artifacts, workspace if files else None)
         try:
             not_kept = await self._made(made, saved, fd)
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             self.whole, workspace.touched = True, files
-            warning = f"this execution was not saved: {error.message}"
+            warning = f"this execution was not saved: {error}"
             return msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
         if not_kept:
             finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, *_files_not_kept(not_kept)))
@@ -289,7 +311,7 @@ class Kept:
             return await self._thread.call(lambda _store: self._commit(_taken(self.session.staging(), data), made))
         # A worker may be slow, and others want to commit meanwhile.
         staging = await self._thread.call(lambda _store: self.session.staging())
-        await asyncio.to_thread(_receive, staging, saved.bytes, fd)
+        await in_a_thread(lambda: _receive(staging, saved.bytes, fd))
         return await self._thread.call(lambda _store: self._commit(staging, made))
 
     def _commit(self, staging: Staging, made: _Checkpoint) -> dict[str, str]:
@@ -320,12 +342,22 @@ class Kept:
         """Have a fresh worker load the head. Raises SandboxStartError if it cannot."""
         from sandbox.engine.restoring import send  # noqa: PLC0415
 
-        with await self.parts() as parts:
-            sending = asyncio.create_task(send(worker.state, parts))
-            event = await worker.ask({"do": "restore"}, Restored, seconds=_RESTORE_SECONDS)
-            await sending
-        if not isinstance(event, Restored):
-            raise SandboxStartError(f"the session {self.session.id!r} could not be restored: {event}")
+        with await self.parts() as parts, worker.state.dup() as state:
+            sending = asyncio.get_running_loop().create_task(in_a_thread(lambda: send(state, parts)))
+            try:
+                event = await worker.ask({"do": "restore"}, Restored, seconds=_RESTORE_SECONDS)
+            except BaseException:
+                worker.kill("its restoring was given up")
+                raise
+            finally:
+                # A descriptor that was closed while it is sent would be another file by then.
+                sent = await uncancelled(_outcome(sending))
+        if not isinstance(event, Restored) or sent is not None:
+            why = event.why if isinstance(event, Gone) else sent
+            raise SandboxStartError(
+                f"the session {self.session.id!r} could not be restored: {why or 'its worker ended'}; "
+                f"`sandbox sessions rollback {self.session.id} TO` goes to an earlier checkpoint"
+            )
         self.lost = tuple(lost.name for lost in event.lost)
 
     async def restore_files(self, workspace: Workspace) -> None:
@@ -389,7 +421,7 @@ class Kept:
         saved = True
         try:
             await self.checkpoint(None, workspace)
-        except StoreError:
+        except (StoreError, OSError):
             saved = False  # the workspace stays, and the session at its last checkpoint
         await self._thread.call(lambda _store: self._release())
         return saved

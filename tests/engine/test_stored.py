@@ -1,0 +1,74 @@
+"""How the engine holds what is stored: taken once, given back whatever happens, and complete when it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import LocalSandbox, SandboxError, SandboxStartError
+from sandbox.engine.thread import EngineThread
+
+
+@pytest.fixture
+def engines() -> Iterator[list[EngineThread]]:
+    made = [EngineThread(parked=0), EngineThread(parked=0)]
+    yield made
+    for engine in made:
+        engine.close()
+
+
+async def test_files_that_came_after_the_last_execution_are_saved_when_the_engine_closes(
+    engines: list[EngineThread],
+) -> None:
+    """A program may end without stopping its sandboxes."""
+    first, second = engines
+    box = await LocalSandbox(engine=first)
+    await box.run("x = 1")
+    await box.files.write("uploaded", "kept")
+    await asyncio.to_thread(first.close)
+    async with LocalSandbox(engine=second, session_id=box.session_id) as again:
+        assert (await again.run("x, open('uploaded').read()")).text == "(1, 'kept')"
+        await again.delete()
+
+
+async def test_a_session_that_could_not_be_opened_is_not_held(engines: list[EngineThread], tmp_path: Path) -> None:
+    """Neither from others nor from the next try with better options."""
+    first, second = engines
+    async with LocalSandbox(engine=first) as box:
+        await box.run("x = 1")
+    broken = tmp_path / "venv"
+    (broken / "bin").mkdir(parents=True)
+    (broken / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")
+    (broken / "bin" / "python").chmod(0o755)
+    for engine in (first, second):
+        with pytest.raises((SandboxStartError, SandboxError)):
+            await LocalSandbox(engine=engine, session_id=box.session_id, environment=broken).start()
+    async with LocalSandbox(engine=second, session_id=box.session_id) as other:
+        assert (await other.run("x")).text == "1"
+    async with LocalSandbox(engine=first, session_id=box.session_id) as again:
+        assert (await again.run("x")).text == "1"
+        await again.delete()
+
+
+async def test_a_session_that_several_open_at_once_is_one(engines: list[EngineThread]) -> None:
+    first, _ = engines
+    boxes = [LocalSandbox(engine=first, session_id="opened-at-once") for _ in range(5)]
+    await asyncio.gather(*(box.start() for box in boxes))
+    await boxes[0].run("x = 1")
+    assert [(await box.run("x")).text for box in boxes] == ["1"] * 5
+    await boxes[0].stop()
+    await asyncio.gather(*(LocalSandbox(engine=first, session_id="opened-at-once").start() for _ in range(5)))
+    await boxes[1].delete()
+
+
+async def test_stored_artifacts_are_brought_once_whoever_asks(engines: list[EngineThread]) -> None:
+    first, second = engines
+    async with LocalSandbox(engine=first) as box:
+        await box.run("import os; os.mkdir('artifacts'); open('artifacts/a', 'w').write('a')")
+    async with LocalSandbox(engine=second, session_id=box.session_id) as again:
+        listed = await asyncio.gather(*(asyncio.to_thread(again.list_artifacts) for _ in range(8)))
+        assert [[artifact.name for artifact in one] for one in listed] == [["a"]] * 8
+        await again.delete()
