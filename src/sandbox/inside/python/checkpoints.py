@@ -35,8 +35,12 @@ class Checkpoints:
     def open(self, fd: int) -> None:
         self._fd = fd
 
+    def prepare(self) -> None:
+        """In the zygote: note what every worker has."""
+        self._saver.prepare()
+
     def begin(self) -> None:
-        """Before the first cell, or a restore: what is there now is every worker's."""
+        """Before the first cell, or a restore: note what only this worker has so far."""
         if not self._begun:
             self._begun = True
             self._saver.begin()

@@ -46,6 +46,10 @@ class Worker:
         prepare(display)
         signal.signal(signal.SIGINT, self._runner.on_interrupt)
 
+    def note(self) -> None:
+        """In the zygote, after each import: what every worker will have."""
+        self._checkpoints.prepare()
+
     def measure(self) -> None:
         """In the zygote: note how much writable memory every worker begins with, and will not have to pay for."""
         with open("/proc/self/statm", encoding="ascii") as file:

@@ -30,9 +30,15 @@ class Ambience:
         self._stored_imports: list[str] = []
         self.lost: dict[str, Lost] = {}
 
-    def begin(self) -> None:
-        """Note a fresh worker's. Random generators begin elsewhere in each: theirs is kept from the first time on."""
-        self._fresh = {one: stamp for one, stamp in self._stamps().items() if one not in _OWN}
+    def begin(self, only: "frozenset[str] | None" = None) -> None:
+        """Note a fresh worker's; `only` some of it, again.
+
+        Random generators begin elsewhere in each worker: theirs is kept from the first time on.
+        """
+        for one in self._items:
+            if only is None or one.name in only:
+                one.begin()
+        self._fresh.update({one: stamp for one, stamp in self._stamps(only).items() if one not in _OWN})
         self._seen = dict(self._fresh)
 
     def save(self, number: int) -> list[Record]:
@@ -48,11 +54,14 @@ class Ambience:
                 records += self._changed(one, stamp, number)
         return records
 
-    def _stamps(self) -> dict[str, Any]:
-        """Of all items that are there. A module may have a library's name and be something else: it has none."""
+    def _stamps(self, only: "frozenset[str] | None" = None) -> dict[str, Any]:
+        """Of all items that are there, or `only` some.
+
+        A module may have a library's name and be something else: it has none.
+        """
         found = {}
         for one in self._items:
-            if _is_there(one):
+            if _is_there(one) and (only is None or one.name in only):
                 with suppress(Exception):
                     found[one.name] = one.stamp()
         return found

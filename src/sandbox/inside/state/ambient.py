@@ -14,14 +14,22 @@ EARLY = frozenset(("environ", "cwd", "path", "argv", "umask", "recursion", "digi
 """Items that loading variables depends on."""
 
 
+OF_EACH_WORKER = frozenset(("environ", "cwd", "path", "umask"))
+"""Items that a worker begins with otherwise than the zygote."""
+
+
 class Item(NamedTuple):
-    """One thing. `stamp` to compare, `value` to store, `write` to set; `module` has to be loaded for it."""
+    """One thing. `stamp` to compare, `value` to store, `write` to set; `module` has to be loaded for it.
+
+    `begin` forgets what it was compared with so far.
+    """
 
     name: str
     module: str
     stamp: Callable[[], Any]
     value: Callable[[], Any]
     write: Callable[[Any], object]
+    begin: Callable[[], object] = lambda: None
 
 
 def _item(name: str, module: str, read: Callable[[], Any], write: Callable[[Any], object]) -> Item:
@@ -49,6 +57,9 @@ class _Environment:
 
     def __init__(self) -> None:
         self._base: dict[Any, Any] | None = None
+
+    def begin(self) -> None:
+        self._base = None
 
     def stamp(self) -> Any:
         """The mapping itself, copied: comparing it costs less than decoding it."""
@@ -211,7 +222,7 @@ def items() -> list[Item]:
     """All of them, in the order in which they are restored: what needs a directory or a path comes after those."""
     environment, parameters = _Environment(), _Parameters()
     return [
-        Item("environ", "", environment.stamp, environment.value, environment.write),
+        Item("environ", "", environment.stamp, environment.value, environment.write, environment.begin),
         Item("cwd", "", os.getcwd, _directory, _enter),
         _item("path", "", lambda: list(sys.path), _set_list(sys.path)),
         _item("argv", "", lambda: list(sys.argv), _set_list(sys.argv)),

@@ -9,6 +9,7 @@ from typing import Any
 
 from . import names as static
 from .ambience import Ambience
+from .ambient import OF_EACH_WORKER
 from .extras import Extras, shown
 from .index import Stored
 from .lost import Lost
@@ -40,15 +41,27 @@ class Saver:
         self._extras = Extras(self._world)
         self._ambience = Ambience(self._world)
         self._sources = Sources()
+        self._prepared = False
         self._busy = False
         self._distrusted = False
 
-    def begin(self) -> None:
-        """In a fresh session, or before a restore: all that is there now is every worker's."""
-        Context.home = os.getcwd()
+    def prepare(self) -> None:
+        """In the zygote, after each import: all that is there now is every worker's.
+
+        What is noted here is shared by them. Each would touch, and so copy, much of the libraries to note it itself.
+        """
         self._world.begin()
         self._extras.begin()
         self._ambience.begin()
+        self._prepared = True
+
+    def begin(self) -> None:
+        """In a fresh session, or before a restore: note what differs from one worker to the next."""
+        Context.home = os.getcwd()
+        if self._prepared:
+            self._ambience.begin(OF_EACH_WORKER)
+        else:
+            self.prepare()
 
     def save(self, number: int, codes: Iterable[types.CodeType], source: str) -> Delta:
         """After execution `number`, of which `codes` were compiled from `source`: what it changed.

@@ -212,6 +212,7 @@ class Zygote:
 
     def _freeze(self) -> None:
         """Keep the garbage collector of every worker away from what is shared, so that its pages stay shared."""
+        self._worker.note()
         gc.collect()
         gc.freeze()
         self._worker.measure()
