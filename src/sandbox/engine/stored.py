@@ -46,7 +46,7 @@ _T = TypeVar("_T")
 OWNER = "local"
 _SMALL = 128 * 1024
 _SILENCE_SECONDS = 10.0
-_IDLE_SECONDS = 0.3
+_SOON_SECONDS, _IDLE_SECONDS = 0.005, 0.3
 _BYTES_A_SECOND = 20e6
 _MOST_ERROR = 10_000
 _MOST_TOLD = 5
@@ -72,24 +72,25 @@ class StoreThread:
         return await answer
 
     def _serve(self) -> None:
-        tidy = True
+        pause: float | None = None  # how long nobody must want anything until it is time to tend the store
+        first = True
         while True:
             try:
-                call = self._calls.get(timeout=None if tidy else _IDLE_SECONDS)
+                call = self._calls.get(timeout=pause)
             except Empty:
-                tidy = self._tend()
+                self._tend()
+                pause, first = None, False
                 continue
             if call is None:
                 return
             call()
-            tidy = False
+            pause = _SOON_SECONDS if first else _IDLE_SECONDS
 
-    def _tend(self) -> bool:
+    def _tend(self) -> None:
         """While nobody waits: what makes the commits that come faster."""
         if self._store is not None:
             with contextlib.suppress(StoreError):  # whoever needs the store meets the same error, and can report it
                 self._store.tend()
-        return True
 
     def _opened(self) -> Store:
         if self._store is None:

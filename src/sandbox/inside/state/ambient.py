@@ -191,10 +191,6 @@ class _Parameters:
     def write(value: dict[str, Any]) -> None:
         dict.update(_module("matplotlib").rcParams, value)
 
-    def know_nothing(self) -> None:
-        """There is no fresh state to compare with: all of it counts."""
-        self._base = {}
-
 
 def _options() -> Any:
     return _flat(_module("pandas._config.config")._global_config, "")
