@@ -371,7 +371,7 @@ async def test_two_writes_at_once_both_get_through(loud: LocalSandbox) -> None:
 async def test_without_standard_input_a_program_reads_its_end(box: LocalSandbox) -> None:
     assert (await box.command.run("wc", ["-c"])).stdout.strip() == "0"
     handle = await box.command.start("cat", stdin=False)
-    with pytest.raises(SandboxError, match=r"stdin=True|not running"):
+    with pytest.raises(SandboxError, match="stdin=True"):
         await handle.write(b"x")
     assert (await handle.wait()).ok
 

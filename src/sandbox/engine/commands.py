@@ -183,8 +183,7 @@ class Command:
         if self._stdin < 0:
             if close and not data:
                 return
-            remedy = "" if self._request.stdin else ": start it with stdin=True"
-            raise UsageError(f"the standard input of command {self.number} is closed{remedy}")
+            raise UsageError(f"the standard input of command {self.number} is closed")
         # One at a time: a descriptor has one place for who waits for it.
         async with self._writing:
             view = memoryview(data)

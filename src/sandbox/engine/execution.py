@@ -39,6 +39,7 @@ from sandbox.protocol.messages import (
 
 GRACE_SECONDS = 2.0
 _SAVE_SECONDS = 60.0
+_MOST_SAVED = 2  # times the memory: what is shared by pages can be written down twice
 _MOST_RESULT_BYTES = 64 * 1024 * 1024
 _MOST_RESULTS = 1000
 _FIGURES = ("image/png", "image/svg+xml", "image/jpeg", "text/html")
@@ -149,7 +150,10 @@ class Execution:
                 if isinstance(event, Gone):
                     return None
                 if isinstance(event, Saved) and event.number == self.number:
-                    return event
+                    if event.bytes <= _MOST_SAVED * (self._options.memory << 20):
+                        return event
+                    worker.kill("it announced more to save than its memory can hold")
+                    continue
                 self._pass_on(event)
         finally:
             timer.cancel()
@@ -164,6 +168,8 @@ class Execution:
                 return await kept.save(finished, code, saved, state.fileno(), workspace, self._transcript)
             except ProtocolError as error:
                 worker.kill(f"it broke the protocol: {error.message}")
+                while not isinstance(await worker.next(), Gone):
+                    pass  # else the next execution would meet a worker that is just ending
         return await kept.save(finished, code, None, -1, workspace, self._transcript)
 
     async def _request_run(self, output_limit: int) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FILES = "file/"
 _INDEX = "index"
+_MOST_INDEX = 32 * 1024 * 1024  # bytes, for a hundred thousand names
 
 
 class _Variable(msgspec.Struct):
@@ -140,13 +141,21 @@ def export(store: Store, session: StoredSession, request: m.Export, scratch: Pat
 def _read(store: Store, session: StoredSession, at: int | None) -> _Index:
     manifest = session.manifest if at is None else store.manifest(session.id, at, owner=session.owner)
     wanted = {key: entry for key, entry in manifest.items() if key == _INDEX or key.startswith(f"{_INDEX}/")}
-    found = _Index({}, {})
+    found, left = _Index({}, {}), _MOST_INDEX
     with store.parts(session, wanted) as parts:
         for key in wanted:
-            try:
-                shard = _index.decode(parts.read(key))
-            except msgspec.MsgspecError as error:
-                raise StoreDamaged(f"the index of the session {session.id!r} does not decode: {error}") from error
+            left -= parts.size(key)
+            if left < 0:
+                raise StoreDamaged(f"the index of the session {session.id!r} is larger than any that is read here")
+            shard = _decoded(parts.read(key), session.id)
             found.names.update(shard.names)
             found.groups.update(shard.groups)
     return found
+
+
+def _decoded(data: bytes, session: str) -> _Index:
+    """Read what a worker wrote. Raises StoreDamaged."""
+    try:
+        return _index.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StoreDamaged(f"the index of the session {session!r} does not decode: {error}") from error

@@ -70,6 +70,10 @@ class Parts:
         while self.fds:
             os.close(self.fds.pop())
 
+    def size(self, key: str) -> int:
+        """Bytes of a part. Raises KeyError."""
+        return len(self.small[key]) if key in self.small else self.large[key].size
+
     def read(self, key: str) -> bytes:
         """The bytes of a part, whichever it is; what no extent covers is zeros. Raises KeyError."""
         if key in self.small:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sandbox.store.store import Store
 
 _ROW = 512
+MOST_PARTS = 400_000
+"""Of a checkpoint: its manifest is in memory, and what a worker says grows it."""
 
 
 class StoredSession:
@@ -77,6 +79,7 @@ class StoredSession:
         """
         staging = staging or self.staging()
         try:
+            self._check_count(staging)
             encoded = history.encode_outputs(outputs)
             part = staging.other(encoded) if encoded is not None and len(encoded) >= LARGE else None
             self._room(staging.stored + _ROW + len(encoded or b""))
@@ -198,6 +201,10 @@ class StoredSession:
             part = self._fragmented.pop()
             if part in manifest.parts_of(self.manifest):
                 consolidate(self.database, self.staging(), self.packs, part)
+
+    def _check_count(self, staging: Staging) -> None:
+        if len(self.manifest) + len(staging.changes) > MOST_PARTS:
+            raise StoreFull(f"the session {self.id!r} would have more than {MOST_PARTS} variables and files")
 
     def _room(self, more: int) -> None:
         """Raises StoreFull if `more` bytes are more than the quotas have left."""

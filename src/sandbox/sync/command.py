@@ -115,7 +115,7 @@ class CommandHandle:
         self._timeout = request.timeout
         self.execution = CommandExecution(argv=request.argv)
         self.command = 0
-        self._stdin_closed = False
+        self._stdin_closed = "" if request.stdin else "start it with stdin=True"  # why it takes nothing
 
     def begin(self) -> None:
         """Wait until it runs; called by `start`."""
@@ -169,15 +169,15 @@ class CommandHandle:
         self._feed.close()
 
     def write(self, data: bytes | str) -> None:
-        """Write to its standard input."""
+        """Write to its standard input. Raises UsageError if that is closed or the program has ended."""
         if self._stdin_closed:
-            raise UsageError(f"the standard input of {self.execution.argv[0]} is closed: close_stdin() was called")
+            raise UsageError(f"the standard input of {self.execution.argv[0]} is closed: {self._stdin_closed}")
         self._stdin(bytes(checks.content("data", data)), close=False)
 
     def close_stdin(self) -> None:
         """End its standard input. Does nothing if that is closed, or the program has ended."""
         if not self._stdin_closed:
-            self._stdin_closed = True
+            self._stdin_closed = "close_stdin() was called"
             self._stdin(b"", close=True)
 
     def terminate(self) -> None:
