@@ -185,13 +185,13 @@ def test_a_forked_copy_of_the_host_gets_an_engine_of_its_own(home: Path) -> None
 
 
 def _worker_pid(engine: EngineThread, box: LocalSandbox) -> int:
-    cell = engine._engine._sessions[box.session_id].cell
+    cell = engine._engine.sessions.known(box.session_id).cell
     assert cell is not None
     return host_pid(cell.worker.pidfd)
 
 
 def _zygote(engine: EngineThread, box: LocalSandbox) -> Zygote:
-    cell = engine._engine._sessions[box.session_id].cell
+    cell = engine._engine.sessions.known(box.session_id).cell
     assert cell is not None
     return cell.zygote
 
@@ -211,7 +211,7 @@ async def test_a_worker_killed_while_idle_is_replaced_and_the_loss_is_told(
     engine: EngineThread, box: LocalSandbox
 ) -> None:
     await box.run("x = 1")
-    cell = engine._engine._sessions[box.session_id].cell
+    cell = engine._engine.sessions.known(box.session_id).cell
     assert cell is not None
     os.kill(host_pid(cell.worker.pidfd), signal.SIGKILL)
     _until(lambda: not cell.worker.alive)

@@ -17,7 +17,8 @@ from sandbox.engine.cgroups import Counters
 from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import counters
 from sandbox.engine.scan import printable
-from sandbox.engine.stored import Kept, uncancelled
+from sandbox.engine.store_thread import uncancelled
+from sandbox.engine.stored import Kept
 from sandbox.engine.transcript import Transcript
 from sandbox.engine.worker import Incoming
 from sandbox.engine.worker_events import Ended, Figure, Gone, Saved, Shown
