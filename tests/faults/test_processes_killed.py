@@ -196,6 +196,21 @@ def _zygote(engine: EngineThread, box: LocalSandbox) -> Zygote:
     return cell.zygote
 
 
+async def test_what_the_engines_parent_ignores_is_not_ignored_inside() -> None:
+    """As under `nohup`, and in the background of a shell."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGHUP, signal.SIGQUIT)}
+    try:
+        engine = EngineThread(parked=0)
+        async with LocalSandbox(engine=engine, persist=False) as box:
+            ignored = "[n.name for n in signal.valid_signals() if signal.getsignal(n) == signal.SIG_IGN]"
+            assert (await box.run(f"import signal; sorted({ignored})")).text == "['SIGPIPE', 'SIGXFSZ']"
+            assert (await box.command.shell("kill -HUP $$; echo still")).exit_code == -signal.SIGHUP
+        await asyncio.to_thread(engine.close)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 async def test_a_worker_killed_in_an_execution_is_a_crash_and_the_next_call_works(
     engine: EngineThread, box: LocalSandbox
 ) -> None:

@@ -27,7 +27,7 @@ class Engine:
         isolation.require_linux()
         isolation.require_open_files()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.sessions = Sessions(self._spawn, parked, keeper)
+        self.sessions = Sessions(self._spawn, lambda: len(self._tasks) == 1, parked, keeper)
         self._handlers = all_handlers()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

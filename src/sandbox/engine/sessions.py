@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 
 from sandbox.engine import isolation, stored_past
 from sandbox.engine.artifacts import ArtifactStore
@@ -14,8 +15,9 @@ from sandbox.engine.metrics import Meter
 from sandbox.engine.paths import data_dir
 from sandbox.engine.pool import Pool
 from sandbox.engine.session import Session
-from sandbox.engine.store_thread import StoreThread, uncancelled
+from sandbox.engine.store_thread import StoreThread
 from sandbox.engine.stored import Kept, open_kept
+from sandbox.engine.waiting import uncancelled
 from sandbox.engine.watch import LimitWatch
 from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxClosedError, StoreError, UsageError
@@ -26,9 +28,9 @@ from sandbox.protocol import messages as m
 class Sessions:
     """The sessions of one engine, by id. `launcher` starts their workers, `stored` is where the store is."""
 
-    def __init__(self, spawn: Spawn, parked: int, keeper: KeeperProcess | None) -> None:
+    def __init__(self, spawn: Spawn, alone: Callable[[], bool], parked: int, keeper: KeeperProcess | None) -> None:
         self.launcher = Launcher(spawn, keeper)
-        self.stored = StoreThread(data_dir() / "store")
+        self.stored = StoreThread(data_dir() / "store", alone)
         self.pool = Pool(self.launcher, spawn, parked)
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, Meter] = {}

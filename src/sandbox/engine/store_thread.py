@@ -1,15 +1,16 @@
-"""The store blocks, so it has a thread of its own; and so has what waits for a worker that may be slow."""
+"""The store blocks, so it has a thread of its own."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from sandbox.engine.waiting import answering
 from sandbox.errors import StoreError
 
 if TYPE_CHECKING:
@@ -17,25 +18,54 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _SOON_SECONDS, _IDLE_SECONDS = 0.005, 0.3
+_QUICK_SECONDS = 0.003
 
 
 class StoreThread:
-    """Owns the store, and opens it when it is first needed. A daemon of its own: executors end before atexit does."""
+    """Owns the store, and opens it when it is first needed. A daemon of its own: executors end before atexit does.
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    `alone` tells whether nobody but the caller waits for the engine's loop.
+    """
+
+    def __init__(self, directory: Path, alone: Callable[[], bool]) -> None:
+        self._directory, self._alone = directory, alone
         self._store: Store | None = None
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._using = threading.Lock()
+        self._resting = True  # the thread waits without end: nothing was done since it tended the store
+        self._seconds = 0.0  # that the last call took
 
     async def call(self, action: Callable[[Store], _T]) -> _T:
         """Run `action` in the store's thread. Raises StoreError and what `action` raises."""
-        answer, call = _answering(lambda: action(self._opened()))
+        answer, call = answering(lambda: action(self._opened()))
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="sandbox-store", daemon=True)
             self._thread.start()
         self._calls.put(call)
         return await answer
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[bool]:
+        """Whether the caller may use the open store within, in the engine's loop, for a small commit.
+
+        It may if nobody else waits for the loop: two changes of threads take as long as the commit itself.
+        """
+        if not self._free() or not self._using.acquire(blocking=False):
+            yield False
+            return
+        begin = time.perf_counter()
+        try:
+            yield True
+        finally:
+            self._seconds = time.perf_counter() - begin
+            self._using.release()
+            if self._resting:
+                self._resting = False
+                self._calls.put(_nothing)
+
+    def _free(self) -> bool:
+        return self._store is not None and self._calls.empty() and self._seconds < _QUICK_SECONDS and self._alone()
 
     def _serve(self) -> None:
         pause: float | None = None  # how long nobody must want anything until it is time to tend the store
@@ -44,12 +74,18 @@ class StoreThread:
             try:
                 call = self._calls.get(timeout=pause)
             except Empty:
-                self._tend()
+                self._resting = True
+                with self._using:
+                    self._tend()
                 pause, first = None, False
                 continue
             if call is None:
                 return
-            call()
+            self._resting = False
+            begin = time.perf_counter()
+            with self._using:
+                call()
+            self._seconds = time.perf_counter() - begin
             pause = _SOON_SECONDS if first else _IDLE_SECONDS
 
     def _tend(self) -> None:
@@ -75,43 +111,5 @@ class StoreThread:
         self._thread.join()
 
 
-def _answering(action: Callable[[], _T]) -> tuple[asyncio.Future[_T], Callable[[], None]]:
-    """What to run in another thread, and the future that gets its outcome here."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[_T] = loop.create_future()
-
-    def run() -> None:
-        try:
-            result = action()
-        except BaseException as error:  # noqa: BLE001 - the caller's
-            loop.call_soon_threadsafe(_fail, answer, error)
-        else:
-            loop.call_soon_threadsafe(_succeed, answer, result)
-
-    return answer, run
-
-
-def _succeed(answer: asyncio.Future[_T], result: _T) -> None:
-    if not answer.done():  # else whoever waited was cancelled
-        answer.set_result(result)
-
-
-def _fail(answer: asyncio.Future[Any], error: BaseException) -> None:
-    if not answer.done():
-        answer.set_exception(error)
-
-
-async def in_a_thread(action: Callable[[], _T]) -> _T:
-    """Run what waits for a worker in a thread of its own: slow ones must not use up those that all others share."""
-    answer, run = _answering(action)
-    threading.Thread(target=run, name="sandbox-transfer", daemon=True).start()
-    return await answer
-
-
-async def uncancelled(work: Coroutine[Any, Any, _T]) -> _T:
-    """Await work that has to come to its end: a cancellation of the caller waits until it has."""
-    task = asyncio.get_running_loop().create_task(work)
-    while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    return task.result()
+def _nothing() -> None:
+    """A call that only makes the thread look at the clock again."""

@@ -15,7 +15,7 @@ import msgspec
 
 from sandbox.engine import stored_artifacts
 from sandbox.engine.scan import printable
-from sandbox.engine.store_thread import in_a_thread, uncancelled
+from sandbox.engine.waiting import in_a_thread, uncancelled
 from sandbox.engine.worker_events import Gone, Restored
 from sandbox.errors import SandboxStartError, SessionNotFound, StoreError
 from sandbox.protocol.messages import (
@@ -91,14 +91,22 @@ def _waiting(fd: int) -> int:
     return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0])
 
 
+def _is_here(saved: Saved, fd: int) -> bool:
+    """Whether a delta need not be waited for."""
+    return not saved.bytes or (saved.bytes <= _SMALL and _waiting(fd) >= saved.bytes)
+
+
+def _files_changed(finished: ExecutionFinished, workspace: Workspace) -> bool:
+    changes = finished.files
+    return workspace.touched or bool(changes.created or changes.modified or changes.deleted)
+
+
 def _taken(staging: Staging, data: bytes) -> Staging:
     """Take in a delta that is here already. Raises ProtocolError, StoreError."""
     from sandbox.store.staging import Held  # noqa: PLC0415
 
-    source = Held(data)
     try:
-        staging.receive(source)
-        source.finish()
+        staging.receive(Held(data))
     except BaseException:
         staging.abort()
         raise
@@ -110,7 +118,7 @@ def _receive(staging: Staging, size: int, fd: int) -> None:
     from sandbox.store.staging import Arriving  # noqa: PLC0415
 
     try:
-        staging.receive(Arriving(fd, time.monotonic() + _SILENCE_SECONDS + size / _BYTES_A_SECOND))
+        staging.receive(Arriving(fd, size, time.monotonic() + _SILENCE_SECONDS + size / _BYTES_A_SECOND))
     except BaseException:
         staging.abort()
         raise
@@ -141,6 +149,23 @@ class Kept:
 
     # --- saving ---
 
+    def save_now(
+        self, finished: ExecutionFinished, code: str, saved: Saved, fd: int, workspace: Workspace,
+        transcript: Transcript,
+    ) -> ExecutionFinished | None:  # fmt: skip
+        """As `save`, in the thread of the caller and at once; None if it may take longer than a small commit."""
+        if finished.artifacts or _files_changed(finished, workspace) or not _is_here(saved, fd):
+            return None
+        with self._thread.claimed() as claimed:
+            if not claimed:
+                return None
+            made = _Checkpoint(_record(finished, code, finished.number), transcript.outputs, (), None)
+            try:
+                self._commit(self._taken(saved, fd), made)
+            except (StoreError, OSError) as error:
+                return self._not_saved(finished, error)
+        return self._told(finished, saved)
+
     async def save(
         self, finished: ExecutionFinished, code: str, saved: Saved | None, fd: int, workspace: Workspace,
         transcript: Transcript,
@@ -148,40 +173,53 @@ class Kept:
         """Make a checkpoint of an execution; return how it ended, durable now.
 
         `saved` announces what the worker sends through `fd`; None if it is gone, and with it what it changed.
+        Raises ProtocolError.
         """
-        changes = finished.files
-        files = workspace.touched or bool(changes.created or changes.modified or changes.deleted)
+        files = _files_changed(finished, workspace)
         workspace.touched = False
         record = _record(finished, code, self._saved_at if saved is None else finished.number)
         made = _Checkpoint(record, transcript.outputs, finished.artifacts, workspace if files else None)
         try:
             not_kept = await self._made(made, saved, fd)
         except (StoreError, OSError) as error:
-            self.whole, workspace.touched = True, files
-            warning = f"this execution was not saved: {error}"
-            return msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
+            workspace.touched = files
+            return self._not_saved(finished, error)
         if not_kept:
             finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, *_files_not_kept(not_kept)))
+        return self._told(finished, saved)
+
+    def _told(self, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
         if saved is None:
             return msgspec.structs.replace(finished, state=self.restored()) if self.restorable else finished
         self.whole, self._saved_at = False, finished.number
         self.lost = tuple(lost.name for lost in saved.lost)
+        if not self.lost:
+            return finished
         return msgspec.structs.replace(finished, state=msgspec.structs.replace(finished.state, lost_names=self.lost))
+
+    def _not_saved(self, finished: ExecutionFinished, error: Exception) -> ExecutionFinished:
+        self.whole = True
+        warning = f"this execution was not saved: {error}"
+        return msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
 
     async def _made(self, made: _Checkpoint, saved: Saved | None, fd: int) -> dict[str, str]:
         """Receive what the worker sends, and commit; return the files that cannot be kept, with reasons.
 
         Raises ProtocolError, StoreError.
         """
-        if saved is None or not saved.bytes:
+        if saved is None:
             return await self._thread.call(lambda _store: self._commit(self.session.staging(), made))
-        if saved.bytes <= _SMALL and _waiting(fd) >= saved.bytes:
-            data = os.read(fd, saved.bytes)
-            return await self._thread.call(lambda _store: self._commit(_taken(self.session.staging(), data), made))
+        if _is_here(saved, fd):
+            return await self._thread.call(lambda _store: self._commit(self._taken(saved, fd), made))
         # A worker may be slow, and others want to commit meanwhile.
         staging = await self._thread.call(lambda _store: self.session.staging())
         await in_a_thread(lambda: _receive(staging, saved.bytes, fd))
         return await self._thread.call(lambda _store: self._commit(staging, made))
+
+    def _taken(self, saved: Saved, fd: int) -> Staging:
+        """What of a delta that `_is_here` the next checkpoint has. Raises ProtocolError, StoreError."""
+        staging = self.session.staging()
+        return _taken(staging, os.read(fd, saved.bytes)) if saved.bytes else staging
 
     def _commit(self, staging: Staging, made: _Checkpoint) -> dict[str, str]:
         not_kept: dict[str, str] = {}
