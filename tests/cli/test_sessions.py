@@ -153,6 +153,15 @@ def test_show_is_of_the_head_unless_a_checkpoint_is_named(sessions: Sessions) ->
     assert names("0") == set()
 
 
+def test_show_begins_with_the_largest_variables(sessions: Sessions) -> None:
+    lines = sessions("show", "alpha").stdout.partition("variables\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert [line.split()[0] for line in lines][-1] == "x"
+    sizes = {one["name"]: one["size"] for one in as_json(sessions("show", "alpha", "--json"))["variables"]}
+    shown = [sizes[line.split()[0]] for line in lines]
+    assert shown == sorted(sizes.values(), reverse=True)
+    assert shown[0] > 1000 * shown[-1]
+
+
 def test_the_log_draws_the_branches(sessions: Sessions) -> None:
     _, *lines = sessions("log", "alpha").stdout.splitlines()
     drawn = [line[:6].rstrip() for line in lines]

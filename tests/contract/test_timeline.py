@@ -191,6 +191,18 @@ async def test_variables_are_described_without_a_look_into_the_worker(any_box: A
     assert found["np"].type == "module"
 
 
+async def test_who_holds_what_can_be_seen(any_box: Any) -> None:
+    await any_box.run(
+        "import numpy as np, pandas as pd\nwhole = np.zeros(500_000); view = whole[10:20]; same = [whole]\n"
+        "wide, narrow = pd.DataFrame({'a': np.ones(400_000)}), pd.DataFrame({'a': [1.0]}); part = wide['a']"
+    )
+    found = {one.name: one for one in plain(any_box).variables()}
+    assert found["view"].shared_with == ("same", "whole")
+    assert {found[name].size // 100_000 for name in ("whole", "view", "same")} == {40}
+    assert found["wide"].shared_with == ("part",)
+    assert (found["narrow"].shared_with, found["narrow"].size < 10_000) == ((), True)
+
+
 async def test_a_diff_names_variables_and_files(any_box: Any) -> None:
     await _walk(any_box)
     found = plain(any_box).diff(1, 3)
