@@ -96,8 +96,9 @@ async def test_memory_of_other_processes_counts(open_box: Open) -> None:
     if "cgroup" not in (await box.run("1")).enforced:
         pytest.skip("there are no control groups here that this user may use")
     await box.run(f"import os, time\n{_TAKE}")
-    code = "ends, begins = os.pipe(), os.pipe()\nif not (pid := os.fork()):\n    held = take(430); os.write(ends[1], b'x')\n"
-    told = await warnings(box, code + "    os.read(begins[0], 1); os._exit(0)\nos.read(ends[0], 1);")
+    child = "held = take(430); os.write(ends[1], b'x'); os.read(begins[0], 1); os._exit(0)"
+    code = f"ends, begins = os.pipe(), os.pipe()\nif not (pid := os.fork()):\n    {child}\nos.read(ends[0], 1);"
+    told = await warnings(box, code)
     assert "the memory limit is near" in told
     assert "largest" not in told
     await box.run("os.write(begins[1], b'x'); os.waitpid(pid, 0);")
@@ -121,9 +122,9 @@ def test_names_that_share_memory_are_named_together_and_few_in_all() -> None:
 
 
 def test_a_look_far_from_the_limit_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sandbox.engine import headroom  # noqa: PLC0415
-    from sandbox.engine.cgroups import Counters  # noqa: PLC0415
-    from sandbox.protocol.messages import SessionOptions  # noqa: PLC0415
+    from sandbox.engine import headroom
+    from sandbox.engine.cgroups import Counters
+    from sandbox.protocol.messages import SessionOptions
 
     class Far:
         options = SessionOptions(memory=512)

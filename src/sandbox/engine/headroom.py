@@ -1,4 +1,4 @@
-"""How near a worker is to its memory limit: the execution that comes near it is told, before another is ended for it."""
+"""How near a worker is to its memory limit: an execution that comes near it is told, before one is ended for it."""
 
 from __future__ import annotations
 
