@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from tests.inside.state.live import Live
 
-
 _NAMES = ("own_a", "own_b", "own_c")
 
 
