@@ -432,7 +432,7 @@ def test_a_whole_id_is_meant_even_if_another_begins_so(sessions: Sessions) -> No
         (["import", "missing.sandbox"], "there is no file"),
         (["import", "missing.sandbox", "--id", "../x"], "cannot be a session's id"),
         (["rm"], "required: ID"),
-        (["log", "alpha", "-n", "x"], "is not a number of lines"),
+        (["log", "alpha", "-n", "x"], "is not a number from 1 on"),
     ],
 )
 def test_a_wrong_command_line_is_one_message_and_2(sessions: Sessions, arguments: list[str], says: str) -> None:

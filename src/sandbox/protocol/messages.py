@@ -50,6 +50,8 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     output: float = 10
     without: tuple[str, ...] = ()
     persist: bool = True
+    storage: int | None = None
+    checkpoints: int = 1000
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
