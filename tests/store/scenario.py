@@ -123,8 +123,9 @@ def _tend(store: Store) -> None:
 
 
 OPERATIONS: tuple[Callable[[Store], Any], ...] = (
-    _create, _first, _patch, _plain, _rollback, _branch, _fork, _torn, _spread, _tend, _plain, _orphan, _drop, _gc, _delete,
-    _gc, _export, _import, _tend, _alone, _turn, _turn, _turn, _forget, _gc, _turn, _turn, _forget, _gc, _plain,
+    _create, _first, _patch, _plain, _rollback, _branch, _fork, _torn, _spread, _tend, _plain, _orphan, _drop, _gc,
+    _delete, _gc, _export, _import, _tend, _alone, _turn, _turn, _turn, _forget, _gc, _turn, _turn, _forget, _gc,
+    _plain,
 )  # fmt: skip
 
 

@@ -233,9 +233,12 @@ class Store:
     def due(self, stopped: Callable[[], bool] = lambda: False) -> list[Callable[[], object]]:
         """What takes longer, and may be done in another thread: parts in many pieces, packs that are mostly dead."""
         due: list[Callable[[], object]] = []
+        trees = set(self.garbage)
         for session in self._open:
-            due += [partial(session.consolidate, part) for part in session.take_fragmented()]
-        return [*due, *(partial(self.collect, tree, stopped=stopped) for tree in list(self.garbage))]
+            parts = session.take_fragmented()
+            due += [partial(session.consolidate, part) for part in parts]
+            trees |= {session.tree} if parts else set()
+        return [*due, *(partial(self.collect, tree, stopped=stopped) for tree in trees)]
 
     def missing(self, more: int) -> int:
         """How many bytes the quota of all sessions lacks for that many more; below 0 if it has some left."""
