@@ -392,6 +392,17 @@ class Engine:
         await self._bring_artifacts(session)
         return m.ArtifactsListed(tuple(session.artifacts.all))
 
+    async def _remove_artifacts(self, request: m.RemoveArtifacts, emit: Emit) -> m.ArtifactsListed:
+        async with self._session(request.session).turn:  # an execution may be adding to them
+            session = self._session(request.session)
+            await self._bring_artifacts(session)
+            removed = session.artifacts.named(request.ids)
+            await session.keep()
+            if session.kept is not None:
+                await session.kept.remove_artifacts(removed)
+            await asyncio.to_thread(session.artifacts.drop, removed)
+        return m.ArtifactsListed(tuple(removed))
+
     async def _bring_artifacts(self, session: Session) -> None:
         """Once: those that were made before this engine had the session."""
         async with session.bringing:
@@ -532,6 +543,7 @@ _HANDLERS: dict[type, Callable[[Engine, Any, Emit], Coroutine[Any, Any, m.LastEv
     m.MakeDirectory: Engine._make_directory,
     m.WatchFiles: Engine._watch_files,
     m.ListArtifacts: Engine._list_artifacts,
+    m.RemoveArtifacts: Engine._remove_artifacts,
     m.GetMetrics: Engine._get_metrics,
     m.GetStats: Engine._get_stats,
     m.GetHistory: Engine._get_history,
