@@ -34,7 +34,7 @@ BELOW = {
         "options",
         "errors",
         "ids",
-    },  # fmt: skip
+    },
     "mcp": {"sdk", "results", "options", "errors", "ids"},
     "core": {"sdk", "engine", "protocol", "results", "options", "errors", "ids"},
     "sync": {"sdk", "protocol", "results", "options", "errors", "core", "ids"},

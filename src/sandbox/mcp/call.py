@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import UNSET, UnsetType
+
 from sandbox.mcp import progress
 from sandbox.mcp.clients import Client
 from sandbox.mcp.outputs import Outputs
@@ -42,6 +44,10 @@ class Call(NamedTuple):
             if python:
                 held.refuse_if_busy()
             yield held
+
+    def seconds(self, asked: float | UnsetType) -> float | None:
+        """The time limit of a piece of work: the one that was asked for, or the server's."""
+        return self.server.options.timeout if asked is UNSET else asked
 
     def progress(self) -> AbstractAsyncContextManager[progress.Progress]:
         """Tell the client that its request is being worked on."""

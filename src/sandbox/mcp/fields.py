@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, UnsetType
 
 SessionId = Annotated[
     str,
@@ -16,16 +16,17 @@ SessionId = Annotated[
     ),
 ]
 AnsweredSession = Annotated[str, Meta(description="The session that was used; pass it as session_id to use it again.")]
-Timeout = Annotated[
-    float,
-    Meta(
-        gt=0,
-        le=86_400,
-        description=(
-            "Seconds until it is stopped. Many clients give up on a call after 60 s: for longer work use start_job."
+Timeout = (
+    Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=86_400,
+            description=(
+                "Seconds until it is stopped: 30, unless the server was told otherwise. Many clients give up on a "
+                "call after 60 s: for longer work use start_job."
+            ),
         ),
-    ),
-]
-Execution = Annotated[
-    int, Meta(ge=0, description="The number of an execution, as execute and session_timeline give it.")
-]
+    ]
+    | UnsetType
+)

@@ -92,7 +92,9 @@ def _explained(text: str) -> str:
     match = _AT.match(text)
     assert match is not None
     what = _TYPE.sub(lambda found: _TYPES[found[1]], match["what"])
-    what = what.replace("Object missing required field", "missing").replace("Object contains unknown field", "unknown")
+    what = what.replace("Object missing required field", "missing").replace(
+        "Object contains unknown field", "there is no argument"
+    )
     what = what[:1].lower() + what[1:]
     return f"argument {match['where']}: {what}" if match["where"] else what.replace("missing `", "missing argument `")
 

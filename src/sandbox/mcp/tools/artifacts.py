@@ -21,8 +21,9 @@ _MOST = 200
 
 LIST = """\
 List the artifacts of a session, oldest first: the figures that were shown and the files that were written below \
-artifacts/, with the execution that made each. An artifact is a copy: it stays as it was made, also when the \
-file is changed later. Read one with read_file and its URI. For all other files see list_files."""
+artifacts/, with the execution that made each. Use it to find what earlier work has produced. An artifact is a \
+copy: it stays as it was made, also when the file is changed later. Read one with read_file and its URI; for all \
+other files see list_files."""
 
 CLEAN = """\
 Remove artifacts of a session for good: all of them, or only those of a kind, of an age, or both. It says what \

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from sandbox.mcp import executions, fields
 from sandbox.mcp.call import Call
@@ -32,13 +32,17 @@ class Execute(Struct, forbid_unknown_fields=True):
 
     code: Annotated[str, Meta(description="Python source, one statement or many. No Markdown fences.")]
     session_id: fields.SessionId = ""
-    timeout: fields.Timeout = 30.0
+    timeout: fields.Timeout = UNSET
 
 
 async def _execute(call: Call, asked: Execute) -> Reply:
     async with call.session(asked.session_id, python=True) as held, call.progress() as progress:
         execution = await held.box.run(
-            asked.code, timeout=asked.timeout, check=False, on_stdout=progress.printed, on_stderr=progress.printed
+            asked.code,
+            timeout=call.seconds(asked.timeout),
+            check=False,
+            on_stdout=progress.printed,
+            on_stderr=progress.printed,
         )
         return await executions.reply(call, held, execution)
 

@@ -23,11 +23,11 @@ _MOST_BYTES = 100_000
 
 READ = """\
 Read a file of the session's workspace, or anything that an answer has named by a sandbox:// URI (an artifact, \
-the whole of an output that was cut). Text comes as text, PNG, JPEG, GIF and WebP images as images to look at, \
-other content as base64.
+the whole of an output that was cut). Use it to look at content: text comes as text, PNG, JPEG, GIF and WebP \
+images as images to see, anything else as base64.
 
-Long files come in parts: next_offset is where to go on. To look for something in a large file, grep with \
-shell_execute or work on it with execute instead of reading all of it."""
+Long files come in parts: next_offset is where to go on. To search a large file, grep with shell_execute or work \
+on it with execute instead of reading all of it."""
 
 WRITE = """\
 Write a text file, or a binary one as base64, into the session's workspace, making the directories above it and \

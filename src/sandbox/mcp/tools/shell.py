@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from sandbox.errors import SandboxTimeoutError, UsageError
 from sandbox.mcp import commands, fields
@@ -31,7 +31,7 @@ class Shell(Struct, forbid_unknown_fields=True):
     working_directory: Annotated[
         str, Meta(description="Where to run it, inside the sandbox: relative to the workspace, or such as /tmp.")
     ] = "."
-    timeout: fields.Timeout = 30.0
+    timeout: fields.Timeout = UNSET
     session_id: fields.SessionId = ""
 
 
@@ -41,7 +41,7 @@ async def _shell(call: Call, asked: Shell) -> Reply:
             done = await held.box.command.shell(
                 asked.command,
                 cwd=asked.working_directory,
-                timeout=asked.timeout,
+                timeout=call.seconds(asked.timeout),
                 on_stdout=progress.printed,
                 on_stderr=progress.printed,
             )

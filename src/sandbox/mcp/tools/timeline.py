@@ -31,8 +31,8 @@ run end. To keep where you are and try something beside it, use fork_session."""
 
 FORK = """\
 Make a new session that begins with the variables, files and history of another one, and is independent from \
-there on. Use it to try alternatives side by side or to do something risky; the original stays as it is. Then \
-pass the new session_id to the other tools."""
+there on. Use it to try alternatives side by side or to do something risky: the original stays as it is, and \
+nothing has to be undone with restore_checkpoint. Then pass the new session_id to the other tools."""
 
 
 class Timeline(Struct, forbid_unknown_fields=True):
