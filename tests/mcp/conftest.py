@@ -127,7 +127,8 @@ async def connected(serve: Serve) -> AsyncIterator[Connected]:
             await over.wait()
 
     task = asyncio.create_task(hold())
-    await asyncio.wait([ready, task], return_when=asyncio.FIRST_COMPLETED)
+    waiting: set[asyncio.Future[Any]] = {ready, task}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()
     yield ready.result()
