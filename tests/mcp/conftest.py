@@ -20,6 +20,7 @@ from sandbox import LocalSandbox, SandboxOptions
 from sandbox.engine.thread import EngineThread
 from sandbox.mcp import clients
 from sandbox.mcp.server import SandboxServer, client_name
+from sandbox.mcp.sessions import HOLDING, Holding
 
 SOURCE = Path(sandbox.__file__).parents[1]
 COMMAND = (sys.executable, "-P", "-m", "sandbox", "mcp")
@@ -100,10 +101,13 @@ async def serve(engine: EngineThread, tmp_path: Path) -> AsyncIterator[Serve]:
         sessions._make, sessions.add = remembered, added  # type: ignore[method-assign]
 
     @asynccontextmanager
-    async def serve(name: str = "tester", mode: str = "auto", **options: Any) -> AsyncIterator[Connected]:
+    async def serve(
+        name: str = "tester", mode: str = "auto", holding: Holding = HOLDING, **options: Any
+    ) -> AsyncIterator[Connected]:
         server = SandboxServer(
-            SandboxOptions(**options), lambda context: clients.local(client_name(context), str(tmp_path))
-        )
+            SandboxOptions(**options), lambda context: clients.local(client_name(context), str(tmp_path)),
+            holding=holding,
+        )  # fmt: skip
         remember(server)
         who = Implementation(name=name, version="1")
         async with Client(server.protocol, mode=mode, client_info=who) as client:

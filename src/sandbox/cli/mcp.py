@@ -5,15 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import secrets
+import signal
 import threading
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import arguments, session, terminal
 from sandbox.errors import SandboxError, UsageError
+from sandbox.ids import checked_session_id
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FrameType
 
     from sandbox.cli.flags import Parser
     from sandbox.engine.keeper import KeeperProcess
@@ -48,6 +51,8 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv, arguments.Arguments())
     if args.print_config is not None:
         return _print_config(args, argv)
+    if args.session is not None:
+        checked_session_id(args.session)
     if find_spec("mcp") is None:
         raise UsageError("`sandbox mcp` needs the package mcp: pip install 'enhanced-sandbox[mcp]'")
     gc.disable()  # there is no garbage yet, only imports
@@ -66,7 +71,7 @@ def _parser() -> Parser:
 
     parser = Parser(
         prog="sandbox mcp",
-        description="Give AI assistants sandboxes, with the Model Context Protocol on standard input and output.",
+        description="Give AI assistants sandboxes, over the Model Context Protocol.",
         epilog=_EPILOG,
         formatter_class=HelpFormatter,
         allow_abbrev=False,
@@ -116,7 +121,13 @@ def _serve(args: Any, options: SandboxOptions, engine: EngineThread) -> None:
     keys = None if args.insecure else keys_in(_key_file(args))
     address = f"http://{http.HOST}:{listening.getsockname()[1]}{http.PATH}"
     terminal.note(f"MCP at {address}, " + ("without a key" if keys is None else f"with a key of {_key_file(args)}"))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _ended)  # raised again once the server has ended: then the engine is still to be closed
     http.serve(options, listening, keys, engine)
+
+
+def _ended(_number: int, _frame: FrameType | None) -> None:
+    """The server has been told to end, and has."""
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------

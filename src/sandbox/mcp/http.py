@@ -22,7 +22,8 @@ from sandbox import SandboxOptions
 from sandbox.errors import UsageError
 from sandbox.mcp import clients
 from sandbox.mcp.clients import Client
-from sandbox.mcp.server import IDLE_SECONDS, SandboxServer, client_name
+from sandbox.mcp.server import SandboxServer, client_name
+from sandbox.mcp.sessions import HOLDING
 
 PATH = "/mcp"
 HOST = "127.0.0.1"
@@ -55,6 +56,7 @@ def listen(port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((HOST, port))
+        listening.listen()  # who connects before the server is ready waits
     except OSError as error:
         listening.close()
         raise UsageError(f"port {port} cannot be listened on: {error.strerror}; choose another with --port") from error
@@ -70,15 +72,13 @@ def serve(options: SandboxOptions, listening: socket.socket, keys: Sequence[str]
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def app(
-    options: SandboxOptions, keys: Sequence[str] | None, engine: Any = None, idle_seconds: float = IDLE_SECONDS
-) -> Starlette:
+def app(options: SandboxOptions, keys: Sequence[str] | None, engine: Any = None) -> Starlette:
     """The ASGI application."""
-    server = SandboxServer(options, _who, engine, idle_seconds)
+    server = SandboxServer(options, _who, engine)
     manager = StreamableHTTPSessionManager(
         server.protocol,
         security_settings=_SECURITY,
-        session_idle_timeout=idle_seconds,
+        session_idle_timeout=HOLDING.idle_seconds,
         max_request_body_size=_MOST_BODY,
     )
     endpoint: Any = _Ends(StreamableHTTPASGIApp(manager), server.has.sessions.disconnected)

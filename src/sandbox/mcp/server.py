@@ -36,11 +36,8 @@ from sandbox.mcp.jobs import Jobs
 from sandbox.mcp.outputs import Outputs
 from sandbox.mcp.progress import Notify
 from sandbox.mcp.reply import ToolError, failure
-from sandbox.mcp.sessions import Sessions
+from sandbox.mcp.sessions import HOLDING, Holding, Sessions
 from sandbox.mcp.tools import TOOLS
-
-IDLE_SECONDS = 1800.0
-MOST_SESSIONS = 16
 
 Who = Callable[[Any], Client]
 """Tells, from the context of a request, which client it comes from."""
@@ -51,14 +48,12 @@ _TOOLS = {tool.name: tool for tool in TOOLS}
 class SandboxServer:
     """Everything that is one server, whatever carries it. `engine`: the one that its sandboxes are of."""
 
-    def __init__(
-        self, options: SandboxOptions, who: Who, engine: Any = None, idle_seconds: float = IDLE_SECONDS
-    ) -> None:
+    def __init__(self, options: SandboxOptions, who: Who, engine: Any = None, holding: Holding = HOLDING) -> None:
         def make(stored_id: str) -> LocalSandbox:
             return LocalSandbox(options, session_id=stored_id, engine=engine)
 
         self._who = who
-        sessions = Sessions(make, idle_seconds=idle_seconds, most=MOST_SESSIONS)
+        sessions = Sessions(make, holding)
         self.has = Everything(sessions, Jobs(), Outputs(), options)
         self.protocol: Server[Any] = Server(
             "sandbox",

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sandbox import LocalSandbox
 from sandbox.errors import SandboxError, SessionBusy
@@ -26,6 +26,16 @@ _LOOKS = 4  # at what is idle, while it gets there
 
 Make = Callable[[str], LocalSandbox]
 """Makes a sandbox that is not started, by the id of its session."""
+
+
+class Holding(NamedTuple):
+    """How long a session stays open that nobody uses, and how many are open at once."""
+
+    idle_seconds: float = 1800.0
+    most: int = 16
+
+
+HOLDING = Holding()
 
 
 class Held:
@@ -61,11 +71,11 @@ class Held:
 
 
 class Sessions:
-    """All that are open. `most` at once: beyond that the one that was not used for the longest time is stopped."""
+    """All that are open. One too many, and the one that was not used for the longest time is stopped."""
 
-    def __init__(self, make: Make, *, idle_seconds: float, most: int) -> None:
+    def __init__(self, make: Make, holding: Holding) -> None:
         self._make = make
-        self._idle_seconds, self._most = idle_seconds, most
+        self._idle_seconds, self._most = holding
         self._held: dict[str, Held] = {}
         self._defaults: dict[tuple[str, str], str] = {}  # of each scope and connection
         self._naming = asyncio.Lock()
