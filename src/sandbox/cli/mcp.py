@@ -111,12 +111,12 @@ def _serve(args: Any, options: SandboxOptions, engine: EngineThread) -> None:
     if not args.http:
         from sandbox.mcp import stdio  # noqa: PLC0415 - it takes most of a second to import
 
-        gc.enable()
+        _watch_garbage()
         stdio.serve(options, engine, args.session)
         return
     from sandbox.mcp import http  # noqa: PLC0415
 
-    gc.enable()
+    _watch_garbage()
     listening = http.listen(args.port)
     keys = None if args.insecure else keys_in(_key_file(args))
     address = f"http://{http.HOST}:{listening.getsockname()[1]}{http.PATH}"
@@ -124,6 +124,12 @@ def _serve(args: Any, options: SandboxOptions, engine: EngineThread) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _ended)  # raised again once the server has ended: then the engine is still to be closed
     http.serve(options, listening, keys, engine)
+
+
+def _watch_garbage() -> None:
+    """All that was imported stays, and looking through it takes several milliseconds each time."""
+    gc.freeze()
+    gc.enable()
 
 
 def _ended(_number: int, _frame: FrameType | None) -> None:
