@@ -152,9 +152,9 @@ async def test_an_unknown_tool_is_named_with_those_that_there_are(connected: Con
 
 
 async def test_shell_works_on_the_same_files(connected: Connected) -> None:
-    await connected.data("execute", code="open('a.txt', 'w').write('x\\ny\\n');")
+    here = await connected.data("execute", code="import os; open('a.txt', 'w').write('x\\ny\\n'); os.getcwd()")
     data = await _checked(connected, "shell_execute", command="wc -l < a.txt && pwd")
-    assert data["stdout"].split() == ["2", "/workspace"]
+    assert data["stdout"].split() == ["2", here["result"].strip("'")]
     assert (data["exit_code"], data["session_id"]) == (0, (await connected.data("execute", code="1"))["session_id"])
 
 

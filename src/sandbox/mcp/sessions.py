@@ -118,6 +118,9 @@ class Sessions:
                 await self._start(held)
             except SessionBusy:
                 self._drop(held)
+            except BaseException:
+                self._drop(held)
+                raise
             else:
                 self._defaults[whose] = name
                 return held

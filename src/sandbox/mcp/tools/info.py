@@ -122,7 +122,7 @@ async def _info(call: Call, asked: Info) -> Reply:
 
 async def _interpreter(held: Held) -> Interpreter:
     """Asked of the interpreter itself, as a program beside the session: an execution would be a checkpoint."""
-    done = await held.box.command.run("python", ["-c", _LOOK % (_PROGRAMS,)], timeout=_LOOK_SECONDS)
+    done = await held.box.command.run("python3", ["-c", _LOOK % (_PROGRAMS,)], timeout=_LOOK_SECONDS)
     try:
         version, executable, packages, programs = msgspec.json.decode(
             done.stdout.encode(), type=tuple[str, str, dict[str, str], list[str]]
