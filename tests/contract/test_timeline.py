@@ -11,7 +11,7 @@ import pytest
 from tests.contract.conftest import Open
 from tests.contract.state import elsewhere, forks, plain, restart, value
 
-from sandbox import Checkpoint, CheckpointNotFound, UsageError
+from sandbox import Checkpoint, CheckpointNotFound, SessionExists, UsageError
 from sandbox.store.store import Store
 
 _STEPS = (
@@ -267,3 +267,14 @@ async def test_a_file_of_another_kind_cannot_be_exported(any_box: Any, tmp_path:
     with pytest.raises(FileNotFoundError):
         plain(any_box).export(tmp_path / "nowhere" / "x.ipynb")
     assert os.listdir(tmp_path) == []
+
+
+async def test_a_fork_can_be_given_its_id(any_box: Any) -> None:
+    await any_box.run("x = 1")
+    wanted = f"{plain(any_box).session_id}-again"
+    async with forks(any_box, session_id=wanted) as (fork,):
+        assert (plain(fork).session_id, await value(fork, "x")) == (wanted, "1")
+        with pytest.raises(SessionExists):
+            await any_box.fork(session_id=wanted)
+    with pytest.raises(UsageError, match="only one session can have that id"):
+        await any_box.fork(2, session_id=wanted)

@@ -302,6 +302,11 @@ class Kept:
 
         await self._thread.call(checkpoint)
 
+    async def remove_artifacts(self, artifacts: list[ArtifactInfo]) -> None:
+        """Forget artifacts for good. Forks that have them keep them."""
+        names = [(one.execution, one.name) for one in artifacts]
+        await self._thread.call(lambda _store: self.session.remove_artifacts(names))
+
     async def rollback(self, request: Rollback) -> None:
         """Make an older checkpoint the head. The worker and the workspace are the caller's to bring there."""
         from sandbox.engine import timeline  # noqa: PLC0415

@@ -212,6 +212,13 @@ class ListArtifacts(Request, frozen=True, tag="list_artifacts"):
     session: str
 
 
+class RemoveArtifacts(Request, frozen=True, tag="remove_artifacts"):
+    """Remove these artifacts, by id; what is none is passed over. Answered by `ArtifactsListed` with the removed."""
+
+    session: str
+    ids: tuple[str, ...]
+
+
 class GetMetrics(Request, frozen=True, tag="get_metrics"):
     """Measure the sandbox now. Answered by `MetricsMeasured`."""
 
@@ -581,8 +588,8 @@ class Compared(LastEvent, frozen=True, tag="compared"):
 AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
-    | ListArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint | ListCheckpoints | Rollback
-    | Fork | Reseed | ListVariables | Compare | Export
+    | ListArtifacts | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
+    | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
 )  # fmt: skip
 AnyEvent = (
     Output | ResultShown | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened | Completions | Data

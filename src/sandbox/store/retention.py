@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sandbox.errors import CheckpointNotFound
 from sandbox.store import manifest
 from sandbox.store.database import Database
+from sandbox.store.history import text
 from sandbox.store.manifest import Delta, number_of, row_id
 from sandbox.store.pool import Tree
 from sandbox.store.steps import reached
@@ -111,6 +112,18 @@ def delete_session(database: Database, session: int, tree: Tree) -> None:
     database.run("DELETE FROM artifacts WHERE session = ?", session)
     database.run("DELETE FROM sessions WHERE key = ?", session)
     delete_parts(database, tree, parts)
+
+
+def delete_artifacts(database: Database, session: int, tree: Tree, names: Iterable[tuple[int, str]]) -> None:
+    """Delete artifacts by execution and name, within a transaction."""
+    parts: set[int] = set()
+    for execution, name in names:
+        at = (session, execution, text(name))
+        query = "SELECT part FROM artifacts WHERE session = ? AND execution = ? AND name = ?"
+        parts.update(row[0] for row in database.all(query, *at))
+        database.run("DELETE FROM artifacts WHERE session = ? AND execution = ? AND name = ?", *at)
+    if parts:
+        delete_parts(database, tree, parts)
 
 
 def delete_parts(database: Database, tree: Tree, candidates: set[int]) -> None:

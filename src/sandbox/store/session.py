@@ -166,6 +166,12 @@ class StoredSession:
                 label and history.text(label),
             )
 
+    def remove_artifacts(self, names: Sequence[tuple[int, str]]) -> None:
+        """Remove artifacts, each named by its execution and its name. `Store.gc` frees the disk."""
+        with self.database.writing():
+            sessions.update(self.database, self._lease, "used = ?", time.time())
+            retention.delete_artifacts(self.database, self.key, self.tree, names)
+
     def fork(self, new: Sequence[New], checkpoint: int | str | None = None) -> None:
         """Make sessions that begin where this one's checkpoint (the head by default) is, and share its parts."""
         number = self.head if checkpoint is None else tree.find(self.database, self.key, checkpoint)
