@@ -105,12 +105,13 @@ async def test_what_a_thread_prints_later_is_kept_and_marked(any_box: Any) -> No
 
 
 async def test_output_between_executions_is_marked_late(any_box: Any) -> None:
-    await any_box.run("import subprocess\np = subprocess.Popen(['sh', '-c', 'echo now; sleep 0.2; echo later'])")
-    for _ in range(50):
-        execution = await any_box.run("p.poll()")
-        if "later" in execution.stdout:
-            break
-        await asyncio.sleep(0.05)
+    script = "echo now; until [ -e go ]; do sleep 0.01; done; echo later; touch said"
+    await any_box.run(f"import subprocess\np = subprocess.Popen(['sh', '-c', {script!r}])")
+    await any_box.files.write("go", "")
+    async with asyncio.timeout(20):
+        while not await any_box.files.exists("said"):
+            await asyncio.sleep(0.01)
+    execution = await any_box.run("p.wait()")
     assert execution.late_output.endswith("later\n")
 
 
