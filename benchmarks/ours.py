@@ -59,7 +59,7 @@ def worker_pid(engine: EngineThread, box: LocalSandbox) -> int:
 
 async def worker_gone(engine: EngineThread, box: LocalSandbox) -> None:
     """Wait until a sandbox's worker has ended."""
-    cell: Cell | None = engine._engine._sessions[box.session_id].cell
+    cell: Cell | None = engine._engine.sessions.known(box.session_id).cell
     deadline = time.monotonic() + _QUIET_SECONDS
     while cell is not None and cell.worker.alive:
         if time.monotonic() > deadline:
