@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from benchmarks.figures import Figure, Goal, Rounds, compare
 from benchmarks.ours import running_engine
+from benchmarks.peers.disk import Disk, disk
 from benchmarks.peers.saving import DILL, KISHU, NAMES, SavingPeer, saving_peer, wanted
 from benchmarks.peers.surroundings import surroundings
 from benchmarks.rounds import Measure, Side, alternate
@@ -28,6 +29,7 @@ origin = Point(0)
 """
 _TIMES_FASTER = {DILL: 100, KISHU: 50}
 _MOST_SECONDS, _MOST_OF_99 = 0.0003, 0.001
+_DISK = "the disk alone: 4 kB, synced"
 _OWN_SAMPLES, _PEER_SAMPLES = 60, 2
 _NOTE = (
     "with an array of {size:,} MB and 15 small values in the session; ours is the difference of two executions, of "
@@ -43,6 +45,7 @@ async def measure(settings: Settings) -> list[Figure]:
             await ours.run(setup)
             samples = settings.size(_OWN_SAMPLES, 20)
             sides = {what: Side(_added(ours, code), samples, warm_up=20) for what, code in CELLS.items()}
+            sides[_DISK] = Side(_synced(stack.enter_context(disk(home))), samples, warm_up=20)
             for peer in wanted(settings):
                 sides |= _peer(stack.enter_context(saving_peer(peer, variables, home)), peer, setup)
             found = await alternate(sides, settings.times(16))
@@ -56,7 +59,7 @@ def _figures(what: str, found: dict[str, Rounds], note: str) -> Iterator[Figure]
         goal = Goal("ratio", ">=", _TIMES_FASTER[peer])
         yield compare(told, found[what], NAMES[peer], found[f"{peer}: {what}"], goals=(goal,), note=note)
     goals = (Goal("ours", "<=", _MOST_SECONDS), Goal("p99", "<=", _MOST_OF_99))
-    yield compare(f"{told}: the time itself", found[what], goals=goals, note=note)
+    yield compare(f"{told}: the time itself", found[what], _DISK, found[_DISK], better=False, goals=goals, note=note)
 
 
 def _added(ours: Pair, code: str) -> Measure:
@@ -64,6 +67,13 @@ def _added(ours: Pair, code: str) -> Measure:
         return await ours.added(code)
 
     return added
+
+
+def _synced(alone: Disk) -> Measure:
+    async def sync() -> float:
+        return alone.seconds()
+
+    return sync
 
 
 def _peer(peer: SavingPeer, name: str, setup: str) -> dict[str, Side]:
