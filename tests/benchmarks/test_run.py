@@ -133,7 +133,7 @@ def test_peers_that_save_sessions_run_the_same_cells_and_end(surroundings: Surro
         assert "dill is left out" in errors
         pytest.skip("neither dill nor kishu is installed beside: ours was measured")
     found = {figure.peer_name for figure in figures if figure.peer is not None and figure.peer.p50 > 0}
-    assert found == {NAMES_OF_SAVING[peer] for peer in wanted}
+    assert found >= {NAMES_OF_SAVING[peer] for peer in wanted}
 
 
 def test_a_run_that_is_interrupted_leaves_nothing_behind(surroundings: Surroundings, tmp_path: Path) -> None:
