@@ -50,11 +50,11 @@ class OwnModules:
 
     def look(self, *, everything: bool) -> set[str]:
         """Find new ones, and those that are gone; return their names."""
-        if len(sys.modules) == self._count and not everything:
+        new = self._new()
+        if not new and len(sys.modules) == self._count and not everything:
             return set()
         self._count = len(sys.modules)
         found = set()
-        new = self._new()
         for name in list(sys.modules) if everything else new:
             module = sys.modules.get(name)
             if type(name) is str and name not in self._others and self._world.modules.get(name) is not module:
