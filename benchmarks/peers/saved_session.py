@@ -49,7 +49,13 @@ class Dill:
         self._dill.dump_session(self._path)
         seconds = time.perf_counter() - begin
         self._stored += self._path.stat().st_size
+        self._settle()
         return seconds
+
+    def _settle(self) -> None:
+        """Wait for the disk, which dill does not: else it would be busy with the dump in another side's turn."""
+        with self._path.open("rb") as file:
+            os.fsync(file.fileno())
 
     def stored(self) -> int:
         return self._stored
