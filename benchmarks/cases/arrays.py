@@ -72,7 +72,7 @@ def _new_sessions(
 
         return save
 
-    return {_OURS: Side(ours, 2)} | {peer: Side(of(peer)) for peer in wanted(settings)}
+    return {_OURS: Side(ours, 4)} | {peer: Side(of(peer)) for peer in wanted(settings)}
 
 
 # --- what comes after it, in one session ---
