@@ -11,7 +11,7 @@ from benchmarks.settings import Settings
 
 # In the order of the tables.
 SECTIONS = {
-    "Running code": ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files"),
+    "Running code": ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp"),
     "State": ("saving", "arrays", "analysis", "restoring", "forking"),
 }
 NAMES = tuple(name for names in SECTIONS.values() for name in names)

@@ -30,6 +30,7 @@ _SECONDS = 50
 ALONE = (
     ("first_result", "cold", "memory"),
     ("many", "stdout", "commands", "files"),
+    ("mcp",),
     ("arrays", "analysis"),
     ("restoring", "forking"),
 )
