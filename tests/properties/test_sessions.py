@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from textwrap import indent
 from typing import Any, NamedTuple
@@ -344,10 +345,11 @@ class Sessions(RuleBasedStateMachine):
 
 @pytest.mark.timeout(SECONDS)
 def test_whatever_is_done_and_dies_a_session_is_what_its_cells_made(
-    home: Path, zygote: Zygote, capsys: pytest.CaptureFixture[str]
+    own_home: Path, zygote: Zygote, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: Sessions(home, zygote),
+    begin: Any = partial(Sessions, own_home, zygote)
+    run_state_machine_as_test(
+        begin,
         settings=settings(
             max_examples=5 * SOAK,
             stateful_step_count=14,

@@ -494,6 +494,7 @@ class Engine:
     async def close(self) -> None:
         """End everything: requests, workers, zygotes, directories."""
         self._watch.stop()
+        self._pool.stop()
         current = asyncio.current_task()
         for session in self._sessions.values():
             if session.cell is not None:
