@@ -50,11 +50,12 @@ def kill_zygote(engine: EngineThread, sessions: Iterable[str], name: str = "sand
 
 
 def children(pid: int) -> list[int]:
-    try:
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    except OSError:
-        return []
-    return [int(child) for child in listed.split()]
+    """Of all its threads."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            found += map(int, listed.read_text(encoding="ascii").split())
+    return found
 
 
 def comm(pid: int) -> str:
