@@ -234,9 +234,10 @@ class Sessions:
         """What measures a session: a rate needs the measurement before."""
         return self._meters.setdefault(session.id, Meter())
 
-    def kill(self) -> None:
-        """Begin to end every worker."""
+    def stop(self) -> None:
+        """Begin to end every worker, and park no more."""
         self._watch.stop()
+        self.pool.stop()
         for session in self._sessions.values():
             if session.cell is not None:
                 session.cell.worker.kill("the engine is closing")
