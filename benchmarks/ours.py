@@ -52,7 +52,7 @@ async def quiet(engine: EngineThread) -> None:
 
 def worker_pid(engine: EngineThread, box: LocalSandbox) -> int:
     """The pid on the host of a sandbox's worker, which the SDK does not tell."""
-    cell: Cell | None = engine._engine._sessions[box.session_id].cell
+    cell: Cell | None = engine._engine.sessions.known(box.session_id).cell
     assert cell is not None
     return host_pid(cell.worker.pidfd)
 

@@ -17,8 +17,9 @@ from sandbox.engine.cgroups import Counters
 from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import counters
 from sandbox.engine.scan import printable
-from sandbox.engine.stored import Kept, uncancelled
+from sandbox.engine.stored import Kept
 from sandbox.engine.transcript import Transcript
+from sandbox.engine.waiting import uncancelled
 from sandbox.engine.worker import Incoming
 from sandbox.engine.worker_events import Ended, Figure, Gone, Saved, Shown
 from sandbox.errors import ProtocolError
@@ -128,7 +129,7 @@ class Execution:
         after = cell.counted = self._counted(before)
         finished = self._finished(end, truncated, files, before, after, started_at, seconds)
         if self._kept is not None:
-            finished = await uncancelled(self._keep(self._kept, finished, saved))
+            finished = await self._durable(self._kept, finished, saved)
         return Outcome(finished, cell.worker.gone is not None, end.compiled if isinstance(end, Ended) else 0)
 
     def _why_gone(self) -> str:
@@ -158,19 +159,35 @@ class Execution:
         finally:
             timer.cancel()
 
-    async def _keep(self, kept: Kept, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
-        worker, workspace, code = self._cell.worker, self._cell.workspace, self._request.code
-        if saved is None or worker.state.fileno() < 0:  # it was closed meanwhile
-            return await kept.save(finished, code, None, -1, workspace, self._transcript)
+    async def _durable(self, kept: Kept, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
+        """Make a checkpoint of it. Being cancelled waits."""
+        fd = self._cell.worker.state.fileno()
+        if saved is None or fd < 0:  # it was closed meanwhile
+            return await uncancelled(self._keep(kept, finished, None, -1))
+        try:
+            now = kept.save_now(finished, self._request.code, saved, fd, self._cell.workspace, self._transcript)
+        except ProtocolError as error:
+            return await uncancelled(self._keep_without(kept, finished, error))
+        return await uncancelled(self._keep_later(kept, finished, saved)) if now is None else now
+
+    async def _keep_later(self, kept: Kept, finished: ExecutionFinished, saved: Saved) -> ExecutionFinished:
         # A descriptor of its own: the worker's may be closed while a thread reads, and its number be another's then.
-        with worker.state.dup() as state:
+        with self._cell.worker.state.dup() as state:
             try:
-                return await kept.save(finished, code, saved, state.fileno(), workspace, self._transcript)
+                return await self._keep(kept, finished, saved, state.fileno())
             except ProtocolError as error:
-                worker.kill(f"it broke the protocol: {error.message}")
-                while not isinstance(await worker.next(), Gone):
-                    pass  # else the next execution would meet a worker that is just ending
-        return await kept.save(finished, code, None, -1, workspace, self._transcript)
+                return await self._keep_without(kept, finished, error)
+
+    async def _keep_without(self, kept: Kept, finished: ExecutionFinished, error: ProtocolError) -> ExecutionFinished:
+        """What it sends is not to be believed."""
+        worker = self._cell.worker
+        worker.kill(f"it broke the protocol: {error.message}")
+        while not isinstance(await worker.next(), Gone):
+            pass  # else the next execution would meet a worker that is just ending
+        return await self._keep(kept, finished, None, -1)
+
+    async def _keep(self, kept: Kept, finished: ExecutionFinished, saved: Saved | None, fd: int) -> ExecutionFinished:
+        return await kept.save(finished, self._request.code, saved, fd, self._cell.workspace, self._transcript)
 
     async def _request_run(self, output_limit: int) -> None:
         """Send the request. A worker that does not read keeps a long one waiting, until its time is up."""

@@ -29,6 +29,9 @@ from sandbox.inside import tidy
 from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, NONE
 from sandbox.protocol.messages import EnvironmentSpec, Output, SessionOptions
 
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+"""Begins work that nobody waits for, and keeps it until it is done."""
+
 _READY_SECONDS = 20.0
 _HOSTNAME = "sandbox"
 _TMP_SHARE = 2
@@ -55,9 +58,7 @@ class Cell(msgspec.Struct, eq=False):
 class Launcher:
     """One for each engine. `keeper` was started ahead, for the first zygote of its interpreter."""
 
-    def __init__(
-        self, spawn_task: Callable[[Coroutine[Any, Any, None]], object], keeper: KeeperProcess | None = None
-    ) -> None:
+    def __init__(self, spawn_task: Spawn, keeper: KeeperProcess | None = None) -> None:
         self._ahead = keeper
         self.run = RunDirectory(data_dir())
         self.ids = Ids(own_ids())

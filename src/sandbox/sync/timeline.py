@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -17,20 +18,20 @@ from sandbox.sync.connection import Connection
 _FORMATS = {".ipynb": "notebook", ".sandbox": "archive"}
 
 
-class Timeline:
+class Timeline(ABC):
     """What a sandbox can do with its checkpoints. The methods without `async` wait in the calling thread."""
 
     _connection: Connection
     _blocking: Blocking
 
     @property
+    @abstractmethod
     def session_id(self) -> str:
         """The session's identity."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _sibling(self, session_id: str) -> Self:
         """A sandbox with the same options on another session."""
-        raise NotImplementedError
 
     def checkpoint(self, label: str | None = None) -> Checkpoint:
         """Save what is not saved yet, such as files that were uploaded, and give the checkpoint a label.
