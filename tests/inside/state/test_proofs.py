@@ -25,8 +25,9 @@ PLAIN = [
     "class P:\n    __slots__ = ('a',)\n    def __getattr__(self, name): return 1\nx = P(); x.a = 1",
     "class S(list):\n    pass\nx = S([1]); x.y = 2",
     "class D(dict):\n    def get(self, key): return 1\nx = D(a=1)",
-    "import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n    def f(self): ...\nclass B(A):\n    def f(self): ...\nx = B()",
-    "from collections import Counter, OrderedDict, deque, defaultdict\nx = [Counter('aa'), OrderedDict(a=1), deque([1])]",
+    "import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n    def f(self): ...\n"
+    "class B(A):\n    def f(self): ...\nx = B()",
+    "from collections import Counter, OrderedDict, deque\nx = [Counter('aa'), OrderedDict(a=1), deque([1])]",
     "import datetime, decimal, pathlib, re, uuid, fractions\n"
     "x = [datetime.datetime.now(), decimal.Decimal(1), pathlib.Path('.'), re.compile('a'), uuid.UUID(int=1)]",
     "import numpy as np, pandas as pd\nx = pd.DataFrame({'a': np.arange(3)}); y = x.a; z = np.arange(3)[::2]",
@@ -37,10 +38,12 @@ OTHERS = [
     "class P:\n    def __setstate__(self, state): pass\nx = P()",
     "class P:\n    def __getstate__(self): return {}\nx = [P()]",
     "class P:\n    def __reduce__(self): return P, ()\nx = {'a': (P(),)}",
-    "class P:\n    def __new__(cls, *a): return object.__new__(cls)\n    def __reduce_ex__(self, n): return P, ()\nx = P()",
+    "class P:\n    def __new__(cls, *a): return object.__new__(cls)\n"
+    "    def __reduce_ex__(self, n): return P, ()\nx = P()",
     "class S(list):\n    def append(self, one): super().append(one)\nx = S()",
     "class D(dict):\n    def __setitem__(self, k, v): super().__setitem__(k, v)\nx = D(a=1)",
-    "from collections import OrderedDict\nclass D(OrderedDict):\n    def __init__(self, a): super().__init__()\nx = D(1)",
+    "from collections import OrderedDict\nclass D(OrderedDict):\n"
+    "    def __init__(self, a): super().__init__()\nx = D(1)",
     "class N:\n    def __init__(self, a): self.a = a\n    def __hash__(self): return hash(self.a)\nx = N(1)",
     "import datetime\nclass Z(datetime.tzinfo):\n    def __init__(self, name): self.name = name\nx = Z('a')",
     "class E(Exception):\n    def __reduce__(self): return E, ()\nx = E()",
@@ -100,7 +103,7 @@ def test_what_does_not_load_is_lost_from_then_on_and_works_on(live: Live) -> Non
     assert [one.name for one in lost] == ["bad"]
     assert space["good"] == [1]
     with pytest.raises(StateLost, match=r"bad \(Bad\), made by execution 1, .*ValueError: no"):
-        space["bad"].x
+        str(space["bad"].x)
 
 
 def test_what_did_not_load_is_tried_again_only_when_it_has_changed(live: Live) -> None:

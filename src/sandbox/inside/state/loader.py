@@ -14,7 +14,6 @@ from .memory import bring
 from .pickler import Context
 from .world import MAIN, MODULE, World
 
-
 _KEYS = (int, float, str, type(None))
 
 

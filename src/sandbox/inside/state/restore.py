@@ -14,6 +14,8 @@ from .sources import Sources
 from .tables import Tables
 from .world import World
 
+MOST_NAME = 200  # characters that the engine hears of one
+
 
 class Restoration:
     """One restore."""
@@ -56,7 +58,7 @@ class Restoration:
         self._ambience.restore_imports(self._parts, self._loader)
         names = self._stored.names
         for name, why_not in bad.items():
-            raw = next((one for one in names if shown(one) == name), None)
+            raw = next((one for one in names if shown(one)[:MOST_NAME] == name), None)
             if raw is not None:
                 self._loader.fail(raw, why_not)
         for name, entry in names.items():

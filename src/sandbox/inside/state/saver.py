@@ -14,7 +14,7 @@ from .extras import Extras, shown
 from .lost import Lost
 from .pickler import Context
 from .proofs import MACHINERY
-from .restore import Restoration
+from .restore import MOST_NAME, Restoration
 from .sources import Sources
 from .tables import Tables
 from .world import World
@@ -86,12 +86,15 @@ class Saver:
         records += self._ambience.save(number)
         return Delta(records, self._lost(), untried=bool(proofs.pending))
 
-    def tried(self, number: int, lost: Iterable[Lost]) -> Delta:
-        """The last delta was loaded in a spare worker. What it has to be instead, if that showed names to be lost."""
+    def tried(self, number: int, lost: Iterable[Lost], *, proven: bool = True) -> Delta:
+        """The last delta was loaded in a spare worker. What it has to be instead, if that showed names to be lost.
+
+        Not `proven`: that could not be done, and will not be tried again.
+        """
         tables = self._tables
         found = {one.name: one for one in lost}
-        raw = {shown(name): name for name in tables.everything()} if found else {}
-        tables.tried([one._replace(name=raw[name], since=number) for name, one in found.items() if name in raw])
+        raw = {shown(name)[:MOST_NAME]: name for name in tables.everything()} if found else {}
+        tables.tried([one._replace(name=raw[name]) for name, one in found.items() if name in raw], proven=proven)
         if not found:
             return Delta([], self._lost())
         return Delta(tables.save(number, set(), set(), self._extras), self._lost())

@@ -281,11 +281,11 @@ class Tables:
         dump = dump_one(self._world, name, value)
         return unproven if dump is None else self.proofs.unproven(dump.pickler.kinds())
 
-    def tried(self, lost: Iterable[Lost]) -> None:
+    def tried(self, lost: Iterable[Lost], *, proven: bool) -> None:
         """What was pending was loaded in a spare worker; `lost` are the names for which that did not go well."""
         failed = {one.name: one for one in lost if one.name in self._known}
         for name, pending in self.proofs.settle(failed).items():
-            if pending.entry.pop("holds", None) is not None and name in self._known:
+            if proven and pending.entry.pop("holds", None) is not None and name in self._known:
                 self.index.set_name(name, pending.entry)
         for name, one in failed.items():
             group = self._group_of.get(name)
@@ -294,7 +294,8 @@ class Tables:
                 self._stale |= group.names
         self._emptied = bool(failed)
         for one in failed.values():
-            self._lose(one)
+            space = self._world.namespace
+            self._lose(one._replace(type=type_name(space[one.name])) if one.name in space else one)
             self._opaque.add(one.name)
         self._stale -= failed.keys()
 
