@@ -16,6 +16,7 @@ from sandbox.engine.session import Session
 from sandbox.engine.waiting import in_a_thread, uncancelled
 from sandbox.engine.worker_events import Checked, Gone, LostName, Trying
 from sandbox.errors import SandboxError
+from sandbox.protocol.messages import Output
 
 if TYPE_CHECKING:
     from sandbox.engine.launcher import Cell, Launcher
@@ -152,6 +153,10 @@ async def _listen(cell: Cell, size: int) -> _Heard:
                 return _Heard((), _why(cell, event, before), at)
             case None:
                 return _Heard((), f"loading it takes longer than {left:.0f} s", at)
+            case Output():
+                pass  # nobody is there who would want it
+            case _:
+                cell.worker.kill(f"it broke the protocol: {type(event).__name__} during a trial")
     return _Heard((), "it takes too long")
 
 

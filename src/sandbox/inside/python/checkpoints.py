@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from json import dumps, loads  # these, whatever a cell makes of the module
 from typing import Any
 
-from ..state.lost import Lost
+from ..state.lost import Lost, told
 from ..state.parts import Extent, Parts, Place
 from ..state.saver import Delta, Saver
 
@@ -23,7 +23,7 @@ _LENGTH = struct.Struct("<I")
 _SMALL = 64 * 1024
 _MOST_FDS = 250
 _MOST_PIECES = 512
-_MOST_NAME, _MOST_LOST = 200, 10_000
+_MOST_LOST = 10_000
 
 
 class Checkpoints:
@@ -70,7 +70,7 @@ class Checkpoints:
             sys.addaudithook(networked.hear)
 
         def trying(names: list[str]) -> None:
-            networked.names = [name[:_MOST_NAME] for name in names[:_MOST_LOST]]
+            networked.names = names[:_MOST_LOST]
             send({"event": "trying", "names": networked.names})
 
         def check(parts: Parts) -> list[Lost]:
@@ -141,7 +141,7 @@ class _Announced:
 def _told(lost: "list[Lost]") -> "list[dict[str, Any]]":
     """As much of it as the engine takes."""
     return [
-        {"name": one.name[:_MOST_NAME], "type": one.type[:_MOST_NAME], "reason": one.reason, "since": one.since}
+        {"name": told(one.name), "type": told(one.type), "reason": one.reason, "since": one.since}
         for one in lost[:_MOST_LOST]
     ]
 

@@ -8,13 +8,11 @@ from .extras import Extras, is_extra, order_of, shown
 from .groups import dump_one
 from .index import Stored
 from .loader import Loader
-from .lost import Lost, Placeholder, why
+from .lost import Lost, Placeholder, told, why
 from .proofs import missing
 from .sources import Sources
 from .tables import Tables
 from .world import World
-
-MOST_NAME = 200  # characters that the engine hears of one
 
 
 class Restoration:
@@ -58,12 +56,12 @@ class Restoration:
         self._ambience.restore_imports(self._parts, self._loader)
         names = self._stored.names
         for name, why_not in bad.items():
-            raw = next((one for one in names if shown(one)[:MOST_NAME] == name), None)
+            raw = next((one for one in names if told(shown(one)) == name), None)
             if raw is not None:
                 self._loader.fail(raw, why_not)
         for name, entry in names.items():
             if whole or "holds" in entry:
-                trying([shown(one) for one in self._loader.names_of(entry.get("group"))])
+                trying([told(shown(one)) for one in self._loader.names_of(entry.get("group"))])
                 self._load_safely(name, entry)
         return [one._replace(name=shown(name)) for name, one in self._lost.items() if "lost" not in names[name]]
 

@@ -11,10 +11,10 @@ from . import names as static
 from .ambience import Ambience
 from .ambient import OF_EACH_WORKER
 from .extras import Extras, shown
-from .lost import Lost
+from .lost import Lost, told
 from .pickler import Context
 from .proofs import MACHINERY
-from .restore import MOST_NAME, Restoration
+from .restore import Restoration
 from .sources import Sources
 from .tables import Tables
 from .world import World
@@ -93,7 +93,7 @@ class Saver:
         """
         tables = self._tables
         found = {one.name: one for one in lost}
-        raw = {shown(name)[:MOST_NAME]: name for name in tables.everything()} if found else {}
+        raw = {told(shown(name)): name for name in tables.everything()} if found else {}
         tables.tried([one._replace(name=raw[name]) for name, one in found.items() if name in raw], proven=proven)
         if not found:
             return Delta([], self._lost())
