@@ -214,13 +214,13 @@ async def test_an_interrupt_gives_a_trial_up(box: LocalSandbox, engine: EngineTh
     assert (await box.run("x.n")).warnings == ()
 
 
-async def test_a_session_that_is_stopped_does_not_wait_for_its_trial(box: LocalSandbox, engine: EngineThread) -> None:
-    async with trying(box, engine) as task:
+async def test_a_session_that_is_stopped_does_not_wait_for_its_trial(unparked: EngineThread) -> None:
+    box = await LocalSandbox(engine=unparked)
+    async with trying(box, unparked) as task:
         begin = time.monotonic()
         await box.stop()
         assert time.monotonic() - begin < trial.STEP_SECONDS
         assert (await task).status == "ok"  # type: ignore[attr-defined]
-    await box.start()
 
 
 async def test_an_engine_that_closes_ends_its_spare_workers() -> None:
