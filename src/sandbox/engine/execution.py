@@ -89,6 +89,10 @@ class Execution:
 
     # --- from outside ---
 
+    def warn(self, warnings: list[str]) -> None:
+        """Say something in its result that it has not itself caused."""
+        self._warnings += warnings
+
     def interrupt(self) -> None:
         """Interrupt it; no kill follows."""
         self._interrupted = True

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sandbox.engine import isolation, stored_past
 from sandbox.engine.artifacts import ArtifactStore
@@ -226,6 +226,12 @@ class Sessions:
                 if session.workspace is not None:
                     await asyncio.to_thread(session.workspace.remove)
                 await asyncio.to_thread(session.artifacts.remove)
+
+    async def forget_all(self, ids: Iterable[str]) -> None:
+        """Delete sessions that were stored and perhaps opened just now."""
+        for each in ids:
+            session = self._sessions.get(each)
+            await (self.delete(session) if session is not None else stored_past.delete(self.stored, each))
 
     def meter(self, session: Session) -> Meter:
         """What measures a session: a rate needs the measurement before."""

@@ -523,7 +523,7 @@ class Rollback(Request, frozen=True, tag="rollback"):
 
 
 class Fork(Request, frozen=True, tag="fork"):
-    """Make sessions with these ids that begin where this one is now."""
+    """Make and open sessions with these ids that begin where this one is now."""
 
     session: str
     ids: tuple[str, ...]

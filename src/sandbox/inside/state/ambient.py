@@ -82,19 +82,15 @@ class _Environment:
 
 
 def _directory() -> Any:
-    """Below the workspace as from there: without a mount namespace it lies elsewhere for each worker."""
-    from .pickler import Context  # noqa: PLC0415
+    from .places import place_of  # noqa: PLC0415
 
-    now = os.getcwd()
-    home = Context.home.rstrip("/")
-    return (True, os.path.relpath(now, home)) if now == home or now.startswith(f"{home}/") else (False, now)
+    return place_of(os.getcwd())
 
 
 def _enter(value: Any) -> None:
-    from .pickler import Context  # noqa: PLC0415
+    from .places import path_at  # noqa: PLC0415
 
-    at_home, path = value
-    os.chdir(os.path.join(Context.home, path) if at_home else path)
+    os.chdir(path_at(value))
 
 
 def _set_list(target: list[Any]) -> Callable[[Any], object]:
