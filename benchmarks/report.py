@@ -49,7 +49,7 @@ _METHOD = """\
 ```
 make bench                             # everything, in less than ten minutes; the machine should be quiet
 scripts/bench --quick                  # a look, less than a minute, with smaller amounts
-scripts/bench warm stdout              # some of: first_result cold warm memory many stdout commands files
+scripts/bench warm stdout              # some of: first_result cold warm memory many stdout commands files mcp
 ```
 """
 

@@ -10,7 +10,7 @@ from benchmarks.figures import Figure
 from benchmarks.settings import Settings
 
 # In the order of the table.
-NAMES = ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files")
+NAMES = ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp")
 
 
 Case = Callable[[Settings], Coroutine[Any, Any, list[Figure]]]

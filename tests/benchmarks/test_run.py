@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 _SET_CHILD_SUBREAPER = 36
 _SECONDS = 50
 # All but one, which is measured with its peers.
-ALONE = (("first_result", "cold", "memory"), ("many", "stdout", "commands", "files"))
+ALONE = (("first_result", "cold", "memory"), ("many", "stdout", "commands", "files"), ("mcp",))
 
 
 class Surroundings:

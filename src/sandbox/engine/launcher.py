@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from sandbox.engine import cgroups, interpreters, isolation, view
+from sandbox.engine.headroom import Headroom
 from sandbox.engine.ids import Ids, own_ids
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.mounts import Resolved, resolve_mounts
@@ -52,6 +53,7 @@ class Cell(msgspec.Struct, eq=False):
     counted: cgroups.Counters | None = None
     seen: cgroups.Counters = cgroups.Counters()  # of a worker without a group
     started_at: float = msgspec.field(default_factory=time.monotonic)
+    headroom: Headroom = msgspec.field(default_factory=Headroom)
     commands: set[int] = msgspec.field(default_factory=set)  # the pidfds of those that run
 
 

@@ -58,9 +58,12 @@ def _open(store: Store, name: str, options: SessionOptions) -> StoredSession:
     from sandbox.store.sessions import New  # noqa: PLC0415
 
     try:
-        return store.open(name, owner=OWNER)
+        session = store.open(name, owner=OWNER)
     except SessionNotFound:
-        return store.create(New(name, OWNER, options.name or "", None, _stored_options(options)))
+        session = store.create(New(name, OWNER, options.name or "", None, _stored_options(options)))
+    own = store.limits.session_bytes if options.storage is None else options.storage << 20
+    session.quota.limits = store.limits._replace(session_bytes=own, drop_oldest=True, checkpoints=options.checkpoints)
+    return session
 
 
 def _stored_options(options: SessionOptions) -> dict[str, Any]:
@@ -319,6 +322,11 @@ class Kept:
                 self.session.label(self.session.head, label)
 
         await self._thread.call(checkpoint)
+
+    async def remove_artifacts(self, artifacts: list[ArtifactInfo]) -> None:
+        """Forget artifacts for good. Forks that have them keep them."""
+        names = [(one.execution, one.name) for one in artifacts]
+        await self._thread.call(lambda _store: self.session.remove_artifacts(names))
 
     async def rollback(self, request: Rollback) -> None:
         """Make an older checkpoint the head. The worker and the workspace are the caller's to bring there."""
