@@ -109,7 +109,7 @@ async def test_output_between_executions_is_marked_late(any_box: Any) -> None:
     await any_box.run(f"import subprocess\np = subprocess.Popen(['sh', '-c', {script!r}])")
     await any_box.files.write("go", "")
     async with asyncio.timeout(20):
-        while not await any_box.files.exists("said"):
+        while not await any_box.files.exists("said"):  # noqa: ASYNC110 - no event of ours
             await asyncio.sleep(0.01)
     execution = await any_box.run("p.wait()")
     assert execution.late_output.endswith("later\n")

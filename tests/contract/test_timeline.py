@@ -191,6 +191,23 @@ async def test_variables_are_described_without_a_look_into_the_worker(any_box: A
     assert found["np"].type == "module"
 
 
+async def test_what_is_no_variable_is_not_among_them(any_box: Any) -> None:
+    """Own modules, what was put into libraries and loggers are kept; what draws and reads figures is not."""
+    await any_box.files.write("mine.py", "there = []")
+    await any_box.run(
+        "import logging, warnings, matplotlib.pyplot as plt, mine\nfrom mine import there\n"
+        "plt.plot([1, 2]); plt.show()\n"
+        "logging.getLogger('a').setLevel(10)\ndef shown(*args, **named): pass\nwarnings.showwarning = shown"
+    )
+    found = plain(any_box).variables()
+    names = {"logging", "mine", "plt", "shown", "there", "warnings"}
+    assert {one.name for one in found} == names
+    assert set().union(*(one.shared_with for one in found)) <= names
+    await restart(any_box)
+    execution = await any_box.run("mine.there is there, warnings.showwarning is shown, logging.getLogger('a').level")
+    assert execution.text == "(True, True, 10)"
+
+
 async def test_who_holds_what_can_be_seen(any_box: Any) -> None:
     await any_box.run(
         "import numpy as np, pandas as pd\nwhole = np.zeros(500_000); view = whole[10:20]; same = [whole]\n"

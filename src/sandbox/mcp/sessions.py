@@ -148,7 +148,7 @@ class Sessions:
         if not stats["total_executions"]:
             return ""
         variables = await asyncio.to_thread(held.box.variables)
-        names = [one.name for one in variables if one.name.isidentifier()]
+        names = [one.name for one in variables]
         shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
         return (
             f"This session goes on from before: {stats['total_executions']} executions"

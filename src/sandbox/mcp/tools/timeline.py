@@ -111,7 +111,7 @@ def _past(history: list[dict[str, Any]], made: list[Checkpoint]) -> list[Past]:
 
 
 async def _variables(held: Held) -> list[Named]:
-    found = [one for one in await asyncio.to_thread(held.box.variables) if one.name.isidentifier()]
+    found = await asyncio.to_thread(held.box.variables)
     return [_named(one) for one in found[:_MOST_VARIABLES]]
 
 
