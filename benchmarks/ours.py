@@ -52,9 +52,19 @@ async def quiet(engine: EngineThread) -> None:
 
 def worker_pid(engine: EngineThread, box: LocalSandbox) -> int:
     """The pid on the host of a sandbox's worker, which the SDK does not tell."""
-    cell: Cell | None = engine._engine._sessions[box.session_id].cell
+    cell: Cell | None = engine._engine.sessions.known(box.session_id).cell
     assert cell is not None
     return host_pid(cell.worker.pidfd)
+
+
+async def worker_gone(engine: EngineThread, box: LocalSandbox) -> None:
+    """Wait until a sandbox's worker has ended."""
+    cell: Cell | None = engine._engine.sessions.known(box.session_id).cell
+    deadline = time.monotonic() + _QUIET_SECONDS
+    while cell is not None and cell.worker.alive:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the worker is still alive after {_QUIET_SECONDS:g} s")
+        await asyncio.sleep(0.001)
 
 
 async def isolation() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +19,8 @@ from sandbox.engine.thread import EngineThread, close_default_engine, default_en
 
 ISOLATION = os.environ.get("SANDBOX_ISOLATION", "auto")
 _SETTLE_SECONDS = 10.0
+# What is started inherits what is ignored, and a shell ignores this for what it starts in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -28,11 +28,11 @@ async def test_a_zygote_that_is_warm_only_when_the_engine_closes_has_nobody_park
 
     emptied = asyncio.Event()  # of the engine's loop from its first use on
     close_store, warmed_up, empty, close_launcher = (
-        engine._stored.close, engine._pool._warmed_up, engine._pool.close, engine._launcher.close,
+        engine.sessions.stored.close, engine.sessions.pool._warmed_up, engine.sessions.pool.close, engine.sessions.launcher.close,
     )  # fmt: skip
 
     async def close_the_store_and_be_warm() -> None:
-        engine._pool.size += 1
+        engine.sessions.pool.size += 1
         zygote.on_warm(zygote)
         await close_store()
 
@@ -49,10 +49,10 @@ async def test_a_zygote_that_is_warm_only_when_the_engine_closes_has_nobody_park
             await asyncio.sleep(0.001)
         await close_launcher()
 
-    monkeypatch.setattr(engine._stored, "close", close_the_store_and_be_warm)
-    monkeypatch.setattr(engine._pool, "_warmed_up", warm_up_late)
-    monkeypatch.setattr(engine._pool, "close", empty_the_pool)
-    monkeypatch.setattr(engine._launcher, "close", close_when_nothing_is_under_way)
+    monkeypatch.setattr(engine.sessions.stored, "close", close_the_store_and_be_warm)
+    monkeypatch.setattr(engine.sessions.pool, "_warmed_up", warm_up_late)
+    monkeypatch.setattr(engine.sessions.pool, "close", empty_the_pool)
+    monkeypatch.setattr(engine.sessions.launcher, "close", close_when_nothing_is_under_way)
     await asyncio.to_thread(thread.close)
     assert Leaks().since(before) == {}
 
@@ -63,7 +63,7 @@ async def test_a_parked_worker_that_is_discarded_while_the_engine_closes_is_gone
     await LocalSandbox(engine=thread)
     _settle(thread, seconds=60)
     engine = thread._engine
-    (parked,) = engine._pool._parked.values()
-    thread._loop.call_soon_threadsafe(engine._launcher.discard, parked.popleft())
+    (parked,) = engine.sessions.pool._parked.values()
+    thread._loop.call_soon_threadsafe(engine.sessions.launcher.discard, parked.popleft())
     await asyncio.to_thread(thread.close)
     assert Leaks().since(before) == {}

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox import LocalSandbox, SandboxError, SandboxStartError
+from sandbox.engine import store_thread
+from sandbox.engine.paths import data_dir
+from sandbox.engine.sessions import Sessions
 from sandbox.engine.thread import EngineThread
+from sandbox.protocol import messages as m
+from sandbox.store.session import StoredSession
+from sandbox.store.store import Store
 
 
 @pytest.fixture
@@ -72,3 +80,67 @@ async def test_stored_artifacts_are_brought_once_whoever_asks(engines: list[Engi
         listed = await asyncio.gather(*(asyncio.to_thread(again.list_artifacts) for _ in range(8)))
         assert [[artifact.name for artifact in one] for one in listed] == [["a"]] * 8
         await again.delete()
+
+
+async def test_a_small_commit_is_made_in_the_engines_loop_if_nobody_else_waits_for_it(
+    engines: list[EngineThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor while the last commit was slow, whose disk would keep others waiting."""
+    commit, threads = StoredSession.commit, set[str]()
+
+    def noted(self: StoredSession, *args: Any, **named: Any) -> int:
+        threads.add(threading.current_thread().name)
+        return commit(self, *args, **named)
+
+    async def threads_of(code: str) -> set[str]:
+        threads.clear()
+        await box.run(code)
+        return set(threads)
+
+    async with LocalSandbox(engine=engines[0]) as box, LocalSandbox(engine=engines[0], persist=False) as other:
+        await box.run("x = 1")
+        monkeypatch.setattr(StoredSession, "commit", noted)
+        monkeypatch.setattr(store_thread, "_QUICK_SECONDS", 1000)
+        assert await threads_of("x = 2") == {"sandbox-engine"}
+        assert await threads_of("open('file', 'w').write('x')") == {"sandbox-store"}
+        assert await threads_of("y = bytes(1_000_000)") == {"sandbox-store"}
+        asleep = asyncio.Event()
+        sleeping = asyncio.create_task(
+            other.run(
+                "print(1, flush=True); import time; time.sleep(60)", on_stdout=lambda _: asleep.set(), check=False
+            )
+        )
+        await asleep.wait()
+        assert await threads_of("x = 3") == {"sandbox-store"}
+        await other.interrupt()
+        await sleeping
+        monkeypatch.setattr(store_thread, "_QUICK_SECONDS", 0)
+        assert await threads_of("x = 4") == {"sandbox-store"}
+        await box.delete()
+
+
+async def test_if_one_fork_cannot_be_started_there_is_none(
+    engines: list[EngineThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Sessions.open
+    asked: list[str] = []
+
+    async def fails_at_the_third(self: Sessions, request: m.OpenSession) -> m.SessionOpened:
+        asked.append(str(request.session))
+        if len(asked) == 3:
+            raise SandboxStartError("no more workers")
+        return await opened(self, request)
+
+    async with LocalSandbox(engine=engines[0]) as box:
+        await box.run("x = 1")
+        with monkeypatch.context() as patch:
+            patch.setattr(Sessions, "open", fails_at_the_third)
+            with pytest.raises(SandboxStartError, match="no more workers"):
+                await box.fork(5)
+        assert set(engines[0]._engine.sessions._sessions) == {box.session_id}
+        with Store(data_dir() / "store") as store:
+            assert [one.id for one in store.sessions(owner="local")] == [box.session_id]
+        (child,) = await box.fork()
+        assert (await child.run("x")).text == "1"
+        await child.delete()
+        await box.delete()

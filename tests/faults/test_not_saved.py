@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.engine.living import kill_worker, kill_zygote, until
 
+from sandbox import StoreError
 from sandbox.engine.thread import EngineThread
 from sandbox.store.store import Store
 from sandbox.sync import LocalSandbox
@@ -82,17 +83,17 @@ def in_the_background(call: Callable[[], Execution]) -> Iterator[Callable[[], Ex
 
 
 @contextmanager
-def a_quota(engine: EngineThread, home: Path) -> Iterator[None]:
-    store = engine._engine._stored._store
-    assert store is not None
-    before = store.limits
-    store.limits = before._replace(session_bytes=1_000_000)
+def a_quota(box: LocalSandbox, engine: EngineThread, home: Path) -> Iterator[None]:
+    kept = engine._engine.sessions.known(box.session_id).kept
+    assert kept is not None
+    before = kept.session.quota.limits
+    kept.session.quota.limits = before._replace(session_bytes=1_000_000)
     yield
-    store.limits = before
+    kept.session.quota.limits = before
 
 
 @contextmanager
-def files_that_may_not_grow(engine: EngineThread, home: Path) -> Iterator[None]:
+def files_that_may_not_grow(box: LocalSandbox, engine: EngineThread, home: Path) -> Iterator[None]:
     """As on a full disk, without any rights; the workers have limits of their own."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -105,7 +106,7 @@ def files_that_may_not_grow(engine: EngineThread, home: Path) -> Iterator[None]:
 
 
 @contextmanager
-def a_full_disk(engine: EngineThread, home: Path) -> Iterator[None]:
+def a_full_disk(box: LocalSandbox, engine: EngineThread, home: Path) -> Iterator[None]:
     filler = home / "store" / "filler"
     with filler.open("wb") as file, pytest.raises(OSError, match="No space left"):
         while True:
@@ -113,13 +114,6 @@ def a_full_disk(engine: EngineThread, home: Path) -> Iterator[None]:
             file.flush()
     yield
     filler.unlink()
-
-
-@contextmanager
-def a_read_only_disk(engine: EngineThread, home: Path) -> Iterator[None]:
-    mount("-o", "remount,ro", str(home / "store"))
-    yield
-    mount("-o", "remount,rw", str(home / "store"))
 
 
 def mount(*arguments: str) -> None:
@@ -139,13 +133,13 @@ def small_disk(own_home: Path) -> Iterator[None]:
     subprocess.run(["umount", str(store)], check=True)
 
 
-Trouble = Callable[[EngineThread, Path], AbstractContextManager[None]]
+Trouble = Callable[[LocalSandbox, EngineThread, Path], AbstractContextManager[None]]
 
 
 def not_saved_and_then_saved(engine: EngineThread, home: Path, trouble: Trouble) -> None:
     box = LocalSandbox(engine=engine).start()
     box.run("x = [1]; y = x; open('file', 'w').write('1')")
-    with trouble(engine, home):
+    with trouble(box, engine, home):
         done = box.run(f"{LARGE}; x.append(2); open('file', 'w').write('2')")
         assert (done.number, done.state) == (2, "kept"), "it works on"
         assert "was not saved" in "".join(done.warnings), done.warnings
@@ -154,7 +148,7 @@ def not_saved_and_then_saved(engine: EngineThread, home: Path, trouble: Trouble)
     box.stop()
     following = box.start().run("x, y is x, len(large), open('file').read()")
     assert (following.text, following.warnings) == ("([1, 2], True, 4000000, '2')", ())
-    with trouble(engine, home):
+    with trouble(box, engine, home):
         box.run(f"{LARGE}; x.append(3)")
         kill_worker(engine, box.session_id)
     restored = box.run("x, y is x, len(large), open('file').read()")
@@ -172,8 +166,25 @@ def test_an_execution_for_which_there_is_no_room_is_saved_with_the_next(
 
 
 @pytest.mark.needs_root
-@pytest.mark.parametrize("trouble", [a_full_disk, a_read_only_disk])
-def test_an_execution_that_no_disk_takes_is_saved_with_the_next(
-    small_disk: None, engine_apart: EngineThread, own_home: Path, trouble: Trouble
+def test_an_execution_on_a_full_disk_is_saved_with_the_next(
+    small_disk: None, engine_apart: EngineThread, own_home: Path
 ) -> None:
-    not_saved_and_then_saved(engine_apart, own_home, trouble)
+    not_saved_and_then_saved(engine_apart, own_home, a_full_disk)
+
+
+@pytest.mark.needs_root
+def test_where_nothing_can_be_stored_nothing_runs_unless_it_need_not_be(
+    small_disk: None, engine_apart: EngineThread, own_home: Path
+) -> None:
+    mount("-o", "remount,ro", str(own_home / "store"))
+    box = LocalSandbox(engine=engine_apart).start()
+    with pytest.raises(StoreError, match="store"):
+        box.run("x = 1")
+    with LocalSandbox(engine=engine_apart, persist=False) as other:
+        assert other.run("6 * 7").text == "42"
+    mount("-o", "remount,rw", str(own_home / "store"))
+    box.stop()
+    box.start().run("x = 2")
+    box.stop()
+    assert box.start().run("x").text == "2"
+    box.delete()

@@ -185,15 +185,30 @@ def test_a_forked_copy_of_the_host_gets_an_engine_of_its_own(home: Path) -> None
 
 
 def _worker_pid(engine: EngineThread, box: LocalSandbox) -> int:
-    cell = engine._engine._sessions[box.session_id].cell
+    cell = engine._engine.sessions.known(box.session_id).cell
     assert cell is not None
     return host_pid(cell.worker.pidfd)
 
 
 def _zygote(engine: EngineThread, box: LocalSandbox) -> Zygote:
-    cell = engine._engine._sessions[box.session_id].cell
+    cell = engine._engine.sessions.known(box.session_id).cell
     assert cell is not None
     return cell.zygote
+
+
+async def test_what_the_engines_parent_ignores_is_not_ignored_inside() -> None:
+    """As under `nohup`, and in the background of a shell."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGHUP, signal.SIGQUIT)}
+    try:
+        engine = EngineThread(parked=0)
+        async with LocalSandbox(engine=engine, persist=False) as box:
+            ignored = "[n.name for n in signal.valid_signals() if signal.getsignal(n) == signal.SIG_IGN]"
+            assert (await box.run(f"import signal; sorted({ignored})")).text == "['SIGPIPE', 'SIGXFSZ']"
+            assert (await box.command.shell("kill -HUP $$; echo still")).exit_code == -signal.SIGHUP
+        await asyncio.to_thread(engine.close)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def test_a_worker_killed_in_an_execution_is_a_crash_and_the_next_call_works(
@@ -211,7 +226,7 @@ async def test_a_worker_killed_while_idle_is_replaced_and_the_loss_is_told(
     engine: EngineThread, box: LocalSandbox
 ) -> None:
     await box.run("x = 1")
-    cell = engine._engine._sessions[box.session_id].cell
+    cell = engine._engine.sessions.known(box.session_id).cell
     assert cell is not None
     os.kill(host_pid(cell.worker.pidfd), signal.SIGKILL)
     _until(lambda: not cell.worker.alive)

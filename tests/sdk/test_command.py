@@ -7,10 +7,12 @@ import gc
 import itertools
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,9 @@ from sandbox import (
     SandboxTimeoutError,
     UsageError,
 )
+from sandbox.engine.commands import Command
 from sandbox.engine.thread import EngineThread
+from sandbox.engine.zygote import Forked, Zygote
 from sandbox.protocol.messages import Output
 from sandbox.sdk.command import CommandHandle
 
@@ -296,6 +300,50 @@ async def test_a_cancelled_run_ends_the_program(box: LocalSandbox, sleep: str) -
     with pytest.raises(asyncio.CancelledError):
         await task
     await until_gone(sleep)
+
+
+async def test_a_run_cancelled_while_it_begins_ends_the_program(
+    box: LocalSandbox, sleep: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program runs already when the engine has not yet heard that it does."""
+    started = Command._started
+
+    async def never_heard_of(self: Command, control: socket.socket, program: dict[str, object]) -> None:
+        await started(self, control, program)
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(Command, "_started", never_heard_of)
+    task = asyncio.create_task(box.command.shell(f"exec {sleep}"))
+    await until(lambda: alive(sleep))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until_gone(sleep)
+
+
+async def test_a_run_cancelled_at_the_moment_of_its_fork_leaves_nothing(
+    box: LocalSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The leak check of every test finds the descriptor that nobody had."""
+    fork_command, on_forked = Zygote.fork_command, Zygote._on_forked
+    asking: list[asyncio.Task[object]] = []
+
+    async def noted(self: Zygote, *args: Any) -> Forked:
+        asking.extend(task for task in (asyncio.current_task(),) if task is not None)
+        return await fork_command(self, *args)
+
+    def cancelled_then(self: Zygote, number: int, pidfd: int) -> None:
+        on_forked(self, number, pidfd)
+        for task in asking:
+            task.cancel()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Zygote, "fork_command", noted)
+        patch.setattr(Zygote, "_on_forked", cancelled_then)
+        with pytest.raises(SandboxClosedError, match="cancelled"):
+            await box.command.run("true")
+    assert len(asking) == 1
+    assert (await box.command.run("true")).ok
 
 
 async def test_what_stays_behind_and_holds_the_pipes_open_does_not_hold_up_the_run(

@@ -61,7 +61,7 @@ class Range:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SANDBOX_HOME", str(self._home))
             self.engine = EngineThread()
-        self.engine._engine._pool.size = 0
+        self.engine._engine.sessions.pool.size = 0
         self._boxes: dict[str, LocalSandbox] = {}
         self._controls: tuple[tuple[Any, ...], Range] | None = None
 
@@ -87,7 +87,7 @@ class Range:
             if options["isolation"] in {LEVEL, "auto", "none"} or options.get("without"):
                 raise
             pytest.skip(f"level {options['isolation']} is not to be had here: {error}")
-        box.run(_load())
+        box.run(_load(), timeout=60)
         return box
 
     def control_box(self, **options: Any) -> LocalSandbox:
@@ -111,7 +111,7 @@ class Range:
     def pid_of(self, box: LocalSandbox) -> int:
         """The worker's pid on the host."""
         for one in (self, *([self._controls[1]] if self._controls else ())):
-            session = one.engine._engine._sessions.get(box.session_id)
+            session = one.engine._engine.sessions._sessions.get(box.session_id)
             if session is not None and session.cell is not None:
                 return host_pid(session.cell.worker.pidfd)
         raise AssertionError(f"{box.session_id} has no worker")

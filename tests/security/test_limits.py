@@ -82,7 +82,7 @@ def test_a_worker_that_cannot_go_on_says_that_it_is_memory(box_with: BoxWith) ->
     """Code can give up the rest that is kept for the worker. No traceback of ours is among what it printed."""
     box = box_with(memory=64)
     limit = "import resource as r\nsoft = r.getrlimit(r.RLIMIT_DATA)[0]\nr.setrlimit(r.RLIMIT_DATA, (soft, soft))\n"
-    fill = "for size in (1 << 20, 1 << 14, 600):\n    try:\n        while True: held = ('x' * size, held)\n"
+    fill = "for size in (1 << 20, 1 << 14, 600, 1):\n    try:\n        while True: held = ('x' * size, held)\n"
     ran = [run(box, f"{limit}held = ()\n{fill}    except MemoryError: pass"), run(box, "1")]
     said = " ".join([*(str(one.exception) for one in ran), *(text for one in ran for text in one.warnings)])
     assert "it needed more than 64 MB of memory" in said

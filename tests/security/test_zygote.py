@@ -90,7 +90,7 @@ def wait_until(so: Callable[[], bool]) -> None:
 
 def why_lost(engine: EngineThread, environment: str) -> str | None:
     """Why the engine gave up the zygote of an environment, if it has."""
-    for spec, task in engine._engine._launcher._zygotes.items():
+    for spec, task in engine._engine.sessions.launcher._zygotes.items():
         if spec.interpreter.prefix == environment and task.done():
             lost = task.result().lost
             return lost.result() if lost is not None and lost.done() else None
@@ -162,6 +162,6 @@ def test_a_zygote_that_lies_is_lost_and_nobody_else(
 def test_a_landlock_too_old_to_guard_from_cutting_files_is_none(
     engine_here: EngineThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_here._engine._launcher, "landlock_abi", 2)
+    monkeypatch.setattr(engine_here._engine.sessions.launcher, "landlock_abi", 2)
     with pytest.raises(SandboxStartError, match=r"needs 3 or later\n.*6\.2"):
         LocalSandbox(engine=engine_here, isolation=LANDLOCK).start()

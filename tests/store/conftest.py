@@ -57,13 +57,15 @@ def encoded(*records: Record) -> bytes:
     return b"".join([*sent, struct.pack("<I", 0)])
 
 
-def receive(staging: Staging, sent: bytes, *, seconds: float = 10.0) -> int:
-    """Have a worker send these bytes and end."""
+def receive(staging: Staging, sent: bytes, *, announced: int | None = None, seconds: float = 10.0) -> int:
+    """Have a worker send these bytes and end. `announced`: how many it says they are."""
     host, worker = socket.socketpair()
     thread = threading.Thread(target=_send, args=(worker, sent))
     thread.start()
     try:
-        return staging.receive(Arriving(host.fileno(), time.monotonic() + seconds))
+        return staging.receive(
+            Arriving(host.fileno(), len(sent) if announced is None else announced, time.monotonic() + seconds)
+        )
     finally:
         host.close()
         thread.join()

@@ -118,11 +118,14 @@ def _forget(store: Store) -> None:
 
 def _tend(store: Store) -> None:
     store.tend()
+    for job in store.due():
+        job()
 
 
 OPERATIONS: tuple[Callable[[Store], Any], ...] = (
-    _create, _first, _patch, _plain, _rollback, _branch, _fork, _torn, _spread, _plain, _orphan, _drop, _gc, _delete,
-    _gc, _export, _import, _tend, _alone, _turn, _turn, _turn, _forget, _gc, _turn, _turn, _forget, _gc, _plain,
+    _create, _first, _patch, _plain, _rollback, _branch, _fork, _torn, _spread, _tend, _plain, _orphan, _drop, _gc,
+    _delete, _gc, _export, _import, _tend, _alone, _turn, _turn, _turn, _forget, _gc, _turn, _turn, _forget, _gc,
+    _plain,
 )  # fmt: skip
 
 

@@ -186,7 +186,7 @@ def test_many_patches_are_brought_into_one_piece(store: Store, session: StoredSe
     number = commit(session, patch("big", len(data), *pieces))
     with store.parts(session, session.manifest) as parts:
         assert len(parts.large["big"].extents) > 1000
-    session.commit()
+    session.tend()
     with store.parts(session, session.manifest) as parts:
         assert len(parts.large["big"].extents) == 1
     assert content(store, session)["big"] == content(store, session, number)["big"] == data
@@ -199,7 +199,7 @@ def test_what_patches_keep_alive_does_not_grow_without_end(store: Store, session
         # All but one page are new each time, in another record; the one keeps the whole old record alive.
         commit(session, patch("big", size, (4096, bytes([turn]) * (size - 4096))))
         session.drop([session.head - 1])
-    session.commit()
+    session.tend()
     store.gc()
     assert sum(path.stat().st_size for path in store.packs.rglob("*.pack")) < 8 * size
     assert content(store, session)["big"] == bytes(4096) + bytes([29]) * (size - 4096)

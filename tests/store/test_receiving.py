@@ -119,7 +119,7 @@ def test_a_worker_that_sends_less_than_it_said_leaves_nothing(store: Store, sess
     for cut in (2, 10, 60, LARGE, len(sent) - 5):
         staging = session.staging()
         with pytest.raises(ProtocolError, match="ended in the middle"):
-            receive(staging, sent[:cut])
+            receive(staging, sent[:cut], announced=len(sent))
         staging.abort()
     assert pack_bytes(store) == 0
     assert session.head == 0
@@ -128,19 +128,21 @@ def test_a_worker_that_sends_less_than_it_said_leaves_nothing(store: Store, sess
 def test_a_silent_worker_is_not_waited_for_for_ever(session: StoredSession) -> None:
     host, worker = socket.socketpair()
     with host, worker:
-        worker.sendall(encoded(put("a", BIG))[:-100])
+        sent = encoded(put("a", BIG))
+        worker.sendall(sent[:-100])
         staging = session.staging()
         with pytest.raises(ProtocolError, match="silent"):
-            staging.receive(Arriving(host.fileno(), time.monotonic() + 0.2))
+            staging.receive(Arriving(host.fileno(), len(sent), time.monotonic() + 0.2))
         staging.abort()
 
 
 def test_what_comes_after_the_end_is_not_read(session: StoredSession) -> None:
     host, worker = socket.socketpair()
     with host, worker:
-        worker.sendall(encoded(put("a", b"1")) + b"more")
+        sent = encoded(put("a", b"1"))
+        worker.sendall(sent + b"more")
         staging = session.staging()
-        staging.receive(Arriving(host.fileno(), time.monotonic() + 10))
+        staging.receive(Arriving(host.fileno(), len(sent), time.monotonic() + 10))
         assert host.recv(100) == b"more"
         staging.abort()
 
@@ -169,12 +171,12 @@ def test_what_exceeds_the_quota_is_read_and_refused_so_that_the_worker_goes_on(h
         session = store.create(New("one", OWNER))
         commit(session, put("a", b"1" * 1000))
         host, worker = socket.socketpair()
-        sent = encoded(put("b", BIG), put("c", os.urandom(2_000_000)), put("d", b"x")) + b"next"
-        thread = threading.Thread(target=worker.sendall, args=(sent,))
+        sent = encoded(put("b", BIG), put("c", os.urandom(2_000_000)), put("d", b"x"))
+        thread = threading.Thread(target=worker.sendall, args=(sent + b"next",))
         thread.start()
         staging = session.staging()
-        with pytest.raises(StoreFull, match="1000000"):
-            staging.receive(Arriving(host.fileno(), time.monotonic() + 10))
+        with pytest.raises(StoreFull, match=r"the 1\.0 MB that it may have"):
+            staging.receive(Arriving(host.fileno(), len(sent), time.monotonic() + 10))
         thread.join()
         assert host.recv(10) == b"next"
         staging.abort()
@@ -189,21 +191,24 @@ def test_memory_stays_bounded_whatever_comes(session: StoredSession) -> None:
     sent_once = os.urandom(1 << 20)
     host, worker = socket.socketpair()
 
+    header = encoded(put("a", b""))[:-4].replace(b'"size": 0', b'"size": %d' % size)
+    header = struct.pack("<I", len(header) - 4) + header[4:]
+    others = [encoded(put(f"k{number:03}", sent_once[: LARGE - 1]))[:-4] for number in range(200)]
+    announced = len(header) + size + sum(map(len, others)) + 4
+
     def send() -> None:
-        header = encoded(put("a", b""))[:-4].replace(b'"size": 0', b'"size": %d' % size)
-        header = struct.pack("<I", len(header) - 4) + header[4:]
         worker.sendall(header)
         for _ in range(size >> 20):
             worker.sendall(sent_once)
-        for number in range(200):
-            worker.sendall(encoded(put(f"k{number}", sent_once[: LARGE - 1]))[:-4])
+        for other in others:
+            worker.sendall(other)
         worker.sendall(struct.pack("<I", 0))
 
     thread = threading.Thread(target=send)
     staging = session.staging()
     tracemalloc.start()
     thread.start()
-    staging.receive(Arriving(host.fileno(), time.monotonic() + 30))
+    staging.receive(Arriving(host.fileno(), announced, time.monotonic() + 30))
     session.commit(staging)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -16,6 +16,7 @@ from sandbox.engine import causes
 from sandbox.engine.launcher import Cell, Launcher
 from sandbox.engine.output import TextStream
 from sandbox.engine.pipes import Pipe
+from sandbox.engine.waiting import uncancelled
 from sandbox.engine.worker_events import NotStarted, Refused, decoder
 from sandbox.engine.zygote import Forked, settle
 from sandbox.errors import SandboxConnectionError, SandboxError, SandboxStartError, UsageError
@@ -87,9 +88,13 @@ class Command:
         try:
             return await asyncio.shield(self._process.ended)
         except asyncio.CancelledError:
-            await self.signal(signal.SIGKILL)
-            await asyncio.wait([self._process.ended])
+            await uncancelled(self._kill())
             raise
+
+    async def _kill(self) -> None:
+        assert self._process is not None
+        await self.end()
+        await asyncio.wait([self._process.ended])
 
     # --- starting ---
 
@@ -118,7 +123,13 @@ class Command:
             for fd in (out_end, err_end, stdin_end, *joins):
                 os.close(fd)
         cell.commands.add(self._process.pidfd)
-        await self._started(control, self._program(cell, launcher), out, err)
+        try:
+            await self._started(control, self._program(cell, launcher))
+        except BaseException:
+            await uncancelled(self._kill())
+            self._close_all(control, out, err)
+            self._forget()
+            raise
         return [Pipe(out, self._writer("stdout")), Pipe(err, self._writer("stderr"))]
 
     def _program(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
@@ -134,7 +145,7 @@ class Command:
         os.set_blocking(ours, False)
         return theirs, ours
 
-    async def _started(self, control: socket.socket, program: dict[str, object], out: int, err: int) -> None:
+    async def _started(self, control: socket.socket, program: dict[str, object]) -> None:
         """Say what to run. The control socket closes at the exec; what comes before that is why there was none."""
         control.setblocking(False)
         loop = asyncio.get_running_loop()
@@ -142,15 +153,8 @@ class Command:
             with contextlib.suppress(ConnectionError):  # it has ended, and its report may still be there
                 await loop.sock_sendall(control, frames.encode(program))
             report = await loop.sock_recv(control, _MOST_REPORT)
-        if not report:
-            return
-        os.close(out)
-        os.close(err)
-        self._close_stdin()
-        assert self._process is not None
-        await asyncio.wait([self._process.ended])
-        self._forget()
-        raise _not_started(report, self._request)
+        if report:
+            raise _not_started(report, self._request)
 
     def _close_all(self, control: socket.socket, out: int, err: int) -> None:
         control.close()

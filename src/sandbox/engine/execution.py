@@ -6,22 +6,23 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from sandbox.engine import causes
+from sandbox.engine import causes, headroom
 from sandbox.engine.artifacts import DIRECTORY, ArtifactStore, NoRoom
 from sandbox.engine.cgroups import Counters
 from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import counters
 from sandbox.engine.scan import printable
-from sandbox.engine.stored import Kept, uncancelled
+from sandbox.engine.stored import Kept
 from sandbox.engine.transcript import Transcript
+from sandbox.engine.waiting import uncancelled
 from sandbox.engine.worker import Incoming
 from sandbox.engine.worker_events import Ended, Figure, Gone, Saved, Shown
-from sandbox.errors import ProtocolError
+from sandbox.errors import ProtocolError, StoreError
 from sandbox.protocol.messages import (
     ArtifactInfo,
     CauseInfo,
@@ -35,6 +36,7 @@ from sandbox.protocol.messages import (
     SessionOptions,
     StateInfo,
     UsageInfo,
+    VariableInfo,
 )
 
 GRACE_SECONDS = 2.0
@@ -88,6 +90,10 @@ class Execution:
 
     # --- from outside ---
 
+    def warn(self, warnings: list[str]) -> None:
+        """Say something in its result that it has not itself caused."""
+        self._warnings += warnings
+
     def interrupt(self) -> None:
         """Interrupt it; no kill follows."""
         self._interrupted = True
@@ -122,20 +128,36 @@ class Execution:
         seconds = time.perf_counter() - begin
         saved = await self._saved() if self._kept is not None and isinstance(end, Ended) else None
         if self._kept is not None and saved is None and isinstance(end, Ended):
-            self._warnings.append(f"what this execution changed could not be saved and is lost: {self._why_gone()}")
+            self._warnings.append(self._changes_lost())
         truncated = cell.worker.finish()
         files = await self._collect()
         after = cell.counted = self._counted(before)
         finished = self._finished(end, truncated, files, before, after, started_at, seconds)
         if self._kept is not None:
-            finished = await uncancelled(self._keep(self._kept, finished, saved))
+            finished = await self._durable(self._kept, finished, saved)
+        near = None if cell.worker.gone else cell.headroom.look(cell, after)
+        if near is not None:
+            told = headroom.warning(near, await self._variables())
+            finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, told))
         return Outcome(finished, cell.worker.gone is not None, end.compiled if isinstance(end, Ended) else 0)
 
-    def _why_gone(self) -> str:
+    async def _variables(self) -> Sequence[VariableInfo]:
+        """What is known of them: nothing where they are not stored, or cannot be."""
+        from sandbox.engine import timeline  # noqa: PLC0415 - few executions come near their limit
+
+        if self._kept is None:
+            return ()
+        try:
+            return await uncancelled(self._kept.timeline(timeline.variables))
+        except StoreError:
+            return ()
+
+    def _changes_lost(self) -> str:
         gone = self._cell.worker.gone
+        why = (gone and gone.why) or "the worker ended meanwhile"
         if gone is not None and gone.out_of_memory:
-            return causes.memory(self._options).message
-        return (gone and gone.why) or "the worker ended meanwhile"
+            why = causes.memory(self._options).message
+        return f"what this execution changed could not be saved and is lost: {why}"
 
     async def _saved(self) -> Saved | None:
         """Wait until the worker has said what it changed; None if it ended, or had to be ended, before."""
@@ -158,19 +180,36 @@ class Execution:
         finally:
             timer.cancel()
 
-    async def _keep(self, kept: Kept, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
-        worker, workspace, code = self._cell.worker, self._cell.workspace, self._request.code
-        if saved is None or worker.state.fileno() < 0:  # it was closed meanwhile
-            return await kept.save(finished, code, None, -1, workspace, self._transcript)
+    async def _durable(self, kept: Kept, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
+        """Make a checkpoint of it. Being cancelled waits."""
+        fd = self._cell.worker.state.fileno()
+        if saved is None or fd < 0:  # it was closed meanwhile
+            return await uncancelled(self._keep(kept, finished, None, -1))
+        try:
+            now = kept.save_now(finished, self._request.code, saved, fd, self._cell.workspace, self._transcript)
+        except ProtocolError as error:
+            return await uncancelled(self._keep_without(kept, finished, error))
+        return await uncancelled(self._keep_later(kept, finished, saved)) if now is None else now
+
+    async def _keep_later(self, kept: Kept, finished: ExecutionFinished, saved: Saved) -> ExecutionFinished:
         # A descriptor of its own: the worker's may be closed while a thread reads, and its number be another's then.
-        with worker.state.dup() as state:
+        with self._cell.worker.state.dup() as state:
             try:
-                return await kept.save(finished, code, saved, state.fileno(), workspace, self._transcript)
+                return await self._keep(kept, finished, saved, state.fileno())
             except ProtocolError as error:
-                worker.kill(f"it broke the protocol: {error.message}")
-                while not isinstance(await worker.next(), Gone):
-                    pass  # else the next execution would meet a worker that is just ending
-        return await kept.save(finished, code, None, -1, workspace, self._transcript)
+                return await self._keep_without(kept, finished, error)
+
+    async def _keep_without(self, kept: Kept, finished: ExecutionFinished, error: ProtocolError) -> ExecutionFinished:
+        """What it sends is not to be believed."""
+        worker = self._cell.worker
+        worker.kill(f"it broke the protocol: {error.message}")
+        while not isinstance(await worker.next(), Gone):
+            pass  # else the next execution would meet a worker that is just ending
+        finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, self._changes_lost()))
+        return await self._keep(kept, finished, None, -1)
+
+    async def _keep(self, kept: Kept, finished: ExecutionFinished, saved: Saved | None, fd: int) -> ExecutionFinished:
+        return await kept.save(finished, self._request.code, saved, fd, self._cell.workspace, self._transcript)
 
     async def _request_run(self, output_limit: int) -> None:
         """Send the request. A worker that does not read keeps a long one waiting, until its time is up."""

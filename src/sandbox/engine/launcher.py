@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from sandbox.engine import cgroups, interpreters, isolation, view
+from sandbox.engine.headroom import Headroom
 from sandbox.engine.ids import Ids, own_ids
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.mounts import Resolved, resolve_mounts
@@ -28,6 +29,9 @@ from sandbox.errors import SandboxStartError
 from sandbox.inside import tidy
 from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, NONE
 from sandbox.protocol.messages import EnvironmentSpec, Output, SessionOptions
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+"""Begins work that nobody waits for, and keeps it until it is done."""
 
 _READY_SECONDS = 20.0
 _HOSTNAME = "sandbox"
@@ -49,15 +53,14 @@ class Cell(msgspec.Struct, eq=False):
     counted: cgroups.Counters | None = None
     seen: cgroups.Counters = cgroups.Counters()  # of a worker without a group
     started_at: float = msgspec.field(default_factory=time.monotonic)
+    headroom: Headroom = msgspec.field(default_factory=Headroom)
     commands: set[int] = msgspec.field(default_factory=set)  # the pidfds of those that run
 
 
 class Launcher:
     """One for each engine. `keeper` was started ahead, for the first zygote of its interpreter."""
 
-    def __init__(
-        self, spawn_task: Callable[[Coroutine[Any, Any, None]], object], keeper: KeeperProcess | None = None
-    ) -> None:
+    def __init__(self, spawn_task: Spawn, keeper: KeeperProcess | None = None) -> None:
         self._ahead = keeper
         self.run = RunDirectory(data_dir())
         self.ids = Ids(own_ids())

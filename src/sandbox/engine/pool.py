@@ -6,10 +6,8 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any
 
-from sandbox.engine.launcher import Cell, Launcher
+from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.worker_events import DoneInside
 from sandbox.engine.workspaces import Workspace
 from sandbox.engine.zygote import Zygote, ZygoteSpec
@@ -24,9 +22,7 @@ _DEFAULTS = SessionOptions()
 class Pool:
     """Keeps `size` workers parked for each zygote that has served a session, once its imports are warm."""
 
-    def __init__(
-        self, launcher: Launcher, spawn_task: Callable[[Coroutine[Any, Any, None]], object], size: int = SIZE
-    ) -> None:
+    def __init__(self, launcher: Launcher, spawn_task: Spawn, size: int = SIZE) -> None:
         self.size = size
         self._launcher = launcher
         self._spawn_task = spawn_task

@@ -1,41 +1,38 @@
-"""What the store keeps of this engine's sessions. The store blocks, so it has a thread of its own."""
+"""A session's place in the store: saving what an execution changed, and going back."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import struct
 import termios
-import threading
 import time
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from queue import Empty, SimpleQueue
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
 from sandbox.engine import stored_artifacts
 from sandbox.engine.scan import printable
+from sandbox.engine.waiting import in_a_thread, uncancelled
 from sandbox.engine.worker_events import Gone, Restored
 from sandbox.errors import SandboxStartError, SessionNotFound, StoreError
 from sandbox.protocol.messages import (
     ArtifactInfo,
     ExecutionFinished,
-    HistoryRecord,
     Rollback,
     SessionOptions,
     StateInfo,
 )
 
 if TYPE_CHECKING:
+    from sandbox.engine.store_thread import StoreThread
     from sandbox.engine.transcript import Transcript
     from sandbox.engine.worker import Worker
     from sandbox.engine.worker_events import Saved
     from sandbox.engine.workspaces import Workspace
-    from sandbox.store.history import ExecutionRecord, Stats
+    from sandbox.store.history import ExecutionRecord
     from sandbox.store.parts import Parts
     from sandbox.store.session import StoredSession
     from sandbox.store.session_files import SessionFiles
@@ -46,158 +43,32 @@ _T = TypeVar("_T")
 OWNER = "local"
 _SMALL = 128 * 1024
 _SILENCE_SECONDS = 10.0
-_SOON_SECONDS, _IDLE_SECONDS = 0.005, 0.3
 _BYTES_A_SECOND = 20e6
 _MOST_ERROR = 10_000
 _MOST_TOLD = 5
 _RESTORE_SECONDS = 120.0
 
 
-class StoreThread:
-    """Owns the store, and opens it when it is first needed. A daemon of its own: executors end before atexit does."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._store: Store | None = None
-        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    async def call(self, action: Callable[[Store], _T]) -> _T:
-        """Run `action` in the store's thread. Raises StoreError and what `action` raises."""
-        answer, call = _answering(lambda: action(self._opened()))
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name="sandbox-store", daemon=True)
-            self._thread.start()
-        self._calls.put(call)
-        return await answer
-
-    def _serve(self) -> None:
-        pause: float | None = None  # how long nobody must want anything until it is time to tend the store
-        first = True
-        while True:
-            try:
-                call = self._calls.get(timeout=pause)
-            except Empty:
-                self._tend()
-                pause, first = None, False
-                continue
-            if call is None:
-                return
-            call()
-            pause = _SOON_SECONDS if first else _IDLE_SECONDS
-
-    def _tend(self) -> None:
-        """While nobody waits: what makes the commits that come faster."""
-        if self._store is not None:
-            with contextlib.suppress(StoreError):  # whoever needs the store meets the same error, and can report it
-                self._store.tend()
-
-    def _opened(self) -> Store:
-        if self._store is None:
-            from sandbox.store.store import Store  # noqa: PLC0415 - only who keeps something pays for it
-
-            self._store = Store(self._directory)
-        return self._store
-
-    async def open(self, name: str, options: SessionOptions) -> Kept:
-        """Hold a session that is stored, or begin to store it. Raises SessionBusy, StoreError."""
-        return await self.call(lambda store: Kept(self, store, _open(store, name, options)))
-
-    async def delete(self, name: str) -> None:
-        """Delete a session that nobody holds, if there is such a one. Raises SessionBusy."""
-
-        def delete(store: Store) -> None:
-            with contextlib.suppress(SessionNotFound):
-                store.open(name, owner=OWNER).delete()
-
-        await self.call(delete)
-
-    # --- the past of a session, whoever holds it; nothing, if it is not stored (yet) ---
-
-    async def artifacts(self, name: str, directory: Path, there: set[str]) -> list[ArtifactInfo]:
-        """Bring the artifacts that are not `there` into a directory."""
-        return await self._past([], lambda store: stored_artifacts.bring(store, name, OWNER, directory, there))
-
-    async def stats(self, name: str) -> Stats | None:
-        """Figures over all executions."""
-        return await self._past(None, lambda store: store.stats(name, owner=OWNER))
-
-    async def history(self, name: str, limit: int) -> list[HistoryRecord]:
-        """The last executions, newest first."""
-        nothing: list[ExecutionRecord] = []
-        rows = await self._past(nothing, lambda store: store.history(name, owner=OWNER, limit=limit))
-        return [_history(row) for row in rows]
-
-    async def _past(self, nothing: _T, action: Callable[[Store], _T]) -> _T:
-        try:
-            return await self.call(action)
-        except SessionNotFound:
-            return nothing
-
-    async def close(self) -> None:
-        """Give up every session and close the database."""
-        if self._thread is None:
-            return
-        if self._store is not None:
-            await self.call(lambda store: store.close())
-        self._calls.put(None)
-        self._thread.join()
-
-
-def _answering(action: Callable[[], _T]) -> tuple[asyncio.Future[_T], Callable[[], None]]:
-    """What to run in another thread, and the future that gets its outcome here."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[_T] = loop.create_future()
-
-    def run() -> None:
-        try:
-            result = action()
-        except BaseException as error:  # noqa: BLE001 - the caller's
-            loop.call_soon_threadsafe(_fail, answer, error)
-        else:
-            loop.call_soon_threadsafe(_succeed, answer, result)
-
-    return answer, run
-
-
-def _succeed(answer: asyncio.Future[_T], result: _T) -> None:
-    if not answer.done():  # else whoever waited was cancelled
-        answer.set_result(result)
-
-
-def _fail(answer: asyncio.Future[Any], error: BaseException) -> None:
-    if not answer.done():
-        answer.set_exception(error)
+async def open_kept(thread: StoreThread, name: str, options: SessionOptions) -> Kept:
+    """Hold a session that is stored, or begin to store it. Raises SessionBusy, StoreError."""
+    return await thread.call(lambda store: Kept(thread, store, _open(store, name, options)))
 
 
 def _open(store: Store, name: str, options: SessionOptions) -> StoredSession:
     from sandbox.store.sessions import New  # noqa: PLC0415
 
     try:
-        return store.open(name, owner=OWNER)
+        session = store.open(name, owner=OWNER)
     except SessionNotFound:
-        return store.create(New(name, OWNER, options.name or "", None, _stored_options(options)))
+        session = store.create(New(name, OWNER, options.name or "", None, _stored_options(options)))
+    own = store.limits.session_bytes if options.storage is None else options.storage << 20
+    session.quota.limits = store.limits._replace(session_bytes=own, drop_oldest=True, checkpoints=options.checkpoints)
+    return session
 
 
 def _stored_options(options: SessionOptions) -> dict[str, Any]:
     """What is needed to start its worker again; environment variables may be secret."""
     return dict(msgspec.to_builtins(msgspec.structs.replace(options, env={})))
-
-
-async def in_a_thread(action: Callable[[], _T]) -> _T:
-    """Run what waits for a worker in a thread of its own: slow ones must not use up those that all others share."""
-    answer, run = _answering(action)
-    threading.Thread(target=run, name="sandbox-transfer", daemon=True).start()
-    return await answer
-
-
-async def uncancelled(work: Coroutine[Any, Any, _T]) -> _T:
-    """Await work that has to come to its end: a cancellation of the caller waits until it has."""
-    task = asyncio.get_running_loop().create_task(work)
-    while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    return task.result()
 
 
 async def _outcome(sending: asyncio.Task[None]) -> OSError | None:
@@ -223,14 +94,22 @@ def _waiting(fd: int) -> int:
     return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0])
 
 
+def _is_here(saved: Saved, fd: int) -> bool:
+    """Whether a delta need not be waited for."""
+    return not saved.bytes or (saved.bytes <= _SMALL and _waiting(fd) >= saved.bytes)
+
+
+def _files_changed(finished: ExecutionFinished, workspace: Workspace) -> bool:
+    changes = finished.files
+    return workspace.touched or bool(changes.created or changes.modified or changes.deleted)
+
+
 def _taken(staging: Staging, data: bytes) -> Staging:
     """Take in a delta that is here already. Raises ProtocolError, StoreError."""
     from sandbox.store.staging import Held  # noqa: PLC0415
 
-    source = Held(data)
     try:
-        staging.receive(source)
-        source.finish()
+        staging.receive(Held(data))
     except BaseException:
         staging.abort()
         raise
@@ -242,7 +121,7 @@ def _receive(staging: Staging, size: int, fd: int) -> None:
     from sandbox.store.staging import Arriving  # noqa: PLC0415
 
     try:
-        staging.receive(Arriving(fd, time.monotonic() + _SILENCE_SECONDS + size / _BYTES_A_SECOND))
+        staging.receive(Arriving(fd, size, time.monotonic() + _SILENCE_SECONDS + size / _BYTES_A_SECOND))
     except BaseException:
         staging.abort()
         raise
@@ -273,6 +152,23 @@ class Kept:
 
     # --- saving ---
 
+    def save_now(
+        self, finished: ExecutionFinished, code: str, saved: Saved, fd: int, workspace: Workspace,
+        transcript: Transcript,
+    ) -> ExecutionFinished | None:  # fmt: skip
+        """As `save`, in the thread of the caller and at once; None if it may take longer than a small commit."""
+        if finished.artifacts or _files_changed(finished, workspace) or not _is_here(saved, fd):
+            return None
+        with self._thread.claimed() as claimed:
+            if not claimed:
+                return None
+            made = _Checkpoint(_record(finished, code, finished.number), transcript.outputs, (), None)
+            try:
+                self._commit(self._taken(saved, fd), made)
+            except (StoreError, OSError) as error:
+                return self._not_saved(finished, error)
+        return self._told(finished, saved)
+
     async def save(
         self, finished: ExecutionFinished, code: str, saved: Saved | None, fd: int, workspace: Workspace,
         transcript: Transcript,
@@ -280,40 +176,53 @@ class Kept:
         """Make a checkpoint of an execution; return how it ended, durable now.
 
         `saved` announces what the worker sends through `fd`; None if it is gone, and with it what it changed.
+        Raises ProtocolError.
         """
-        changes = finished.files
-        files = workspace.touched or bool(changes.created or changes.modified or changes.deleted)
+        files = _files_changed(finished, workspace)
         workspace.touched = False
         record = _record(finished, code, self._saved_at if saved is None else finished.number)
         made = _Checkpoint(record, transcript.outputs, finished.artifacts, workspace if files else None)
         try:
             not_kept = await self._made(made, saved, fd)
         except (StoreError, OSError) as error:
-            self.whole, workspace.touched = True, files
-            warning = f"this execution was not saved: {error}"
-            return msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
+            workspace.touched = files
+            return self._not_saved(finished, error)
         if not_kept:
             finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, *_files_not_kept(not_kept)))
+        return self._told(finished, saved)
+
+    def _told(self, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
         if saved is None:
             return msgspec.structs.replace(finished, state=self.restored()) if self.restorable else finished
         self.whole, self._saved_at = False, finished.number
         self.lost = tuple(lost.name for lost in saved.lost)
+        if not self.lost:
+            return finished
         return msgspec.structs.replace(finished, state=msgspec.structs.replace(finished.state, lost_names=self.lost))
+
+    def _not_saved(self, finished: ExecutionFinished, error: Exception) -> ExecutionFinished:
+        self.whole = True
+        warning = f"this execution was not saved: {error}"
+        return msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
 
     async def _made(self, made: _Checkpoint, saved: Saved | None, fd: int) -> dict[str, str]:
         """Receive what the worker sends, and commit; return the files that cannot be kept, with reasons.
 
         Raises ProtocolError, StoreError.
         """
-        if saved is None or not saved.bytes:
+        if saved is None:
             return await self._thread.call(lambda _store: self._commit(self.session.staging(), made))
-        if saved.bytes <= _SMALL and _waiting(fd) >= saved.bytes:
-            data = os.read(fd, saved.bytes)
-            return await self._thread.call(lambda _store: self._commit(_taken(self.session.staging(), data), made))
+        if _is_here(saved, fd):
+            return await self._thread.call(lambda _store: self._commit(self._taken(saved, fd), made))
         # A worker may be slow, and others want to commit meanwhile.
         staging = await self._thread.call(lambda _store: self.session.staging())
         await in_a_thread(lambda: _receive(staging, saved.bytes, fd))
         return await self._thread.call(lambda _store: self._commit(staging, made))
+
+    def _taken(self, saved: Saved, fd: int) -> Staging:
+        """What of a delta that `_is_here` the next checkpoint has. Raises ProtocolError, StoreError."""
+        staging = self.session.staging()
+        return _taken(staging, os.read(fd, saved.bytes)) if saved.bytes else staging
 
     def _commit(self, staging: Staging, made: _Checkpoint) -> dict[str, str]:
         not_kept: dict[str, str] = {}
@@ -393,6 +302,11 @@ class Kept:
 
         await self._thread.call(checkpoint)
 
+    async def remove_artifacts(self, artifacts: list[ArtifactInfo]) -> None:
+        """Forget artifacts for good. Forks that have them keep them."""
+        names = [(one.execution, one.name) for one in artifacts]
+        await self._thread.call(lambda _store: self.session.remove_artifacts(names))
+
     async def rollback(self, request: Rollback) -> None:
         """Make an older checkpoint the head. The worker and the workspace are the caller's to bring there."""
         from sandbox.engine import timeline  # noqa: PLC0415
@@ -462,19 +376,4 @@ def _record(finished: ExecutionFinished, code: str, state_of: int) -> ExecutionR
             "error": error.message[:_MOST_ERROR] if error else None,
             "artifacts": [artifact.id for artifact in finished.artifacts],
         },
-    )
-
-
-def _history(row: ExecutionRecord) -> HistoryRecord:
-    return HistoryRecord(
-        number=row.number,
-        code=row.code,
-        status=row.status,
-        started_at=row.started,
-        execution_time=row.seconds,
-        cache_hit=row.cache_hit,
-        error_type=row.error_type,
-        error=row.info.get("error"),
-        cause=row.cause,
-        artifacts=tuple(row.info.get("artifacts", ())),
     )

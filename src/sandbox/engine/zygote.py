@@ -63,6 +63,11 @@ class _Waiting(Struct, eq=False):
     answer: asyncio.Future[Forked]
     ended: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    def give_up(self) -> None:
+        """Whoever waits was cancelled, perhaps when the answer had just come. Closing its socket ends the fork."""
+        if self.answer.done() and not self.answer.cancelled() and self.answer.exception() is None:
+            os.close(self.answer.result().pidfd)
+
 
 class Zygote:
     """One zygote with its keeper. Everything runs in the engine's event loop.
@@ -220,8 +225,7 @@ class Zygote:
             await self._send({**message, "id": number, "fds": names}, fds)
             return await waiting.answer
         except asyncio.CancelledError:
-            if waiting.answer.done() and not waiting.answer.cancelled() and waiting.answer.exception() is None:
-                os.close(waiting.answer.result().pidfd)  # answered and cancelled at once
+            waiting.give_up()
             raise
         finally:
             self._waiting.pop(number, None)

@@ -42,6 +42,9 @@ class Source(Protocol):
     def fill(self, view: memoryview) -> None:
         """Fill the whole view. Raises ProtocolError if there is less."""
 
+    def finish(self) -> None:
+        """Raises ProtocolError if there is more than was asked for."""
+
 
 class Held:
     """A delta that is in memory already."""
@@ -52,27 +55,31 @@ class Held:
     def finish(self) -> None:
         """Raises ProtocolError if there is more than was asked for."""
         if self._data:
-            raise ProtocolError(f"the delta has {len(self._data)} bytes that belong to no record")
+            raise _more(len(self._data))
 
     def fill(self, view: memoryview) -> None:
         """Fill the whole view. Raises ProtocolError."""
         if len(view) > len(self._data):
-            raise ProtocolError(f"the delta ends {len(view) - len(self._data)} bytes too early")
+            raise _less(len(view) - len(self._data))
         view[:] = self._data[: len(view)]
         self._data = self._data[len(view) :]
 
 
 class Arriving:
-    """Payload from a worker's socket or pipe. `deadline` is a time of `time.monotonic`."""
+    """A delta of `size` bytes from a worker's socket or pipe. `deadline` is a time of `time.monotonic`."""
 
-    def __init__(self, fd: int, deadline: float) -> None:
+    def __init__(self, fd: int, size: int, deadline: float) -> None:
         self.fd, self.deadline = fd, deadline
+        self._left = size
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
 
     def fill(self, view: memoryview) -> None:
         """Fill the whole view. Raises ProtocolError if the worker ends or falls silent before."""
         missing = len(view)
+        self._left -= missing
+        if self._left < 0:
+            raise _less(-self._left)
         while missing:
             left = self.deadline - time.monotonic()
             if left <= 0 or not self._poll.poll(left * 1000):
@@ -86,6 +93,19 @@ class Arriving:
             if count == 0:
                 raise ProtocolError(f"the worker ended in the middle of a record: {missing} bytes are missing")
             missing -= count
+
+    def finish(self) -> None:
+        """Raises ProtocolError if there is more than was asked for."""
+        if self._left:
+            raise _more(self._left)
+
+
+def _less(missing: int) -> ProtocolError:
+    return ProtocolError(f"the delta ends {missing} bytes too early")
+
+
+def _more(left: int) -> ProtocolError:
+    return ProtocolError(f"the delta has {left} bytes that belong to no record")
 
 
 class Staging:
@@ -126,6 +146,7 @@ class Staging:
                     self._skip(source, record.size)
             except StoreFull as error:
                 failure = error
+        source.finish()
         if failure is not None:
             raise failure
         return count

@@ -1,7 +1,6 @@
 """Saves and restores the ambient items: what differs from a fresh worker's, and only when it has changed."""
 
 import sys
-from contextlib import suppress
 from json import JSONDecodeError, dumps, loads
 from typing import Any
 
@@ -60,10 +59,13 @@ class Ambience:
         A module may have a library's name and be something else: it has none.
         """
         found = {}
+        modules = sys.modules
         for one in self._items:
-            if _is_there(one) and (only is None or one.name in only):
-                with suppress(Exception):
+            if (not one.module or one.module in modules) and (only is None or one.name in only):
+                try:
                     found[one.name] = one.stamp()
+                except Exception:  # noqa: BLE001, S112 - on the path of each execution, where `suppress` costs more
+                    continue
         return found
 
     def _changed(self, item: Item, stamp: Any, number: int) -> list[Record]:
@@ -117,8 +119,8 @@ class Ambience:
                 one.write(loader.unpickle(bytes(parts[key]))[key])
             except BaseException as error:  # noqa: BLE001 - a damaged part, or a library that will not have it
                 lost.append(Lost(f"setting {one.name}", "setting", why(error), 0))
-        if not early:
-            self._seen = self._stamps()
+            else:
+                self._seen.update(self._stamps(frozenset((one.name,))))
         return lost
 
     def restore_imports(self, parts: Any, loader: Loader) -> list[Lost]:
@@ -138,7 +140,3 @@ class Ambience:
         self._imports = dict.fromkeys(names, True)
         self._stored_imports = names
         return lost
-
-
-def _is_there(item: Item) -> bool:
-    return not item.module or item.module in sys.modules

@@ -7,7 +7,7 @@ stored. An item whose library was not there in a fresh worker is stored as it is
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 EARLY = frozenset(("environ", "cwd", "path", "argv", "umask", "recursion", "digits"))
@@ -82,19 +82,15 @@ class _Environment:
 
 
 def _directory() -> Any:
-    """Below the workspace as from there: without a mount namespace it lies elsewhere for each worker."""
-    from .pickler import Context  # noqa: PLC0415
+    from .places import place_of  # noqa: PLC0415
 
-    now = os.getcwd()
-    home = Context.home.rstrip("/")
-    return (True, os.path.relpath(now, home)) if now == home or now.startswith(f"{home}/") else (False, now)
+    return place_of(os.getcwd())
 
 
 def _enter(value: Any) -> None:
-    from .pickler import Context  # noqa: PLC0415
+    from .places import path_at  # noqa: PLC0415
 
-    at_home, path = value
-    os.chdir(os.path.join(Context.home, path) if at_home else path)
+    os.chdir(path_at(value))
 
 
 def _set_list(target: list[Any]) -> Callable[[Any], object]:
@@ -131,6 +127,48 @@ def _locale(value: "str | None" = None) -> str:
     module = _module("locale")
     found: str = module.setlocale(module.LC_ALL, value)
     return found
+
+
+class _Twister:
+    """The state of the module `random`, read from the generator's memory: getting it makes 625 numbers of it."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._read: Callable[[int, int], bytes] | None = None
+        self._address = 0
+
+    def begin(self) -> None:
+        self._begun = False
+
+    def stamp(self) -> Any:
+        random = _module("random")
+        generator = random._inst
+        if not self._begun:
+            self._begun = True
+            self._read = _reader() if _lies_where_it_should(generator) else None
+            self._address = id(generator) + _HEAD
+        if self._read is None or id(generator) + _HEAD != self._address:
+            return random.getstate()
+        return self._read(self._address, _WORDS * 4 + 4), generator.gauss_next
+
+
+_HEAD = object.__basicsize__
+_WORDS = 624
+
+
+def _reader() -> "Callable[[int, int], bytes]":
+    import ctypes  # noqa: PLC0415
+
+    return ctypes.string_at
+
+
+def _lies_where_it_should(generator: Any) -> bool:
+    """Whether this interpreter has `int index; uint32_t state[624]` right after an object's head."""
+    if type(generator).__mro__[1].__basicsize__ < _HEAD + 4 + _WORDS * 4:
+        return False
+    state = generator.getstate()[1]
+    expected = b"".join(word.to_bytes(4, sys.byteorder) for word in (state[_WORDS], *state[:_WORDS]))
+    return _reader()(id(generator) + _HEAD, _WORDS * 4 + 4) == expected
 
 
 # --- numpy ----------------------------------------------------------------------------------------------------------
@@ -192,6 +230,30 @@ class _Parameters:
         dict.update(_module("matplotlib").rcParams, value)
 
 
+class _Options:
+    """pandas's, by their full names. They lie in nested dicts: to compare those costs a tenth of reading them."""
+
+    def __init__(self) -> None:
+        self._levels: list[dict[str, Any]] = []
+        self._copies: list[dict[str, Any]] = []
+        self._found: dict[str, Any] = {}
+
+    def stamp(self) -> Any:
+        top = _module("pandas._config.config")._global_config
+        if not self._levels or self._levels[0] is not top or self._levels != self._copies:
+            self._levels = list(_levels(top))
+            self._copies = [dict(one) for one in self._levels]
+            self._found = _options()
+        return self._found
+
+
+def _levels(options: dict[str, Any]) -> "Iterator[dict[str, Any]]":
+    yield options
+    for value in options.values():
+        if type(value) is dict:
+            yield from _levels(value)
+
+
 def _options() -> Any:
     return _flat(_module("pandas._config.config")._global_config, "")
 
@@ -216,7 +278,7 @@ def _set_options(value: dict[str, Any]) -> None:
 
 def items() -> list[Item]:
     """All of them, in the order in which they are restored: what needs a directory or a path comes after those."""
-    environment, parameters = _Environment(), _Parameters()
+    environment, parameters, options, twister = _Environment(), _Parameters(), _Options(), _Twister()
     return [
         Item("environ", "", environment.stamp, environment.value, environment.write, environment.begin),
         Item("cwd", "", os.getcwd, _directory, _enter),
@@ -234,8 +296,9 @@ def items() -> list[Item]:
         _item("numpy.print", "numpy", _print_options, _set_print_options),
         _item("numpy.errors", "numpy", lambda: _module("numpy").geterr(), lambda v: _module("numpy").seterr(**v)),
         Item("matplotlib", "matplotlib.rcsetup", parameters.stamp, parameters.value, parameters.write),
-        _item("pandas", "pandas._config.config", _options, _set_options),
-        _item("random", "random", lambda: _module("random").getstate(), lambda v: _module("random").setstate(v)),
+        Item("pandas", "pandas._config.config", options.stamp, _options, _set_options),
+        Item("random", "random", twister.stamp, lambda: _module("random").getstate(),
+             lambda v: _module("random").setstate(v), twister.begin),
         Item("numpy.random", "numpy.random", _numpy_random_stamp, _numpy_random_value,
              lambda v: _module("numpy.random").set_state(v)),
     ]  # fmt: skip

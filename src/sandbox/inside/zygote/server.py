@@ -91,6 +91,7 @@ class Zygote:
             self._end(1)
 
     def _serve(self) -> NoReturn:
+        signals.take_all()
         ended = signals.child_ends()
         poll = select.poll()
         poll.register(self._engine, select.POLLIN)

@@ -11,6 +11,16 @@ _SIG_SETMASK = 2
 _NONE = bytes(8)
 
 
+def take_all() -> None:
+    """Ignore no signal because whoever started the engine does, as `nohup` and shells do for what they start.
+
+    Python itself ignores two, and a program that is started has them back.
+    """
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def child_ends() -> int:
     """Return a descriptor that becomes readable when a child has ended."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})

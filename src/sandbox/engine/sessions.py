@@ -1,0 +1,254 @@
+"""What the sessions of an engine have: workers, workspaces, places in the store. Who begins and ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Iterable
+
+from sandbox.engine import isolation, stored_past
+from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.keeper import KeeperProcess
+from sandbox.engine.launcher import Cell, Launcher, Spawn
+from sandbox.engine.metrics import Meter
+from sandbox.engine.paths import data_dir
+from sandbox.engine.pool import Pool
+from sandbox.engine.session import Session
+from sandbox.engine.store_thread import StoreThread
+from sandbox.engine.stored import Kept, open_kept
+from sandbox.engine.waiting import uncancelled
+from sandbox.engine.watch import LimitWatch
+from sandbox.engine.workspaces import Workspace
+from sandbox.errors import SandboxClosedError, StoreError, UsageError
+from sandbox.ids import checked_session_id
+from sandbox.protocol import messages as m
+
+
+class Sessions:
+    """The sessions of one engine, by id. `launcher` starts their workers, `stored` is where the store is."""
+
+    def __init__(self, spawn: Spawn, alone: Callable[[], bool], parked: int, keeper: KeeperProcess | None) -> None:
+        self.launcher = Launcher(spawn, keeper)
+        self.stored = StoreThread(data_dir() / "store", alone)
+        self.pool = Pool(self.launcher, spawn, parked)
+        self._sessions: dict[str, Session] = {}
+        self._meters: dict[str, Meter] = {}
+        self._watch = LimitWatch(self._sessions)
+
+    def active(self, name: str) -> Session:
+        """An open session. Raises SandboxClosedError."""
+        session = self.known(name)
+        if session.state == "closed":
+            raise SandboxClosedError(f"session {name!r} is closed: start it again, or open another")
+        return session
+
+    def known(self, name: str) -> Session:
+        """A session, open or closed: the past of both can be looked at. Raises SandboxClosedError."""
+        session = self._sessions.get(name)
+        if session is None:
+            raise SandboxClosedError(f"there is no open session {name!r}")
+        return session
+
+    def workspace(self, name: str) -> Workspace:
+        """The directory of an open session. Raises SandboxClosedError."""
+        session = self.active(name)
+        if session.workspace is None:
+            raise SandboxClosedError(f"session {name!r} was never started")
+        return session.workspace
+
+    async def kept(self, name: str) -> tuple[Session, Kept]:
+        """The session with its place in the store. The caller holds its turn, if that matters."""
+        session = self.active(name)
+        await session.keep()
+        if session.kept is None:
+            raise UsageError("the session is not stored: it was opened with persist=False, or is closed")
+        return session, session.kept
+
+    async def open(self, request: m.OpenSession) -> m.SessionOpened:
+        """Open a session, known or new, with a worker. Raises SessionBusy, SandboxStartError."""
+        name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
+        isolation.check_without(request.options.without)
+        session = self._sessions.get(name) or self._new_session(name, request.options)
+        async with session.turn:
+            opening = session.state == "closed" or session.cell is None
+            try:
+                await self._hold(session, request)
+                cell = await self.cell(session)
+            except BaseException:
+                if opening and session.cell is None:
+                    await uncancelled(self._give_up(session))
+                raise
+        return m.SessionOpened(
+            session=name,
+            isolation=cell.zygote.spec.level,
+            network=session.options.network,
+            enforced=cell.worker.enforced,
+            artifacts_dir=str(session.artifacts.directory),
+            workspace_dir=str(cell.workspace.path),
+        )
+
+    def _new_session(self, name: str, options: m.SessionOptions) -> Session:
+        directory = self.launcher.run.artifacts / name
+        directory.mkdir(mode=0o700)
+        session = self._sessions[name] = Session(name, options, ArtifactStore(directory, options.disk << 20))
+        return session
+
+    async def _hold(self, session: Session, request: m.OpenSession) -> None:
+        """Take the session's place in the store, unless it has it. The caller holds its turn. Raises SessionBusy."""
+        closed = session.state == "closed"
+        if request.options.persist and (closed or (session.kept is None and session.keeping is None)):
+            session.keeping = asyncio.get_running_loop().create_task(
+                open_kept(self.stored, session.id, request.options)
+            )
+            if not request.fresh:  # it may be somebody else's, and then there is nothing to begin
+                await session.keep()
+                await self._forget_artifacts(session)
+        if closed:
+            session.reopen(request.options)
+
+    async def _forget_artifacts(self, session: Session) -> None:
+        """They are stored, and somebody else may have added to them, or deleted them with the session."""
+        await asyncio.to_thread(session.artifacts.remove)
+        session.artifacts = ArtifactStore(session.artifacts.directory, session.options.disk << 20)
+        session.artifacts.directory.mkdir(mode=0o700)
+
+    async def _give_up(self, session: Session) -> None:
+        """It could not be opened: let others have what is stored of it, and whoever tries again begin anew."""
+        await self._release(session)
+        if session.options.persist or not session.executions:
+            self._sessions.pop(session.id, None)
+            session.artifacts.remove()
+            if session.workspace is not None:
+                session.workspace.remove()
+
+    async def cell(self, session: Session) -> Cell:
+        """Return the session's worker, a fresh one if it has none. The caller holds the session's turn."""
+        if session.cell is not None and session.cell.worker.alive:
+            return session.cell
+        if session.cell is not None:
+            session.lose()
+            await self.end_worker(session)
+        session.step("launch")
+        try:
+            cell = await self._new_cell(session)
+        except BaseException:
+            session.step("fail")
+            raise
+        session.step("ready")
+        session.cell, session.workspace = cell, cell.workspace
+        self._watch.start()
+        return cell
+
+    async def _new_cell(self, session: Session) -> Cell:
+        zygote = await self.launcher.zygote(session.options)
+        fresh = session.workspace is None
+        if session.workspace is None:
+            cell = await self.pool.get(session.options, zygote)
+        else:
+            cell = await self.launcher.launch(session.options, zygote, session.workspace)
+        try:
+            await self._bring_back(session, cell, fresh=fresh)
+        except BaseException:
+            await self.launcher.end(cell)
+            if fresh:
+                cell.workspace.remove()
+            raise
+        return cell
+
+    async def _bring_back(self, session: Session, cell: Cell, *, fresh: bool) -> None:
+        """Restore what is stored of the session: its variables, and its files where the workspace is a `fresh` one."""
+        if session.keeping is not None and session.keeping.done():
+            await session.keep()
+        if session.kept is not None and session.kept.session.head:
+            if fresh:
+                await session.kept.restore_files(cell.workspace)
+                await cell.workspace.changed()
+            if session.kept.restorable:
+                await session.kept.restore(cell.worker)
+
+    async def end_worker(self, session: Session) -> None:
+        """End the session's worker, if it has one, and its commands, which only a pid namespace would end with it."""
+        cell, session.cell = session.cell, None
+        if cell is not None:
+            for command in list(session.commands.values()):
+                await command.end()
+            await self.launcher.end(cell)
+
+    async def close(self, session: Session) -> None:
+        """End its worker, and let others have what is stored of it."""
+        await self._stop(session)
+        async with session.turn:  # an execution that this has ended is still being saved
+            await self._release(session)
+            await self._remove_workspace(session)
+
+    async def _stop(self, session: Session) -> None:
+        """End the session's worker for good."""
+        if session.state == "starting":
+            async with session.turn:
+                pass  # it has a worker now, or has failed to get one
+        if session.state != "closed":
+            session.step("close")
+            await self.end_worker(session)
+
+    async def _release(self, session: Session) -> None:
+        """Let another process have what is stored of it."""
+        with contextlib.suppress(StoreError):  # then there is nothing to release
+            await session.keep()
+        kept, session.kept, session.keeping = session.kept, None, None
+        if kept is None:
+            return
+        if await kept.retire(session.workspace):
+            session.retired = True
+
+    async def _remove_workspace(self, session: Session) -> None:
+        """What is stored need not lie there too, and another process may change it now."""
+        if session.retired and session.workspace is not None:
+            workspace, session.workspace = session.workspace, None
+            await asyncio.to_thread(workspace.remove)
+
+    async def delete(self, session: Session) -> None:
+        """End its worker, and delete all there is of it."""
+        await self._stop(session)
+        async with session.turn:
+            with contextlib.suppress(StoreError):
+                await session.keep()
+            kept, session.kept, session.keeping = session.kept, None, None
+            if kept is not None:
+                await kept.delete()
+            elif session.options.persist:
+                await stored_past.delete(self.stored, session.id)
+            if self._sessions.pop(session.id, None) is not None:
+                self._meters.pop(session.id, None)
+                if session.workspace is not None:
+                    await asyncio.to_thread(session.workspace.remove)
+                await asyncio.to_thread(session.artifacts.remove)
+
+    async def forget_all(self, ids: Iterable[str]) -> None:
+        """Delete sessions that were stored and perhaps opened just now."""
+        for each in ids:
+            session = self._sessions.get(each)
+            await (self.delete(session) if session is not None else stored_past.delete(self.stored, each))
+
+    def meter(self, session: Session) -> Meter:
+        """What measures a session: a rate needs the measurement before."""
+        return self._meters.setdefault(session.id, Meter())
+
+    def kill(self) -> None:
+        """Begin to end every worker, and have no more."""
+        self._watch.stop()
+        self.pool.stop()
+        for session in self._sessions.values():
+            if session.cell is not None:
+                session.cell.worker.kill("the engine is closing")
+
+    async def close_all(self) -> None:
+        """End every worker and zygote, and save and give up every session. Nobody may be using one."""
+        for session in self._sessions.values():
+            await self.end_worker(session)
+            await self._release(session)
+            if session.workspace is not None:
+                session.workspace.close()
+        await self.stored.close()
+        await self.pool.close()
+        await self.launcher.close()
