@@ -57,7 +57,8 @@ async def test_mounts_of_a_start_that_is_cancelled_are_not_those_of_the_next(
 ) -> None:
     zygote = await zygote_of(thread)
     before = Leaks()
-    clone, cancelled = zygote.clone, []
+    clone = zygote.clone
+    cancelled: list[asyncio.Task[Any]] = []
 
     async def clone_cancelled(wanted: list[dict[str, Any]]) -> list[int]:
         task = asyncio.current_task()

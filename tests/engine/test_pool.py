@@ -21,18 +21,18 @@ async def test_a_zygote_that_is_warm_only_when_the_engine_closes_has_nobody_park
     thread = EngineThread()
     box = await LocalSandbox(engine=thread)
     _settle(thread, seconds=60)
-    engine = thread._engine
+    engine, sessions = thread._engine, thread._engine.sessions
     cell = cell_of(thread, box.session_id)
     assert cell is not None
     zygote = cell.zygote
 
     emptied = asyncio.Event()  # of the engine's loop from its first use on
     close_store, warmed_up, empty, close_launcher = (
-        engine.sessions.stored.close, engine.sessions.pool._warmed_up, engine.sessions.pool.close, engine.sessions.launcher.close,
+        sessions.stored.close, sessions.pool._warmed_up, sessions.pool.close, sessions.launcher.close,
     )  # fmt: skip
 
     async def close_the_store_and_be_warm() -> None:
-        engine.sessions.pool.size += 1
+        sessions.pool.size += 1
         zygote.on_warm(zygote)
         await close_store()
 
@@ -45,14 +45,13 @@ async def test_a_zygote_that_is_warm_only_when_the_engine_closes_has_nobody_park
         emptied.set()
 
     async def close_when_nothing_is_under_way() -> None:
-        while engine._tasks:
-            await asyncio.sleep(0.001)
+        await asyncio.gather(*engine._tasks)
         await close_launcher()
 
-    monkeypatch.setattr(engine.sessions.stored, "close", close_the_store_and_be_warm)
-    monkeypatch.setattr(engine.sessions.pool, "_warmed_up", warm_up_late)
-    monkeypatch.setattr(engine.sessions.pool, "close", empty_the_pool)
-    monkeypatch.setattr(engine.sessions.launcher, "close", close_when_nothing_is_under_way)
+    monkeypatch.setattr(sessions.stored, "close", close_the_store_and_be_warm)
+    monkeypatch.setattr(sessions.pool, "_warmed_up", warm_up_late)
+    monkeypatch.setattr(sessions.pool, "close", empty_the_pool)
+    monkeypatch.setattr(sessions.launcher, "close", close_when_nothing_is_under_way)
     await asyncio.to_thread(thread.close)
     assert Leaks().since(before) == {}
 

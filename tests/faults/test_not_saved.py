@@ -108,10 +108,8 @@ def files_that_may_not_grow(box: LocalSandbox, engine: EngineThread, home: Path)
 @contextmanager
 def a_full_disk(box: LocalSandbox, engine: EngineThread, home: Path) -> Iterator[None]:
     filler = home / "store" / "filler"
-    with filler.open("wb") as file, pytest.raises(OSError, match="No space left"):
-        while True:
-            file.write(bytes(1 << 16))
-            file.flush()
+    with pytest.raises(OSError, match="No space left"):
+        filler.write_bytes(bytes(64 << 20))
     yield
     filler.unlink()
 
@@ -121,8 +119,9 @@ def mount(*arguments: str) -> None:
 
 
 @pytest.fixture
-def small_disk(own_home: Path) -> Iterator[None]:
-    """The store lies on a file system of its own."""
+def small_disk(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The store lies on a file system of its own, smaller than what it may take."""
+    monkeypatch.setenv("SANDBOX_STORAGE", "1000")
     store = own_home / "store"
     store.mkdir(mode=0o700)
     try:
@@ -177,13 +176,12 @@ def test_where_nothing_can_be_stored_nothing_runs_unless_it_need_not_be(
     small_disk: None, engine_apart: EngineThread, own_home: Path
 ) -> None:
     mount("-o", "remount,ro", str(own_home / "store"))
-    box = LocalSandbox(engine=engine_apart).start()
-    with pytest.raises(StoreError, match="store"):
-        box.run("x = 1")
+    box = LocalSandbox(engine=engine_apart, session_id="kept")
+    with pytest.raises(StoreError, match="Read-only"):
+        box.start()
     with LocalSandbox(engine=engine_apart, persist=False) as other:
         assert other.run("6 * 7").text == "42"
     mount("-o", "remount,rw", str(own_home / "store"))
-    box.stop()
     box.start().run("x = 2")
     box.stop()
     assert box.start().run("x").text == "2"

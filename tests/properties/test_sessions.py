@@ -29,7 +29,6 @@ from tests.state.harness.workers import Zygote
 
 from sandbox.cli import sessions as cli
 from sandbox.engine.thread import EngineThread
-
 from sandbox.store.store import Store
 from sandbox.sync import LocalSandbox
 from sandbox.sync.execution import Execution
