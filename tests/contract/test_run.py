@@ -315,7 +315,9 @@ async def test_signals_that_end_nothing_end_nothing(any_box: Any) -> None:
 
 
 async def test_a_worker_that_dies_between_executions_is_told_of(any_box: Any) -> None:
-    await any_box.run("x = 1\nimport os, threading\nthreading.Timer(0.05, lambda: os._exit(1)).start()")
+    ends = "    while not os.path.exists('go'): time.sleep(0.01)\n    os._exit(1)"
+    await any_box.run(f"x = 1\nimport os, threading, time\ndef end():\n{ends}\nthreading.Thread(target=end).start()")
+    await any_box.files.write("go", "")
     for _ in range(100):
         execution = await any_box.run("1", check=False)
         if execution.state != "kept":

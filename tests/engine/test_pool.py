@@ -27,12 +27,12 @@ async def test_a_zygote_that_is_warm_only_when_the_engine_closes_has_nobody_park
     zygote = cell.zygote
 
     emptied = asyncio.Event()  # of the engine's loop from its first use on
-    close_store, warmed_up, empty, close_launcher = (
-        sessions.stored.close, sessions.pool._warmed_up, sessions.pool.close, sessions.launcher.close,
-    )  # fmt: skip
+    sessions = engine.sessions
+    close_store, warmed_up = sessions.stored.close, sessions.pool._warmed_up
+    empty, close_launcher = sessions.pool.close, sessions.launcher.close
 
     async def close_the_store_and_be_warm() -> None:
-        sessions.pool.size += 1
+        engine.sessions.pool.size += 1
         zygote.on_warm(zygote)
         await close_store()
 
@@ -45,13 +45,14 @@ async def test_a_zygote_that_is_warm_only_when_the_engine_closes_has_nobody_park
         emptied.set()
 
     async def close_when_nothing_is_under_way() -> None:
-        await asyncio.gather(*engine._tasks)
+        while engine._tasks:  # noqa: ASYNC110 - there is no event of it
+            await asyncio.sleep(0.001)
         await close_launcher()
 
-    monkeypatch.setattr(sessions.stored, "close", close_the_store_and_be_warm)
-    monkeypatch.setattr(sessions.pool, "_warmed_up", warm_up_late)
-    monkeypatch.setattr(sessions.pool, "close", empty_the_pool)
-    monkeypatch.setattr(sessions.launcher, "close", close_when_nothing_is_under_way)
+    monkeypatch.setattr(engine.sessions.stored, "close", close_the_store_and_be_warm)
+    monkeypatch.setattr(engine.sessions.pool, "_warmed_up", warm_up_late)
+    monkeypatch.setattr(engine.sessions.pool, "close", empty_the_pool)
+    monkeypatch.setattr(engine.sessions.launcher, "close", close_when_nothing_is_under_way)
     await asyncio.to_thread(thread.close)
     assert Leaks().since(before) == {}
 

@@ -71,6 +71,7 @@ class Session:
         self.executions = 0
         self.commands: dict[int, Any] = {}
         self.running: Execution | None = None
+        self.trial: asyncio.Task[Any] | None = None  # of what the last execution saved
         self.variables_lost = ""  # why, until an execution has told its caller
         self.scan_before = EMPTY
         self._time = 0.0

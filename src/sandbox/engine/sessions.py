@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections import ChainMap
 from collections.abc import Callable, Iterable
 
 from sandbox.engine import isolation, stored_past
@@ -17,6 +18,7 @@ from sandbox.engine.pool import Pool
 from sandbox.engine.session import Session
 from sandbox.engine.store_thread import StoreThread
 from sandbox.engine.stored import Kept, open_kept
+from sandbox.engine.trials import Trials
 from sandbox.engine.waiting import uncancelled
 from sandbox.engine.watch import LimitWatch
 from sandbox.engine.workspaces import Workspace
@@ -34,7 +36,8 @@ class Sessions:
         self.pool = Pool(self.launcher, spawn, parked)
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, Meter] = {}
-        self._watch = LimitWatch(self._sessions)
+        self.trials = Trials(self.pool, self.launcher)
+        self._watch = LimitWatch(ChainMap(self._sessions, self.trials.spares.sessions))
 
     def active(self, name: str) -> Session:
         """An open session. Raises SandboxClosedError."""
@@ -234,8 +237,8 @@ class Sessions:
         """What measures a session: a rate needs the measurement before."""
         return self._meters.setdefault(session.id, Meter())
 
-    def kill(self) -> None:
-        """Begin to end every worker, and have no more."""
+    def stop(self) -> None:
+        """Begin to end every worker, and park no more."""
         self._watch.stop()
         self.pool.stop()
         for session in self._sessions.values():

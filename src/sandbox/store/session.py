@@ -131,6 +131,32 @@ class StoredSession:
         self.quota.used += stored
         return number
 
+    def amend(self, staging: Staging) -> None:
+        """Change the head itself, of which nobody has been told yet. Durable then, or it is as it was.
+
+        The staging is used up in either case. Raises StoreFull, SessionTaken, ProtocolError, StoreError.
+        """
+        try:
+            self._check_count(staging)
+            self.quota.room(staging.stored + _ROW)
+            staging.sync()
+            writer = commits.Writer(self.database, self.tree, staging, self.manifest)
+            stored = staging.stored + _ROW
+            with self.database.writing():
+                sessions.update(self.database, self._lease, "bytes = bytes + ?", stored)
+                delta = commits.amend(self.database, self.tree, row_id(self.key, self.head), writer)
+                reached("amendment written")
+                staging.named = True
+        except BaseException:
+            staging.abort()
+            raise
+        if staging.pack is not None:
+            staging.pack.id = writer.pack
+        staging.close(committed=True)
+        manifest.apply(self.manifest, delta)
+        self._fragmented += writer.fragmented
+        self.quota.used += stored
+
     def _moved(self, number: int, written: commits.Written) -> None:
         manifest.apply(self.manifest, written.delta)
         self._fragmented += written.fragmented

@@ -93,8 +93,8 @@ class Worker:
             case "clear_cache":
                 self._runner.cells.clear()
                 self._channel.send({"event": "done"})
-            case "restore":
-                self._channel.send(self._checkpoints.restore())
+            case "restore" | "check" | "tried":
+                self._checkpoints.answer(request, self._channel.send)
             case "reseed":
                 reseed()
                 self._channel.send({"event": "done"})

@@ -3,6 +3,7 @@
 import io
 import pickle
 import types
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -56,6 +57,10 @@ class SessionPickler:
             if constant is not None:
                 return self.constant(value, *constant)
         return NotImplemented
+
+    def kinds(self) -> "Iterable[type]":
+        """The types of what was pickled, but for the plainest ones."""
+        return self._reducers
 
     def refer(self, value: Any, name: str) -> Any:
         """By the name that it has in the session."""
