@@ -86,7 +86,7 @@ class Machine(RuleBasedStateMachine):
             assert (done.state, done.warnings) == ("kept", ())
         else:
             (warning,) = done.warnings
-            assert "the worker died" in warning
+            assert "lost" in warning
             assert done.state == ("restored" if could_be_restored else "lost")
         model.worker_lives = True
         model.found(box.checkpoints())
