@@ -203,7 +203,8 @@ class Kept:
         if not self.lost:
             return finished
         if short := sorted({one.name for one in saved.lost if _NO_MEMORY in one.reason} - known):
-            warning = f"{printable(', '.join(short[:_MOST_TOLD]))} could not be saved: {_NO_MEMORY}; delete what is not needed, or raise memory="
+            names = printable(", ".join(short[:_MOST_TOLD]))
+            warning = f"{names} could not be saved: {_NO_MEMORY}; delete what is not needed, or raise memory="
             finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
         return msgspec.structs.replace(finished, state=msgspec.structs.replace(finished.state, lost_names=self.lost))
 
