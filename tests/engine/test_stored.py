@@ -12,6 +12,7 @@ import pytest
 
 from sandbox import LocalSandbox, SandboxError, SandboxStartError
 from sandbox.engine import store_thread
+from sandbox.engine.execution import Execution
 from sandbox.engine.paths import data_dir
 from sandbox.engine.sessions import Sessions
 from sandbox.engine.thread import EngineThread
@@ -145,4 +146,29 @@ async def test_if_one_fork_cannot_be_started_there_is_none(
         (child,) = await box.fork()
         assert (await child.run("x")).text == "1"
         await child.delete()
+        await box.delete()
+
+
+async def test_a_worker_that_dies_when_all_was_saved_is_told_of_by_the_next_execution(
+    engines: list[EngineThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durable = Execution._durable
+
+    async def then_dies(self: Execution, *args: Any) -> m.ExecutionFinished:
+        finished = await durable(self, *args)
+        self._cell.worker.kill("it was told to")
+        async with asyncio.timeout(20):
+            while self._cell.worker.gone is None:  # noqa: ASYNC110 - there is no event of it
+                await asyncio.sleep(0.001)
+        return finished
+
+    async with LocalSandbox(engine=engines[0]) as box:
+        await box.run("y = 1")
+        with monkeypatch.context() as patch:
+            patch.setattr(Execution, "_durable", then_dies)
+            assert (await box.run("x = 1")).state == "kept"
+        execution = await box.run("x, y")
+        assert (execution.text, execution.state, execution.state.restored_to) == ("(1, 1)", "restored", 2)
+        assert "it was told to" in " ".join(execution.warnings)
+        assert (await box.run("x")).state == "kept"
         await box.delete()

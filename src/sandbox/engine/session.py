@@ -107,8 +107,11 @@ class Session:
         """Its worker is gone, in the middle of nothing: between executions."""
         if self.state == "ready":
             self.step("lose")
-            gone = self.cell.worker.gone if self.cell is not None else None
-            self.variables_lost = (gone and gone.why) or "the worker died between executions"
+            self.variables_lost = self._why_lost()
+
+    def _why_lost(self) -> str:
+        gone = self.cell.worker.gone if self.cell is not None else None
+        return (gone and gone.why) or "the worker died between executions"
 
     @property
     def busy(self) -> bool:
@@ -149,6 +152,8 @@ class Session:
         finally:
             self.running = None
         self.step("lose" if outcome.worker_lost else "finish")
+        if outcome.worker_lost and outcome.finished.state.kind == "kept":
+            self.variables_lost = self._why_lost()  # when all was saved: the next execution has to tell
         self._remember(request.code, outcome)
         return outcome.finished
 
