@@ -105,6 +105,24 @@ async def test_what_a_thread_prints_later_is_kept_and_marked(any_box: Any) -> No
     assert "late" in everything
 
 
+async def test_an_interrupt_in_the_middle_of_writing_writes_nothing_twice(any_box: Any) -> None:
+    """It comes as soon as the end of the line has been read, while print() has not yet returned."""
+    code = "import time\ntry:\n    print('begun')\n    for _ in range(600): time.sleep(0.1)\nfinally: print('tidied')"
+    loop = asyncio.get_running_loop()
+    for _ in range(10):
+        ended = asyncio.Event()
+
+        def hear(text: str, ended: asyncio.Event = ended) -> None:
+            if "\n" in text:
+                loop.call_soon_threadsafe(ended.set)
+
+        running = asyncio.create_task(any_box.run(code, on_stdout=hear, check=False))
+        await ended.wait()
+        await any_box.interrupt()
+        execution = await running
+        assert (execution.status, execution.stdout) == ("interrupted", "begun\ntidied\n")
+
+
 async def test_output_between_executions_is_marked_late(any_box: Any) -> None:
     script = "echo now; until [ -e go ]; do sleep 0.01; done; echo later; touch said"
     await any_box.run(f"import subprocess\np = subprocess.Popen(['sh', '-c', {script!r}])")

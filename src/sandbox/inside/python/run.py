@@ -1,6 +1,7 @@
 """Runs one cell: statements, top-level await, the last expression's value, interrupts."""
 
 import _thread
+import signal
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -132,8 +133,7 @@ class Runner:
         """SIGINT: raise in the running cell. While its task waits, cancel the task instead, which asyncio expects."""
         if not self._interruptible:
             return
-        if frame is not None and frame.f_code is WRITING:
-            _thread.interrupt_main()  # right after it
+        if frame is not None and frame.f_code is WRITING and _send_again():
             return
         if self._task is not None and self._loop is not None and self._between_tasks(self._loop):
             self._task.cancel()
@@ -179,6 +179,15 @@ async def _both(cell: Cell, namespace: dict[str, Any]) -> object:
             if code.co_flags & _CO_COROUTINE:
                 result = await result
     return result if cell.value is not None else None
+
+
+def _send_again() -> bool:
+    """Have the signal come again when this is done; return whether it will. What is tripped here comes too soon."""
+    try:
+        _thread.start_new_thread(signal.pthread_kill, (_thread.get_ident(), signal.SIGINT))
+    except RuntimeError:  # there are as many threads as there may be
+        return False
+    return True
 
 
 def _is_plain_exit(error: BaseException) -> bool:
