@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine
 
-# What may hold so many frames that to let go of them at once ends the interpreter, whose stack is too short.
-_DEEP = (MemoryError, RecursionError, SystemError)
 _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 
 
@@ -55,8 +53,11 @@ class Runner:
         end = self._end(error, hit)
         try:
             self._interruptible = True  # objects that are let go may run code of the user's
-            # It came through this frame, which has it: a cycle that would keep all variables of what has failed.
-            error = error if isinstance(error, _DEEP) else None
+            # It came through this frame, which has it: a cycle that would keep all variables of what has failed. But an
+            # interpreter that had no memory to unwind says "error return without exception set", and has left frames
+            # half made: CPython 3.11 ends by SIGSEGV when it lets go of those. They wait for the collector.
+            if not isinstance(error, SystemError):
+                error = None
             self._past.leave()
         except KeyboardInterrupt:
             pass
