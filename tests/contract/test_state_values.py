@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from tests.contract.conftest import Open
 from tests.contract.state import restart, value
 
 
@@ -125,3 +126,15 @@ async def test_a_figure_can_be_drawn_on_again(any_box: Any) -> None:
     assert await value(any_box, "kept['map'] is figure, axes.figure is figure, len(figure.axes)") == "(True, True, 2)"
     await any_box.run("axes.set_title('again'); figure.savefig('again.png')")
     assert (await any_box.files.stat("again.png")).size > 1000
+
+
+@pytest.mark.parametrize("made", ["bytes(150_000_000)", "bytearray(b'ab') * 75_000_000", "['x' * 40_000_000, 1]"])
+async def test_what_takes_much_of_the_memory_is_kept(open_box: Open, made: str) -> None:
+    """Saving and restoring bytes takes no memory beside them; a text is copied once."""
+    box = await open_box(memory=256, timeout=60)
+    execution = await box.run(f"import zlib\nheld = {made}")
+    assert (execution.state, execution.state.lost_names) == ("kept", ())
+    digest = "zlib.crc32(held if not isinstance(held, list) else held[0].encode()), type(held), len(held)"
+    before = await value(box, digest)
+    await restart(box)
+    assert await value(box, digest) == before

@@ -134,7 +134,7 @@ async def test_nothing_is_dropped_for_what_would_not_fit_anyway(open_box: Open) 
 
 async def test_what_there_is_no_memory_to_save_is_told_of_once_with_what_to_do(open_box: Open) -> None:
     box = await open_box(memory=256)
-    execution = await box.run("k = bytes(150_000_000)")
+    execution = await box.run("k = 'x' * 150_000_000")
     assert execution.state.lost_names == ("k",)
     told = [one for one in execution.warnings if "could not be saved" in one]
     assert len(told) == 1

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from tests.inside.state.live import Live
 
+from sandbox.inside.state import groups
 from sandbox.inside.state.kinds.sets import arrange, orders
 
 _CHANCE = random.Random(5)
@@ -66,3 +69,28 @@ def test_a_set_in_order_still_finds_its_elements_and_takes_new_ones() -> None:
     again.add("new")
     again.discard(next(iter(value)))
     assert len(again) == len(value)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "has"),
+    [
+        ([b"ab", b"cd"], False),
+        ([b"a\x8f\x94b"], True),
+        ([memoryview(b"a\x8f\x94b")], True),
+        ([b"a\x8f", b"\x94b"], True),
+        ([bytearray(b"a\x8fb"), b"\x94"], False),
+    ],
+)
+def test_the_beginning_of_a_set_is_seen_wherever_the_pieces_of_a_pickle_end(pieces: list[Any], has: bool) -> None:
+    file = groups.Pieces()
+    for piece in pieces:
+        file.write(piece)
+    assert file.has_sets() is has
+
+
+def test_sets_across_the_pieces_of_a_large_pickle_keep_their_order(live: Live) -> None:
+    live.run("x = [{n, n + 8, n * 64 + 16, str(n)} for n in range(30_000)]; order = [list(one) for one in x]")
+    assert max(map(len, live.parts.values())) > 10 * 64 * 1024
+    space, lost = live.fresh()
+    assert lost == []
+    assert [list(one) for one in space["x"]] == space["order"]

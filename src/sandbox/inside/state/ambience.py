@@ -82,7 +82,7 @@ class Ambience:
         except BaseException as error:  # noqa: BLE001 - the user's objects are in there too
             self.lost[key] = Lost(f"setting {item.name}", "setting", why(error), number)
             return []
-        data = b"".join([dump.data, *(buffer.raw() for buffer in dump.pickler.buffers)])
+        data = b"".join([*dump.pieces, *(buffer.raw() for buffer in dump.pickler.buffers)])
         self._stored.add(key)
         return [({"put": key, "size": len(data)}, [data])]
 

@@ -1,6 +1,5 @@
 """Groups: names whose values share objects, pickled together so that they go on to share them."""
 
-import io
 import sys
 from _blake2 import blake2b
 from collections.abc import Callable, Iterable
@@ -16,27 +15,44 @@ Values = dict[str, Any]
 Failures = dict[str, str]
 
 
-def digest(data: Any) -> bytes:
+def digest(pieces: Iterable[Any]) -> bytes:
     """Whether a pickle is what it was."""
-    return blake2b(data, digest_size=16).digest()
+    found = blake2b(digest_size=16)
+    for piece in pieces:
+        found.update(piece)
+    return found.digest()
+
+
+class Pieces:
+    """A file to pickle into, that copies nothing: bytes that are large are written as they are."""
+
+    def __init__(self) -> None:
+        self.all: list[Any] = []
+        self.write = self.all.append
+
+    def has_sets(self) -> bool:
+        """Whether some piece has the beginning of a set in it, or only the first half of that at its end."""
+        pieces = (bytes(one) if type(one) is memoryview else one for one in self.all)
+        return any(_SET in one or one[-1:] == _SET[:1] for one in pieces)
 
 
 class Dump:
-    """The pickle of some names together, and what was found out on the way."""
+    """The pickle of some names together, in `pieces`, and what was found out on the way."""
 
     def __init__(self, world: World, values: Values, names: "frozenset[str]", *, deep: bool = False) -> None:
-        file = io.BytesIO()
+        file = Pieces()
         self.names = names
         self.pickler: Any = (DeepPickler if deep else FastPickler)(file, world, names)
         self.pickler.dump({name: values[name] for name in sorted(names)})
         self._add_orders(file)
-        self.data = file.getvalue()
-        self.digest = digest(self.data)
+        self.pieces = file.all
+        self.size = sum(map(len, self.pieces))
+        self.digest = digest(self.pieces)
         self._shareable: tuple[set[int], Any] | None = None
 
-    def _add_orders(self, file: io.BytesIO) -> None:
+    def _add_orders(self, file: Pieces) -> None:
         """A second pickle, where there are sets whose order the first one does not keep."""
-        if _SET in file.getvalue():
+        if file.has_sets():
             found = orders([value for _, value in self.pickler.memo.copy().values()])
             if found:
                 self.pickler.dump([(value, *order) for value, order in found])
@@ -78,7 +94,7 @@ class Group:
         self.weak = frozenset(pickler.weak)
         self.stores = frozenset(pickler.stores)
         self.files = frozenset(pickler.files)
-        self.size = len(dump.data)
+        self.size = dump.size
         self.ids = {name: id(values[name]) for name in dump.names}
         self.escapes = not ESCAPES.isdisjoint(self.weak)
 

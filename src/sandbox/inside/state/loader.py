@@ -10,10 +10,12 @@ from . import kinds  # noqa: F401 - the builders
 from .index import Stored
 from .kinds.sets import arrange
 from .lost import Refused, type_name, why
-from .memory import bring
+from .memory import bring, look
 from .pickler import Context
 from .world import MAIN, MODULE, World
 
+Data = bytes | memoryview
+_BUFFER = 64 * 1024
 _KEYS = (int, float, str, type(None))
 
 
@@ -33,7 +35,7 @@ class Loaded:
 
     __slots__ = ("buffers", "data", "values", "whole")
 
-    def __init__(self, values: dict[str, Any], data: bytes, buffers: list[LoadedBuffer]) -> None:
+    def __init__(self, values: dict[str, Any], data: "Data", buffers: list[LoadedBuffer]) -> None:
         self.values = values
         self.data = data
         self.buffers = buffers
@@ -155,9 +157,9 @@ class Loader:
         if MODULE + name in self._stored.names and self._stored.names[MODULE + name].get("group") not in self._loading:
             self.value_of(MODULE + name)
 
-    def _load(self, number: int, unpickle: Callable[[bytes, list[memoryview]], Any]) -> Loaded:
+    def _load(self, number: int, unpickle: "Callable[[Data, list[memoryview]], Any]") -> Loaded:
         entry = self._stored.groups[number]
-        data = self._parts[f"group/{number}"]
+        data = look(self._parts, f"group/{number}")
         buffers = [self._buffer(*layout) for layout in entry.get("buffers", ())]
         values = unpickle(data, [buffer.view for buffer in buffers])
         for buffer in buffers:
@@ -168,19 +170,19 @@ class Loader:
             raise ValueError("a group's pickle is not a group")
         return Loaded(values, data, buffers)
 
-    def _unpickle_some(self, data: bytes, buffers: list[memoryview]) -> Any:
+    def _unpickle_some(self, data: "Data", buffers: list[memoryview]) -> Any:
         """Values that hold nothing that could not be made."""
         from .tolerant import TolerantUnpickler, without_broken  # noqa: PLC0415 - rarely needed
 
         find = _Unpickler(b"", self, ()).find_class
-        unpickler = TolerantUnpickler(self.world.primer + data, buffers, find, self.world.fixed)
+        unpickler = TolerantUnpickler(self.world.primer + bytes(data), buffers, find, self.world.fixed)
         unpickler.load()
         values = unpickler.load()
         for name in self._of_wrong_type(values):
             unpickler.broken[id(values[name])] = values[name]
         return without_broken(values, unpickler.broken, {id(one) for one in self.world.fixed})
 
-    def unpickle(self, data: bytes, buffers: Iterable[memoryview] = ()) -> Any:
+    def unpickle(self, data: "Data", buffers: Iterable[memoryview] = ()) -> Any:
         """One pickle of the session's."""
         outer, Context.loader = Context.loader, self
         try:
@@ -209,11 +211,31 @@ def _is_as_expected(found: str, expected: str) -> bool:
     return last == wanted or (last == "list_iterator" and wanted.endswith("iterator"))
 
 
+class _Joined(io.RawIOBase):
+    """Several pieces of bytes as one file: joining them would copy them."""
+
+    def __init__(self, pieces: "list[Data]") -> None:
+        self._rest = [memoryview(piece) for piece in pieces if len(piece)]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        if not self._rest:
+            return 0
+        piece = self._rest[0][: len(target)]
+        target[: len(piece)] = piece
+        self._rest[0] = self._rest[0][len(piece) :]
+        if not self._rest[0]:
+            del self._rest[0]
+        return len(piece)
+
+
 class _Unpickler(pickle.Unpickler):
     """Finds the session's own modules and classes where they are."""
 
-    def __init__(self, data: bytes, loader: Loader, buffers: Iterable[memoryview]) -> None:
-        self._file = io.BytesIO(loader.world.primer + data)
+    def __init__(self, data: Data, loader: Loader, buffers: Iterable[memoryview]) -> None:
+        self._file = io.BufferedReader(_Joined([loader.world.primer, data]), _BUFFER)
         super().__init__(self._file, buffers=buffers)
         self._loader = loader
         self._primed = False
@@ -222,7 +244,7 @@ class _Unpickler(pickle.Unpickler):
 
     def rest(self) -> Any:
         """The second pickle of a group that has sets, if it has one."""
-        return self.load() if self._file.tell() < self._file.getbuffer().nbytes else ()
+        return self.load() if self._file.peek(1) else ()
 
     def persistent_load(self, number: int) -> Any:
         if self._primed:

@@ -1,6 +1,5 @@
 """Pickles values of a session: references by name where there is a name, everything else by value."""
 
-import io
 import pickle
 import types
 from collections.abc import Iterable
@@ -27,7 +26,7 @@ class SessionPickler:
     `buffers`, large ones, which are not in the pickle.
     """
 
-    def __init__(self, file: io.BytesIO, world: World, own: "frozenset[str]") -> None:
+    def __init__(self, file: Any, world: World, own: "frozenset[str]") -> None:
         self.buffers: list[pickle.PickleBuffer] = []
         # Not a method: a pickler that refers to itself would keep all that it has seen until the next collection.
         super().__init__(file, 5, buffer_callback=partial(_take_buffer, self.buffers))  # type: ignore[call-arg]
@@ -104,7 +103,7 @@ _Slow: Any = vars(pickle)["_Pickler"]
 class DeepPickler(SessionPickler, _Slow):  # type: ignore[misc]
     """On pickle's own in Python: from 3.12 on, the one in C has a limit to how deep it goes that nobody can raise."""
 
-    def __init__(self, file: io.BytesIO, world: World, own: "frozenset[str]") -> None:
+    def __init__(self, file: Any, world: World, own: "frozenset[str]") -> None:
         super().__init__(file, world, own)
         plain = _Slow.save_reduce
 

@@ -1,5 +1,6 @@
 """What the last checkpoint has of each name, and the step from it to the next."""
 
+import resource
 import sys
 import types
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ _PYTHONS_OWN = frozenset((
     "__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtins__", "__file__", "__cached__",
 ))  # fmt: skip
 _MOST_NAME = 1000
+_MUCH = 16 << 20
 
 
 class Tables:
@@ -232,7 +234,7 @@ class Tables:
         if same and not records and group.buffers == buffers:
             return []
         if not same:
-            records.append(({"put": f"group/{group.number}", "size": len(dump.data)}, [dump.data]))
+            records.append(({"put": f"group/{group.number}", "size": dump.size}, dump.pieces))
         group.buffers = buffers
         for name in dump.names:
             if self._group_of.get(name) is not group:
@@ -269,7 +271,8 @@ class Tables:
             value = values[name]
             told = {"group": group.number, "type": type_name(value), "since": number}
             told.update(facts(value), **extras.entry(name))
-            if unproven and (held := self._held(name, value, unproven, group)):
+            held = self._held(name, value, unproven, group) if unproven else []
+            if held or _needs_much(group.size):  # to make a text again takes as much again
                 self.proofs.await_trial(name, told, held)
             self.index.set_name(name, told)
             self._known.add(name)
@@ -330,7 +333,7 @@ class Tables:
 
     def _adopt_group(self, group: Group, entry: dict[str, Any], loaded: Loaded) -> None:
         group.names = frozenset(loaded.values)
-        group.digest = digest(loaded.data) if loaded.whole else b""
+        group.digest = digest([loaded.data]) if loaded.whole else b""
         if not loaded.whole:
             self._stale |= loaded.values.keys()
         group.size = len(loaded.data)
@@ -358,3 +361,9 @@ class Tables:
             group.digest = b""
         self.buffers.distrust()
         self.index.distrust()
+
+
+def _needs_much(size: int) -> bool:
+    """Whether a pickle is so large that there may not be the memory to load it where there was to make it."""
+    limit = resource.getrlimit(resource.RLIMIT_DATA)[0] if size >= _MUCH else resource.RLIM_INFINITY
+    return limit != resource.RLIM_INFINITY and size >= limit // 4
