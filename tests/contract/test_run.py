@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.contract.conftest import Open, stream_of
+from tests.contract.state import until
 
 from sandbox import (
     SandboxClosedError,
@@ -127,9 +128,7 @@ async def test_output_between_executions_is_marked_late(any_box: Any) -> None:
     script = "echo now; until [ -e go ]; do sleep 0.01; done; echo later; touch said"
     await any_box.run(f"import subprocess\np = subprocess.Popen(['sh', '-c', {script!r}])")
     await any_box.files.write("go", "")
-    async with asyncio.timeout(20):
-        while not await any_box.files.exists("said"):  # noqa: ASYNC110 - no event of ours
-            await asyncio.sleep(0.01)
+    await until(lambda: any_box.files.exists("said"))
     execution = await any_box.run("p.wait()")
     assert execution.late_output.endswith("later\n")
 
@@ -336,9 +335,7 @@ async def test_a_worker_that_dies_between_executions_is_told_of(any_box: Any) ->
     ends = "    while not os.path.exists('go'): time.sleep(0.01)\n    open('gone', 'w').close(); os._exit(1)"
     await any_box.run(f"x = 1\nimport os, threading, time\ndef end():\n{ends}\nthreading.Thread(target=end).start()")
     await any_box.files.write("go", "")
-    async with asyncio.timeout(20):
-        while not await any_box.files.exists("gone"):  # noqa: ASYNC110 - no event of ours
-            await asyncio.sleep(0.01)
+    await until(lambda: any_box.files.exists("gone"))
     for _ in range(100):
         execution = await any_box.run("1", check=False)
         if execution.state != "kept":

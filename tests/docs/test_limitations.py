@@ -130,6 +130,15 @@ async def test_parts_of_a_running_program_are_named_and_raise(box: LocalSandbox)
     assert _came(await box.run("other")) == "1"
 
 
+async def test_what_there_is_no_memory_to_save_is_lost_and_told(box: LocalSandbox) -> None:
+    _tries("saving")
+    async with LocalSandbox(memory=256, isolation=box.options.isolation) as small:
+        execution = await small.run("text = 'x' * 150_000_000; data = bytes(20_000_000)")
+        assert execution.state.lost_names == ("text",)
+        assert "text could not be saved" in " ".join(execution.warnings)
+        await small.delete()
+
+
 async def test_what_nothing_of_the_session_refers_to_is_not_kept_without_a_word(box: LocalSandbox) -> None:
     _tries("unseen")
     fresh = (await box.run("import atexit, math\natexit._ncallbacks()")).text

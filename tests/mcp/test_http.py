@@ -140,24 +140,10 @@ async def test_two_windows_of_one_program_have_a_session_each_and_come_back_to_i
             assert await _result(again, "x") == "'one'"
 
 
-async def test_a_request_that_is_cancelled_is_interrupted_and_the_variables_stay(tmp_path: Path) -> None:
-    async with running(tmp_path) as server, server.client() as client:
-        begun = asyncio.Event()
-
-        async def told(progress: float, total: float | None, message: str | None) -> None:
-            if message is not None and "begun" in message:
-                begun.set()
-
-        call = asyncio.create_task(client.call_tool("execute", {"code": SLEEP}, progress_callback=told))
-        async with asyncio.timeout(SECONDS):
-            await begun.wait()
-        call.cancel()
-        await asyncio.wait([call])
-        assert await _result(client, "x") == "1"
-
-
-async def test_a_stateless_request_whose_connection_is_closed_is_interrupted(tmp_path: Path) -> None:
-    async with running(tmp_path) as server, server.client(mode="auto") as client:
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_a_request_that_is_cancelled_is_interrupted_and_the_variables_stay(tmp_path: Path, mode: str) -> None:
+    """By a message where the protocol has connections, and by closing that of the request where it has not."""
+    async with running(tmp_path) as server, server.client(mode=mode) as client:
         begun = asyncio.Event()
 
         async def told(progress: float, total: float | None, message: str | None) -> None:

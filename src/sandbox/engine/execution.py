@@ -17,7 +17,7 @@ from sandbox.engine.cgroups import Counters
 from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import counters
 from sandbox.engine.scan import printable
-from sandbox.engine.stored import Kept
+from sandbox.engine.stored import Kept, most_saved
 from sandbox.engine.transcript import Transcript
 from sandbox.engine.waiting import uncancelled
 from sandbox.engine.worker import Incoming
@@ -41,7 +41,6 @@ from sandbox.protocol.messages import (
 
 GRACE_SECONDS = 2.0
 _SAVE_SECONDS = 60.0
-_MOST_SAVED = 2  # times the memory: what is shared by pages can be written down twice
 _MOST_RESULT_BYTES = 64 * 1024 * 1024
 _MOST_RESULTS = 1000
 _FIGURES = ("image/png", "image/svg+xml", "image/jpeg", "text/html")
@@ -172,7 +171,7 @@ class Execution:
                 if isinstance(event, Gone):
                     return None
                 if isinstance(event, Saved) and event.number == self.number:
-                    if event.bytes <= _MOST_SAVED * (self._options.memory << 20):
+                    if event.bytes <= most_saved(self._options.memory):
                         return event
                     worker.kill("it announced more to save than its memory can hold")
                     continue

@@ -96,6 +96,11 @@ def _waiting(fd: int) -> int:
     return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0])
 
 
+def most_saved(memory: int) -> int:
+    """How many bytes a worker with that many MB can have to save: what is shared by pages can be written down twice."""
+    return 2 * memory << 20
+
+
 def _is_here(saved: Saved, fd: int) -> bool:
     """Whether a delta need not be waited for."""
     return not saved.bytes or (saved.bytes <= _SMALL and _waiting(fd) >= saved.bytes)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sandbox.engine.scan import printable
+from sandbox.engine.stored import most_saved
 from sandbox.engine.trial import Spares, Trial, Undecided
 from sandbox.engine.waiting import uncancelled
 from sandbox.engine.worker_events import LostName, Saved
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from sandbox.protocol.messages import ExecutionFinished
 
 _MOST_TOLD = 5
-_MOST_SAVED = 2  # times the memory
 
 
 class Trials:
@@ -127,7 +127,7 @@ async def _taken(kept: Kept, cell: Cell, finished: ExecutionFinished, saved: Sav
 
 def _check(saved: Saved, number: int, memory: int) -> None:
     """Raises ProtocolError for an answer that cannot be one."""
-    if saved.number != number or saved.bytes > _MOST_SAVED * (memory << 20):
+    if saved.number != number or saved.bytes > most_saved(memory):
         raise ProtocolError(f"its answer to a trial has {saved.bytes} bytes, about execution {saved.number}")
 
 
