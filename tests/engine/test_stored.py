@@ -172,3 +172,25 @@ async def test_a_worker_that_dies_when_all_was_saved_is_told_of_by_the_next_exec
         assert "it was told to" in " ".join(execution.warnings)
         assert (await box.run("x")).state == "kept"
         await box.delete()
+
+
+async def test_the_store_is_tended_after_commits_that_the_loop_made_too(
+    engines: list[EngineThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tend, tended = Store.tend, threading.Semaphore(0)
+
+    def noted(self: Store) -> None:
+        tend(self)
+        tended.release()
+
+    monkeypatch.setattr(Store, "tend", noted)
+    monkeypatch.setattr(store_thread, "_QUICK_SECONDS", 1000)
+    async with LocalSandbox(engine=engines[0]) as box:
+        await box.run("x = 0")
+        for value in (1, 2):
+            assert await asyncio.to_thread(tended.acquire, timeout=20)  # nothing is under way: the thread rests
+            while tended.acquire(blocking=False):
+                pass
+            await box.run(f"x = {value}")
+        assert await asyncio.to_thread(tended.acquire, timeout=20)
+        await box.delete()
