@@ -65,7 +65,7 @@ async def test_a_process_that_was_ended_says_what_became_of_the_variables(connec
     await connected.data("execute", code="x = 1")
     result = await connected.call("execute", code="x = 2\nimport os\nos._exit(1)")
     assert result.structured_content["state"] == "restored"
-    assert "the variables are those of the execution before" in text_of(result)
+    assert f"the variables are those of execution {result.structured_content['restored_to']}" in text_of(result)
     assert (await connected.data("execute", code="x"))["result"] == "1"
 
 

@@ -59,6 +59,7 @@ class Executed(Struct, omit_defaults=True):
             )
         ),
     ]
+    restored_to: Annotated[int, Meta(description="The execution whose variables there are, if restored.")] = 0
     stdout: str = ""
     stderr: str = ""
     output_uri: Annotated[str, Meta(description="Where all of the output can be read, if some is left out.")] = ""
@@ -87,6 +88,7 @@ def _data(call: Call, held: Held, done: Execution) -> tuple[Executed, str]:
         status=done.status,  # type: ignore[arg-type]
         execution_time=round(done.execution_time, 4),
         state=str(done.state),  # type: ignore[arg-type]
+        restored_to=done.state.restored_to or 0,
         stdout=cut(done.stdout),
         stderr=cut(done.stderr),
         output_uri=address,
@@ -123,7 +125,7 @@ def _notes(data: Executed, news: str) -> str:
     """What there is to say beside the output, in square brackets so that nothing of it passes for output."""
     notes = [f"execution {data.execution}, {data.status}, {data.execution_time:.3g} s, session {data.session_id}"]
     if data.state == "restored":
-        notes.append("the process was ended: the variables are those of the execution before")
+        notes.append(f"the process was ended: the variables are those of execution {data.restored_to}")
     elif data.state == "lost":
         notes.append("the process was ended, and the variables are lost")
     if data.lost_names:
