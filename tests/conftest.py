@@ -97,7 +97,7 @@ class Leaks:
     def __init__(self) -> None:
         # Without the database: SQLite keeps descriptors of a closed connection while another has the same file.
         kinds = (_kind(fd) for fd in os.listdir("/proc/self/fd"))
-        self.held: Counter[str] = Counter(kind for kind in kinds if "/store/store.db" not in kind)
+        self.held: Counter[str] = Counter(kind for kind in kinds if kind and "/store/store.db" not in kind)
         self.held["mounts"] = Path("/proc/self/mountinfo").read_text(encoding="utf-8").count("\n")
         runs = Path(os.environ["SANDBOX_HOME"]) / "run"
         for name, places in (("workspaces", "*/workspaces/*/*"), ("artifacts", "*/artifacts/*")):
@@ -111,11 +111,11 @@ class Leaks:
 
 
 def _kind(fd: str) -> str:
-    """What a descriptor is, without the number that tells one from another."""
+    """What a descriptor is, without the number that tells one from another; nothing if it was closed meanwhile."""
     try:
         return re.sub(r"\d+", "N", os.readlink(f"/proc/self/fd/{fd}"))
     except OSError:
-        return "closed"
+        return ""
 
 
 @pytest.fixture(autouse=True)
