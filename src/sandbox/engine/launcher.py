@@ -29,7 +29,7 @@ from sandbox.inside import tidy
 from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, NONE
 from sandbox.protocol.messages import EnvironmentSpec, Output, SessionOptions
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 """Begins work that nobody waits for, and keeps it until it is done."""
 
 _READY_SECONDS = 20.0

@@ -69,6 +69,7 @@ class Session:
         self.started_at = time.time()
         self.executions = 0
         self.commands: dict[int, Any] = {}
+        self.apps: dict[str, Any] = {}
         self.running: Execution | None = None
         self.variables_lost = ""  # why, until an execution has told its caller
         self.scan_before = EMPTY
