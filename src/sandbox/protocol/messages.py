@@ -619,6 +619,7 @@ class StartWebApp(Request, frozen=True, tag="start_web_app"):
     timeout: float = 60.0
     restore: bool = False
     screenshot: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 class RestartWebApp(Request, frozen=True, tag="restart_web_app"):

@@ -38,6 +38,7 @@ class Web:
         timeout: float = START_SECONDS,
         restore: bool = False,
         screenshot: bool = False,
+        hosts: Sequence[str] = (),
     ) -> WebApp:
         """Start a web app; return when it answers.
 
@@ -53,6 +54,8 @@ class Web:
             timeout: Seconds in which it has to answer.
             restore: Start it again whenever the session goes on with another worker: after a crash or a rollback.
             screenshot: Take a picture of its page, if this machine has Chromium. See `WebApp.take_screenshot`.
+            hosts: Names by which browsers reach it besides 127.0.0.1 and localhost, as behind a proxy of yours. Any
+                other is refused, since it may be a foreign page's.
 
         Raises SandboxWebAppError, with the app's `log`, if it ends, does not answer, or its framework is missing.
         """
@@ -68,6 +71,7 @@ class Web:
             _seconds(timeout),
             bool(restore),
             bool(screenshot),
+            _names(hosts),
         )
         return WebApp(self._connection, await _one(self._connection, request))
 
@@ -162,3 +166,9 @@ def _seconds(timeout: object) -> float:
     if seconds is None:
         raise UsageError("timeout=None: an app has to answer in some time, such as 60 seconds")
     return seconds
+
+
+def _names(hosts: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(hosts, str):
+        raise UsageError(f"hosts is {hosts!r}: it must be a list, such as [{hosts!r}]")
+    return tuple(checks.text("hosts", one) for one in hosts)

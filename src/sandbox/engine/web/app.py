@@ -74,7 +74,8 @@ class WebApp:
             shared = way.shares_the_hosts_network(cell)
             if self._relay is None:
                 # Without a network of its own, a command that insists on the port has to get it.
-                self._relay = Relay(listen(self.spec.port + (shared and self._insists)), self._connect)
+                listener = listen(self.spec.port + (shared and self._insists))
+                self._relay = Relay(listener, self._connect, self.spec.hosts)
             self._inner_port = await self._free_port(cell, self._relay.port)
             self._run = self._start(cell, kinds.program(self.spec, self._python(cell), self._inner_port), self._log)
             await self._answered(cell, self._run, self._relay.port, seconds)

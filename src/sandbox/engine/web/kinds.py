@@ -37,6 +37,7 @@ class Spec(Struct, frozen=True):
     directory: str = "."
     env: dict[str, str] = {}
     restore: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 def program(spec: Spec, python: str, port: int) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import errno
 import socket
 from collections.abc import Awaitable, Callable
 
+from sandbox.engine.web import hosts
 from sandbox.errors import SandboxStartError
 
 LOOPBACK = "127.0.0.1"
@@ -46,12 +47,16 @@ def listen(wanted: int) -> socket.socket:
 
 
 class Relay:
-    """Carries what connects to `listener`. Runs in the engine's loop; `close` ends it with all connections."""
+    """Carries what connects to `listener`. Runs in the engine's loop; `close` ends it with all connections.
 
-    def __init__(self, listener: socket.socket, connect: Connect) -> None:
+    `names`: those besides the loopback's own by which browsers may ask for it.
+    """
+
+    def __init__(self, listener: socket.socket, connect: Connect, names: tuple[str, ...] = ()) -> None:
         self.port: int = listener.getsockname()[1]
         self._listener = listener
         self._connect = connect
+        self._names = (*hosts.LOCAL, *(name.lower() for name in names))
         self._opening: set[asyncio.Task[None]] = set()
         self._pairs: set[_Pair] = set()
         self._accepting = False
@@ -97,13 +102,18 @@ class Relay:
         with contextlib.ExitStack() as stack:
             stack.callback(outer.close)
             try:
+                said = await hosts.first_bytes(outer, self._names)
                 inner = await self._connect()
+            except hosts.Refused as refused:
+                with contextlib.suppress(OSError):
+                    outer.send(refused.answer)
+                return
             except (OSError, TimeoutError):
                 return  # nobody listens inside: the connection ends without an answer
             stack.callback(inner.close)
             pair = _Pair(self._on_ended)
             try:
-                await pair.join(inner, outer)
+                await pair.join(inner, outer, said)
             except BaseException:
                 pair.abort()
                 raise
@@ -138,16 +148,17 @@ class _Pair:
         self._on_ended = on_ended
         self._sides: tuple[_Side, ...] = ()
 
-    async def join(self, inner: socket.socket, outer: socket.socket) -> None:
-        """Begin to carry."""
+    async def join(self, inner: socket.socket, outer: socket.socket, said: bytes) -> None:
+        """Begin to carry, with what the outer side has said already."""
         loop = asyncio.get_running_loop()
-        first, second = _Side(self._on_lost), _Side(self._on_lost)
-        first.other, second.other = second, first
-        self._sides = (first, second)
-        await loop.connect_accepted_socket(lambda: first, inner)
-        await loop.connect_accepted_socket(lambda: second, outer)
-        for side in self._sides:
-            side.begin()
+        app, client = self._sides = _Side(self._on_lost), _Side(self._on_lost)
+        app.other, client.other = client, app
+        await loop.connect_accepted_socket(lambda: app, inner)
+        await loop.connect_accepted_socket(lambda: client, outer)
+        if said:
+            app.write(said)
+        app.begin()
+        client.begin()
 
     @property
     def ended(self) -> bool:

@@ -75,7 +75,7 @@ class App:
 def flask(app: App, port: int) -> None:
     """Flask's own server, with a thread for each request."""
     module = _needed("flask")
-    importlib.import_module("werkzeug.serving")._log_add_style = False  # colours are for terminals
+    vars(importlib.import_module("werkzeug.serving"))["_log_add_style"] = False  # colours are for terminals
     run = module.Flask.run
 
     def served(self: Any, *_where: Any, **_options: Any) -> None:
