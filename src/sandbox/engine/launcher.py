@@ -165,7 +165,7 @@ class Launcher:
                     os.close(tree)
         except BaseException:
             if group is not None:
-                self._spawn_task(_remove_group(group))
+                self._spawn_task(remove_group(group))
             raise
         cell = Cell(worker, zygote, workspace, group, msgspec.structs.replace(options, env={}), plan)
         try:
@@ -326,7 +326,7 @@ class Launcher:
         """End a worker and remove its control group. The workspace stays."""
         await cell.worker.close()
         if cell.group is not None:
-            await _remove_group(cell.group)
+            await remove_group(cell.group)
 
     def forget(self) -> None:
         """In a process that was forked from the engine's: let go of what would keep the engine's traces alive."""
@@ -387,7 +387,8 @@ def _usable(task: asyncio.Task[Zygote]) -> bool:
     return lost is not None and not lost.done()
 
 
-async def _remove_group(group: cgroups.Group) -> None:
+async def remove_group(group: cgroups.Group) -> None:
+    """Remove a control group, once what was in it is gone."""
     group.close()
     await _remove_paths(group.paths())
 

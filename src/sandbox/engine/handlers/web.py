@@ -11,8 +11,9 @@ from sandbox.beneath import relative
 from sandbox.engine import files
 from sandbox.engine.handlers.files import write_file
 from sandbox.engine.web.app import WebApp
+from sandbox.engine.web.chromium import NoChromium
 from sandbox.engine.web.kinds import HTTP, KINDS, Spec, place
-from sandbox.errors import UsageError
+from sandbox.errors import SandboxWebAppError, UsageError
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MOST_APPS = 8
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 _LEAST_PORT, _MOST_PORT = 1024, 65535
+_MOST_PIXELS = 4096
 
 
 async def start_web_app(sessions: Sessions, request: m.StartWebApp, emit: Emit) -> m.WebAppsListed:
@@ -41,6 +43,8 @@ async def start_web_app(sessions: Sessions, request: m.StartWebApp, emit: Emit) 
             del session.apps[name]
         await app.close()
         raise
+    if request.screenshot:
+        await _try_picture(app)
     return m.WebAppsListed((app.info(),))
 
 
@@ -126,6 +130,8 @@ async def restart_web_app(sessions: Sessions, request: m.RestartWebApp, emit: Em
             path = await _write_code(sessions, request.session, request.name, request.code, emit)
             spec = msgspec.structs.replace(spec, path=path, directory=".")
         await app.restart(cell, spec, request.timeout)
+    if request.screenshot:
+        await _try_picture(app)
     return m.WebAppsListed((app.info(),))
 
 
@@ -143,9 +149,30 @@ async def list_web_apps(sessions: Sessions, request: m.ListWebApps, emit: Emit) 
     return m.WebAppsListed(tuple(app.info(whole_log=request.log) for app in apps))
 
 
+async def screenshot_web_app(sessions: Sessions, request: m.ScreenshotWebApp, emit: Emit) -> m.ArtifactsListed:
+    app = _app(sessions.active(request.session), request.name)
+    if not request.path.startswith("/") or any(char <= " " for char in request.path):
+        raise UsageError(f"path={request.path!r} is not a path of a page, such as '/'")
+    if not (request.width <= _MOST_PIXELS and request.height <= _MOST_PIXELS):
+        raise UsageError(f"a picture has at most {_MOST_PIXELS} pixels in a row")
+    try:
+        return m.ArtifactsListed((await app.picture(request.path, (request.width, request.height)),))
+    except NoChromium as error:
+        raise SandboxWebAppError(f"there is no picture of {request.name!r}: {error}", {"reason": "picture"}) from error
+
+
+async def _try_picture(app: WebApp) -> None:
+    """A picture that there can be none of is worth a note."""
+    try:
+        await app.picture("/", (1280, 800))
+    except NoChromium as error:
+        app.notes = (*app.notes, f"there is no picture: {error}")
+
+
 HANDLERS: Handlers = {
     m.StartWebApp: start_web_app,
     m.RestartWebApp: restart_web_app,
     m.StopWebApp: stop_web_app,
     m.ListWebApps: list_web_apps,
+    m.ScreenshotWebApp: screenshot_web_app,
 }

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 STARTING, RUNNING, RESTARTING, ENDED = "starting", "running", "restarting", "ended"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
 _PORTS_TRIED = 100
-_CHECK_SECONDS = 10.0
+_CHECK_SECONDS = 5.0
 # The commands' limit of output ends with dropping what comes; of a log it is the end that matters.
 _NO_LIMIT_MB = 1e9
 _MOST_RETURNS, _RETURNS_SECONDS = 3, 60.0
@@ -159,8 +159,8 @@ class WebApp:
         if not argv:
             return
         log = Log()
-        env = kinds.variables(self.spec, 0)
-        request = StartCommand(self._session.id, argv, self.spec.directory, env, timeout=3 * _CHECK_SECONDS)
+        env = {**kinds.variables(self.spec, 0), **kinds.QUIET}
+        request = StartCommand(self._session.id, argv, self.spec.directory, env, timeout=6 * _CHECK_SECONDS)
         command = Command(next(NUMBERS), request, self._session.options, log.take)
         self._session.commands[command.number] = command
         try:
@@ -242,6 +242,21 @@ class WebApp:
                 await self.begin(cell, _RETURNS_SECONDS)
         except SandboxError as error:
             self.state, self.why = ENDED, f"it could not be started again: {error}"
+
+    async def picture(self, path: str, size: tuple[int, int]) -> ArtifactInfo:
+        """Take a picture of a page, which becomes an artifact. Raises NoChromium, SandboxError."""
+        from sandbox.engine.web import picture  # noqa: PLC0415 - few take one
+
+        if self.state != RUNNING:
+            raise UsageError(f"the app {self.spec.name!r} does not run: it is {self.state}")
+        png = await picture.take(self._sessions.launcher, self.port, path, size)
+        try:
+            self.screenshot = self._session.artifacts.put(
+                self._session.executions, f"{self.spec.name}.png", "image/png", png, None
+            )
+        except NoRoom as error:
+            raise SandboxError(f"there is no room for the picture: {error}") from error
+        return self.screenshot
 
     # --- the end ---
 

@@ -23,6 +23,8 @@ _VARIABLES = {
     "STREAMLIT_SERVER_HEADLESS": "true",
     "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
 }
+QUIET = {"STREAMLIT_LOGGER_LEVEL": "critical"}
+"""For a check: what it says is what its script raises."""
 _MAIN_FILES = ("app.py", "main.py", "streamlit_app.py", "server.py", "__main__.py")
 
 

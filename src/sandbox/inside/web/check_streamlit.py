@@ -19,13 +19,13 @@ def main() -> None:
     try:
         raised = list(testing.AppTest.from_file(file, default_timeout=seconds).run().exception)
     except RuntimeError as error:
-        if "timed out" in str(error):  # such as a page that goes on to refresh itself
-            return
-        raise
+        if "timed out" not in str(error):  # such as a page that goes on to refresh itself
+            raise
+        raised = []
     for one in raised:
-        sys.stdout.write("\n".join([one.message, *one.stack_trace, ""]))
+        sys.stdout.write("\n".join([f"{one.proto.type}: {one.message}", *one.stack_trace, ""]))
     sys.stdout.flush()
-    os._exit(FAILED if raised else 0)  # the script's threads may not end
+    os._exit(FAILED if raised else 0)  # the script's thread may never end
 
 
 if __name__ == "__main__":

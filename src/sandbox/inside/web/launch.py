@@ -75,7 +75,7 @@ class App:
 def flask(app: App, port: int) -> None:
     """Flask's own server, with a thread for each request."""
     module = _needed("flask")
-    vars(importlib.import_module("werkzeug.serving"))["_log_add_style"] = False  # colours are for terminals
+    _without_colours()
     run = module.Flask.run
 
     def served(self: Any, *_where: Any, **_options: Any) -> None:
@@ -93,9 +93,8 @@ def fastapi(app: App, port: int) -> None:
     make = uvicorn.Config.__init__
 
     def made(self: Any, *args: Any, **options: Any) -> None:
-        make(self, *args, **options)
+        make(self, *args, **{**options, "reload": False, "workers": 1})
         self.host, self.port, self.uds, self.fd = HOST, port, None, None
-        self.reload, self.workers = False, 1
 
     uvicorn.Config.__init__ = made
     app.run()
@@ -105,6 +104,7 @@ def fastapi(app: App, port: int) -> None:
 def dash(app: App, port: int) -> None:
     """The server of Flask that Dash brings."""
     module = _needed("dash")
+    _without_colours()
     run = module.Dash.run
 
     def served(self: Any, *_where: Any, **_options: Any) -> None:
@@ -150,6 +150,11 @@ def _needed(name: str) -> Any:
         if error.name != name:
             raise
         _stop(f"{name} is not installed", MISSING)
+
+
+def _without_colours() -> None:
+    """Those of Flask's server are for terminals."""
+    vars(importlib.import_module("werkzeug.serving"))["_log_add_style"] = False
 
 
 def _stop(why: str, code: int = 1) -> NoReturn:
