@@ -1,0 +1,124 @@
+"""Apps for the tests of web apps, and clients that speak to them."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import importlib.util
+import os
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import pytest
+from tests.security.conftest import lab
+
+from sandbox.sdk.web import WebApp
+
+__all__ = ["lab"]  # a fixture
+
+# Of the standard library, so that it runs in every environment. `/after-go` has a first part at once, and a second one
+# when somebody has asked for `/go`; `/sent` says how much of `/big` the kernel has taken.
+SERVER = """
+import os, sys, threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+go, sent = threading.Event(), [0]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        getattr(self, "get_" + self.path.strip("/").replace("-", "_"), self.get_)()
+
+    def do_POST(self):
+        self.answer(self.rfile.read(int(self.headers["Content-Length"]))[::-1])
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def get_(self):
+        self.answer(b"hello from " + self.path.encode())
+
+    def get_go(self):
+        go.set()
+        self.answer(b"")
+
+    def get_after_go(self):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"3\\r\\none\\r\\n")
+        go.wait(60)
+        self.wfile.write(b"3\\r\\ntwo\\r\\n0\\r\\n\\r\\n")
+
+    def get_big(self):
+        piece = b"x" * 65536
+        self.send_response(200)
+        self.send_header("Content-Length", str(1024 * len(piece)))
+        self.end_headers()
+        for _ in range(1024):
+            self.wfile.write(piece)
+            sent[0] += len(piece)
+
+    def get_sent(self):
+        self.answer(str(sent[0]).encode())
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+
+print("listening on", os.environ["PORT"])
+Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
+async def get(app: WebApp | str, path: str = "/", **headers: str) -> Answer:
+    """Ask for a page on a connection of its own."""
+    return await request(app, "GET", path, None, headers)
+
+
+async def request(
+    app: WebApp | str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> Answer:
+    where = (app if isinstance(app, str) else app.url).removeprefix("http://")
+
+    def ask() -> Answer:
+        connection = http.client.HTTPConnection(where, timeout=60)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read())
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(ask)
+
+
+async def until(so: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what no event tells of."""
+    async with asyncio.timeout(30):
+        while not await so():
+            await asyncio.sleep(0.02)
+
+
+def environment_with(*modules: str) -> dict[str, str]:
+    """Options of a sandbox that has these packages: of this interpreter, or of a virtual environment that is named."""
+    if all(importlib.util.find_spec(module) for module in modules):
+        return {}
+    named = os.environ.get("SANDBOX_TEST_WEB_ENVIRONMENT")
+    if not named:
+        pytest.skip(
+            f"{' and '.join(modules)}: not installed here, and SANDBOX_TEST_WEB_ENVIRONMENT names no environment"
+        )
+    return {"environment": named}
