@@ -6,12 +6,15 @@ import asyncio
 import http.client
 import importlib.util
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from tests.security.conftest import lab
 
+from sandbox import LocalSandbox
+from sandbox.engine.thread import EngineThread
 from sandbox.sdk.web import WebApp
 
 __all__ = ["lab"]  # a fixture
@@ -108,17 +111,41 @@ async def request(
 async def until(so: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what no event tells of."""
     async with asyncio.timeout(30):
-        while not await so():
+        while not await so():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
-def environment_with(*modules: str) -> dict[str, str]:
-    """Options of a sandbox that has these packages: of this interpreter, or of a virtual environment that is named."""
+@pytest.fixture(scope="module")
+def there(_home: None) -> Iterator[EngineThread]:
+    """An engine of the module's own, for sandboxes with other packages than this interpreter's."""
+    engine = EngineThread(parked=0)
+    yield engine
+    engine.close()
+
+
+BoxWith = Callable[..., Awaitable[LocalSandbox]]
+
+
+@pytest.fixture
+async def box_with(there: EngineThread) -> AsyncIterator[BoxWith]:
+    """Starts sandboxes that have the packages that are named; they are deleted afterwards."""
+    made: list[LocalSandbox] = []
+
+    async def box_with(*modules: str) -> LocalSandbox:
+        made.append(LocalSandbox(engine=there, **_environment_with(modules)))
+        return await made[-1].start()
+
+    yield box_with
+    for one in made:
+        if one._opened is not None:
+            await one.delete()
+
+
+def _environment_with(modules: tuple[str, ...]) -> dict[str, str]:
+    """The running interpreter if it has these packages, else a virtual environment that is named. Skips without."""
     if all(importlib.util.find_spec(module) for module in modules):
         return {}
-    named = os.environ.get("SANDBOX_TEST_WEB_ENVIRONMENT")
-    if not named:
-        pytest.skip(
-            f"{' and '.join(modules)}: not installed here, and SANDBOX_TEST_WEB_ENVIRONMENT names no environment"
-        )
-    return {"environment": named}
+    named = os.environ.get("SANDBOX_TEST_WEB_ENVIRONMENT", "")
+    if named and all(list(Path(named).glob(f"lib/python*/site-packages/{module}")) for module in modules):
+        return {"environment": named}
+    pytest.skip(f"{' and '.join(modules)}: neither here nor in the environment that SANDBOX_TEST_WEB_ENVIRONMENT names")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.web.conftest import SERVER, environment_with, get, request, until
+from tests.web.conftest import SERVER, BoxWith, get, request, until
 
 import sandbox.sync
 from sandbox import LocalSandbox, SandboxClosedError, SandboxError, SandboxWebAppError, UsageError
@@ -43,9 +43,8 @@ _ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", _ENDINGS)
-async def test_a_flask_app_answers_however_it_is_written_to_start(make: Make, ending: str) -> None:
-    box = make(**environment_with("flask"))
-    await box.start()
+async def test_a_flask_app_answers_however_it_is_written_to_start(box_with: BoxWith, ending: str) -> None:
+    box = await box_with("flask")
     app = await box.web.start(_FLASK + _ENDINGS[ending], port=0)
     assert (app.state, app.status, app.app_type, app.exit_code) == ("running", 200, "flask", None)
     assert await get(app) == (200, b"<h1>hello</h1>")
@@ -109,18 +108,21 @@ async def test_code_in_a_string_finds_the_files_of_the_workspace(box: LocalSandb
     assert await box.files.exists("apps/http-1.py")
 
 
-async def test_two_apps_that_want_one_port_get_two(box: LocalSandbox) -> None:
-    code = SERVER.replace("hello from ", "hello, I am %d at ")
-    with socket.socket() as finder:
-        finder.bind(("127.0.0.1", 0))
-        port = finder.getsockname()[1]
-    first = await box.web.start(code.replace("%d", "1"), "http", port, name="one")
-    second = await box.web.start(code.replace("%d", "2"), "http", 0, name="two")
-    third_port = (await box.web.get("one")).port
-    with pytest.raises(UsageError, match=f"listens on port {port} already"):
-        await box.web.start(code, "http", third_port, name="three")
-    assert (await get(first)).body, (await get(second)).body == (b"hello, I am 1 at /", b"hello, I am 2 at /")
+async def test_two_apps_that_want_one_port_get_two(box_with: BoxWith) -> None:
+    box = await box_with("flask")
+    code = "from flask import Flask\napp = Flask('x')\napp.get('/')(lambda: 'I am %d')"
+    first = await box.web.start(code % 1, port=0, name="one")
+    second = await box.web.start(code % 2, port=first.port, name="two")
+    assert first.port < second.port
+    assert ((await get(first)).body, (await get(second)).body) == (b"I am 1", b"I am 2")
     assert [app.name for app in await box.web.list()] == ["one", "two"]
+
+
+async def test_a_program_that_chooses_its_port_itself_does_not_get_one_that_is_taken_inside(box: LocalSandbox) -> None:
+    """Else whoever listens there would pass for the app."""
+    first = await box.web.start(SERVER, "http", 0)
+    with pytest.raises(UsageError, match=f"listens on port {first.inner_port} already"):
+        await box.web.start(SERVER, "http", first.inner_port)
 
 
 async def test_a_port_that_is_taken_on_the_host_gives_the_next_free_one(box: LocalSandbox) -> None:

@@ -73,7 +73,9 @@ async def test_a_slow_reader_holds_up_the_app_and_not_the_hosts_memory(box: Loca
     async with connected(app.port) as (reader, writer):
         raw = writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        writer.transport.pause_reading()
+        transport = writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
         writer.write(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
         seen = [-1]
 
@@ -84,7 +86,7 @@ async def test_a_slow_reader_holds_up_the_app_and_not_the_hosts_memory(box: Loca
 
         await until(stalled)
         assert 0 < seen[-1] < 16 << 20
-        writer.transport.resume_reading()
+        transport.resume_reading()
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"200 OK" in head
         left = 64 << 20

@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+import msgspec
+
 from sandbox.beneath import open_regular, reason
 from sandbox.engine.scan import printable
 from sandbox.inside import tidy
@@ -56,17 +58,19 @@ class ArtifactStore:
         import hashlib  # noqa: PLC0415
 
         digest = hashlib.sha256(content).hexdigest()
-        if before is not None and before.sha256 == digest:
-            return before
-        self._check_room(len(content) - (before.size if before is not None else 0))
         if before is None:
+            self._check_room(len(content))
             path, name = self._place(execution, name)
-        else:
-            self._bytes -= before.size
-            self.all.remove(before)
-            path, name = Path(before.path), before.name
-        path.write_bytes(content)
-        return self._add(execution if before is None else before.execution, name, path, mime, len(content), digest)
+            path.write_bytes(content)
+            return self._add(execution, name, path, mime, len(content), digest)
+        if before.sha256 == digest:
+            return before
+        self._check_room(len(content) - before.size)
+        Path(before.path).write_bytes(content)
+        now = msgspec.structs.replace(before, size=len(content), sha256=digest)
+        self._bytes += now.size - before.size
+        self.all[self.all.index(before)] = now
+        return now
 
     def collect(self, execution: int, workspace: int, paths: list[str]) -> tuple[list[ArtifactInfo], list[str]]:
         """Copy these files of the workspace; return the artifacts, and warnings that name what was left out.

@@ -13,10 +13,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any, Self
 
 from sandbox.engine import cgroups
+from sandbox.engine.ids import Ids
 from sandbox.engine.launcher import Launcher, remove_group
 from sandbox.engine.web.devtools import Devtools, DevtoolsError
 from sandbox.engine.zygote import settle
@@ -25,6 +28,7 @@ from sandbox.inside import tidy
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _MEMORY, _CPUS, _PROCESSES = 1 << 30, 1.0, 512
 _END_SECONDS = 5.0
+_PREFIX, _STALE_SECONDS = "sandbox-chromium-", 600.0
 # Puts the pipes where Chromium looks for them, joins the control group, and leaves the caller's rights.
 _STUB = """
 import ctypes, os, signal, sys
@@ -99,12 +103,15 @@ class Chromium:
     def _make_place(self) -> None:
         ids = self._launcher.ids
         self._user = ids.take()
-        self._profile = self._launcher.run.path / f"chromium-{os.urandom(8).hex()}"
-        self._profile.mkdir(mode=0o700)
-        if (owner := ids.on_host(self._user)) is not None:
-            os.chown(self._profile, owner, owner)
-        elif os.geteuid() == 0:
+        owner = ids.on_host(self._user)
+        if owner is None and os.geteuid() == 0:
             raise NoChromium("this program is root and has no other user's rights to give to Chromium")
+        if owner is not None:
+            _sweep(ids)
+        # What is root's may lie below a directory that others may not enter.
+        self._profile = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._launcher.run.path if owner is None else None))
+        if owner is not None:
+            os.chown(self._profile, owner, owner)
         if self._launcher.groups is not None:
             self._group = self._launcher.groups.make(f"chromium-{os.urandom(4).hex()}")
             self._group.limit(_MEMORY, _CPUS, _PROCESSES)
@@ -150,7 +157,7 @@ class Chromium:
         self._launcher.ids.give_back(self._user)
 
     async def _kill(self, process: subprocess.Popen[Any]) -> None:
-        """Kill its process group, and whatever else has its uid: what it started by itself."""
+        """Kill its process group. What it had begun outside of that ends when its pipe closes."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         loop = asyncio.get_running_loop()
@@ -163,6 +170,15 @@ class Chromium:
             loop.remove_reader(pidfd)
             os.close(pidfd)
         process.wait()
+
+
+def _sweep(ids: Ids) -> None:
+    """Remove what engines that were killed have left: nobody's directories, which no picture takes so long to make."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if ids.owns(status.st_uid) and time.time() - status.st_ctime > _STALE_SECONDS:
+                tidy.remove_tree(str(path))
 
 
 __all__ = ["Chromium", "DevtoolsError", "NoChromium", "find"]
