@@ -110,7 +110,7 @@ async def request(
 
 async def until(so: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what no event tells of."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(50):
         while not await so():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 

@@ -22,7 +22,7 @@ from sandbox.engine.web import chromium
 from sandbox.engine.web.chromium import Chromium, NoChromium
 from sandbox.engine.web.devtools import Devtools
 
-pytestmark = pytest.mark.needs_namespaces
+pytestmark = [pytest.mark.needs_namespaces, pytest.mark.timeout(180)]
 
 _PAGE = """
 from flask import Flask, request
@@ -43,6 +43,7 @@ if st.button("more"):
     st.session_state.count += 1
 st.title(f"clicked {st.session_state.count}")
 """
+_BUTTON = "document.querySelector('button[data-testid=stBaseButton-secondary]')"
 
 
 @pytest.fixture
@@ -211,7 +212,10 @@ async def test_a_streamlit_app_is_clicked(
     page = await visit(app.url, app.port)
     for count in (0, 1, 2):
         await page.until(f"document.querySelector('h1')?.innerText.includes('clicked {count}')")
-        await page.says("document.querySelector('[data-testid=\"stBaseButton-secondary\"]').click()")
+        # The button comes later than the text, and a click while the script runs may be lost.
+        await page.until("!!document.querySelector('[data-test-script-state=notRunning]')")
+        await page.until(f"!!{_BUTTON}")
+        await page.says(f"{_BUTTON}.click()")
 
 
 # --- frameworks without a browser -----------------------------------------------------------------------------------

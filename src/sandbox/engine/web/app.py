@@ -84,6 +84,7 @@ class WebApp:
             self.state, self.why = ENDED, self.why or str(error) or "the request was cancelled"
             raise
         self.state = RUNNING
+        self._keep_log()
         if self._run.done():  # in this very moment
             self._on_end(cell)
 
