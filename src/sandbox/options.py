@@ -83,6 +83,9 @@ class SandboxOptions:
         disk: Limit in MB for the workspace, and for the session's artifacts as much again.
         output: Limit in MB for each of stdout and stderr of one execution; more is dropped and marked.
         persist: Store variables, files and history after each execution. With False a stopped session is empty.
+        storage: Limit in MB for what is stored of the session. Before it is passed, the oldest checkpoints without a
+            label are dropped. None for 20 GB, or less on a small disk.
+        checkpoints: How many checkpoints without a label are kept, the newest.
         without: Restrictions to leave off, by name, for kernels that lack one. Every result says so.
 
     Raises UsageError for a value that makes no sense.
@@ -101,6 +104,8 @@ class SandboxOptions:
     disk: int = 1024
     output: float = 10
     persist: bool = True
+    storage: int | None = None
+    checkpoints: int = 1000
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -115,6 +120,8 @@ class SandboxOptions:
             "cpus": _between("cpus", self.cpus, 0.01, 4096, "cpus"),
             "processes": _whole("processes", self.processes, 1, 1 << 20, "processes"),
             "disk": _whole("disk", self.disk, 1, 1 << 30, "MB"),
+            "storage": None if self.storage is None else _whole("storage", self.storage, 1, 1 << 30, "MB"),
+            "checkpoints": _whole("checkpoints", self.checkpoints, 1, 1 << 30, "checkpoints"),
             "output": _between("output", self.output, 0.001, 1024, "MB"),
             "timeout": checked_timeout(self.timeout),
             "env": checked_env(self.env),

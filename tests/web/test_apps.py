@@ -13,6 +13,7 @@ from tests.web.conftest import SERVER, BoxWith, get, request, until
 import sandbox.sync
 from sandbox import LocalSandbox, SandboxClosedError, SandboxError, SandboxWebAppError, UsageError
 from sandbox.engine.thread import EngineThread
+from sandbox.protocol import messages as m
 
 Make = Callable[..., LocalSandbox]
 pytestmark = pytest.mark.needs_namespaces
@@ -77,6 +78,16 @@ async def test_the_artifact_of_a_log_keeps_up_with_it(box: LocalSandbox) -> None
     assert (first.id, first.path) == (app.log_artifact.id, app.log_artifact.path)
     assert "GET /a-page" in app.log_artifact.read().decode()
     assert [one.name for one in box.list_artifacts()] == ["http-1.log"]
+
+
+async def test_a_log_whose_artifact_was_removed_becomes_another(box: LocalSandbox) -> None:
+    app = await box.web.start(SERVER, "http", 0)
+    assert app.log_artifact is not None
+    answer = m.RemoveArtifacts(box.session_id, (app.log_artifact.id,))
+    await box._connection.ask(answer, m.ArtifactsListed)
+    assert box.list_artifacts() == []
+    await app.refresh()
+    assert [one.read() for one in box.list_artifacts()] == [(await app.logs()).encode()]
 
 
 async def test_an_app_can_be_a_command_that_is_told_its_port(box: LocalSandbox) -> None:

@@ -19,6 +19,7 @@ COMMANDS = {
     "run": "run a Python script or a line of code in a sandbox of its own",
     "repl": "talk to a sandbox: an interactive Python session",
     "sessions": "show stored sessions, roll them back, fork, export them",
+    "mcp": "give AI assistants sandboxes, over the Model Context Protocol",
     "doctor": "show which isolation there is here, and what mends the rest",
 }
 

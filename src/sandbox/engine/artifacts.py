@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -58,7 +59,7 @@ class ArtifactStore:
         import hashlib  # noqa: PLC0415
 
         digest = hashlib.sha256(content).hexdigest()
-        if before is None:
+        if before is None or before not in self.all:  # it may have been removed
             self._check_room(len(content))
             path, name = self._place(execution, name)
             path.write_bytes(content)
@@ -98,6 +99,18 @@ class ArtifactStore:
         self.all = sorted([*artifacts, *self.all], key=lambda one: (one.execution, one.created_at))
         self._bytes += sum(one.size for one in artifacts)
         self.complete = True
+
+    def named(self, ids: Iterable[str]) -> list[ArtifactInfo]:
+        """Those that have one of these ids."""
+        wanted = set(ids)
+        return [one for one in self.all if one.id in wanted]
+
+    def drop(self, artifacts: Iterable[ArtifactInfo]) -> None:
+        """Remove some of them, and their copies."""
+        for one in self.named(artifact.id for artifact in artifacts):  # as they are now: a log may have grown
+            Path(one.path).unlink(missing_ok=True)
+            self.all.remove(one)
+            self._bytes -= one.size
 
     def remove(self) -> None:
         """Remove every copy."""

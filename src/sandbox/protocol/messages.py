@@ -50,6 +50,8 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     output: float = 10
     without: tuple[str, ...] = ()
     persist: bool = True
+    storage: int | None = None
+    checkpoints: int = 1000
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -208,6 +210,13 @@ class ListArtifacts(Request, frozen=True, tag="list_artifacts"):
     """List the session's artifacts, oldest first. Answered by `ArtifactsListed`."""
 
     session: str
+
+
+class RemoveArtifacts(Request, frozen=True, tag="remove_artifacts"):
+    """Remove these artifacts, by id; what is none is passed over. Answered by `ArtifactsListed` with the removed."""
+
+    session: str
+    ids: tuple[str, ...]
 
 
 class GetMetrics(Request, frozen=True, tag="get_metrics"):
@@ -523,7 +532,7 @@ class Rollback(Request, frozen=True, tag="rollback"):
 
 
 class Fork(Request, frozen=True, tag="fork"):
-    """Make sessions with these ids that begin where this one is now."""
+    """Make and open sessions with these ids that begin where this one is now."""
 
     session: str
     ids: tuple[str, ...]
@@ -666,9 +675,9 @@ class WebAppsListed(LastEvent, frozen=True, tag="web_apps_listed"):
 AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
-    | ListArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint | ListCheckpoints | Rollback
-    | Fork | Reseed | ListVariables | Compare | Export | StartWebApp | RestartWebApp | StopWebApp | ListWebApps
-    | ScreenshotWebApp
+    | ListArtifacts | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
+    | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
+    | StartWebApp | RestartWebApp | StopWebApp | ListWebApps | ScreenshotWebApp
 )  # fmt: skip
 AnyEvent = (
     Output | ResultShown | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened | Completions | Data

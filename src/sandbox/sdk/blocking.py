@@ -154,6 +154,11 @@ class Blocking:
         """The session's artifacts, oldest first."""
         return [Artifact.of(info) for info in self.ask(m.ListArtifacts(session), m.ArtifactsListed).artifacts]
 
+    def remove_artifacts(self, session: str, ids: tuple[str, ...]) -> list[Artifact]:
+        """Remove artifacts by id; those that were removed."""
+        removed = self.ask(m.RemoveArtifacts(session, ids), m.ArtifactsListed).artifacts
+        return [Artifact.of(info) for info in removed]
+
     def stats(self, session: str) -> dict[str, Any]:
         """Counts and averages."""
         stats = self.ask(m.GetStats(session), m.StatsCounted)

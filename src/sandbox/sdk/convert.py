@@ -25,6 +25,8 @@ def session_options(options: SandboxOptions) -> SessionOptions:
         output=float(options.output),
         without=options.without,
         persist=options.persist,
+        storage=options.storage,
+        checkpoints=options.checkpoints,
     )
 
 

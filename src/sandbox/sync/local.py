@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -71,6 +72,14 @@ class LocalSandbox(Timeline, PythonSandbox):
     def list_artifacts(self) -> list[Artifact]:
         """Return the session's artifacts, oldest first."""
         return self._blocking.artifacts(self.session_id)
+
+    def remove_artifacts(self, artifacts: Iterable[Artifact | str]) -> list[Artifact]:
+        """Remove artifacts of the session, given as they are listed or by id; return those that were removed.
+
+        The files that they are copies of stay in the workspace. What is no artifact of the session is passed over.
+        """
+        ids = tuple(one.id if isinstance(one, Artifact) else checks.text("artifacts", one) for one in artifacts)
+        return self._blocking.remove_artifacts(self.session_id, ids)
 
     def get_performance_stats(self) -> dict[str, Any]:
         """Return counts and averages of the session's executions; see PersistentExecutionContext."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from sandbox.engine import stored_past
@@ -18,6 +19,18 @@ async def list_artifacts(sessions: Sessions, request: m.ListArtifacts, emit: Emi
     session = sessions.known(request.session)
     await _bring_artifacts(sessions, session)
     return m.ArtifactsListed(tuple(session.artifacts.all))
+
+
+async def remove_artifacts(sessions: Sessions, request: m.RemoveArtifacts, emit: Emit) -> m.ArtifactsListed:
+    session = sessions.active(request.session)
+    async with session.turn:  # an execution may be adding to them
+        await _bring_artifacts(sessions, session)
+        removed = session.artifacts.named(request.ids)
+        await session.keep()
+        if session.kept is not None:
+            await session.kept.remove_artifacts(removed)
+        await asyncio.to_thread(session.artifacts.drop, removed)
+    return m.ArtifactsListed(tuple(removed))
 
 
 async def _bring_artifacts(sessions: Sessions, session: Session) -> None:
@@ -52,6 +65,7 @@ async def get_history(sessions: Sessions, request: m.GetHistory, emit: Emit) -> 
 
 HANDLERS: Handlers = {
     m.ListArtifacts: list_artifacts,
+    m.RemoveArtifacts: remove_artifacts,
     m.GetMetrics: get_metrics,
     m.GetStats: get_stats,
     m.GetHistory: get_history,

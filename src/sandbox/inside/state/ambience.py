@@ -119,8 +119,8 @@ class Ambience:
                 one.write(loader.unpickle(bytes(parts[key]))[key])
             except BaseException as error:  # noqa: BLE001 - a damaged part, or a library that will not have it
                 lost.append(Lost(f"setting {one.name}", "setting", why(error), 0))
-        if not early:
-            self._seen = self._stamps()
+            else:
+                self._seen.update(self._stamps(frozenset((one.name,))))
         return lost
 
     def restore_imports(self, parts: Any, loader: Loader) -> list[Lost]:

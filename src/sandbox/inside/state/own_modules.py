@@ -17,29 +17,44 @@ class OwnModules:
         self._libraries: tuple[str, ...] = ()
         self._others: set[str] = set()
         self._count = 0
+        self._last: object = None
         self.values: dict[str, Any] = {}
 
     def begin(self) -> None:
         """A fresh worker: all that is loaded now belongs to libraries."""
         roots = {sys.prefix, sys.base_prefix, sys.exec_prefix}
-        source = getattr(sys.modules.get(__name__.partition(".")[0]), "__file__", None)
-        if source:
-            roots.add(source.rpartition("/")[0])
+        roots.add(__file__.rpartition("/state/")[0])  # ours, of which some are imported only when they are needed
         self._libraries = tuple(root.rstrip("/") + "/" for root in roots)
         self.settle()
 
     def settle(self) -> None:
         """What is loaded now and not known as the session's own is others'."""
-        self._others |= sys.modules.keys() - self._world.modules.keys()
+        self._others.update(name for name in self._new() if name not in self._world.modules)
         self._count = len(sys.modules)
+
+    def _new(self) -> list[Any]:
+        """What was loaded since the last time: it comes last. Looking at the others would copy much memory."""
+        found = []
+        try:
+            for name in reversed(sys.modules):
+                if name is self._last:
+                    break
+                found.append(name)
+        except RuntimeError:  # another thread imports meanwhile
+            found = list(sys.modules)[::-1]
+        if found:
+            self._last = found[0]
+        return found[::-1]
 
     def look(self, *, everything: bool) -> set[str]:
         """Find new ones, and those that are gone; return their names."""
-        if len(sys.modules) == self._count and not everything:
+        new = self._new()
+        if not new and len(sys.modules) == self._count and not everything:
             return set()
         self._count = len(sys.modules)
         found = set()
-        for name, module in list(sys.modules.items()):
+        for name in list(sys.modules) if everything else new:
+            module = sys.modules.get(name)
             if type(name) is str and name not in self._others and self._world.modules.get(name) is not module:
                 if self._is_own(module):
                     found.add(self.add(name, module))

@@ -9,6 +9,7 @@ from ..memory import KeptBytes, KeptMapping
 from ..pages import address_of
 from ..parts import MAPPED
 from ..pickler import LARGE, Context, SessionPickler
+from ..places import path_at, place_of
 from ..registry import builder, reduces, reduces_all
 from ..safe import full_name
 
@@ -81,13 +82,13 @@ def _mapped_file(pickler: SessionPickler, array: Any) -> Any:
         array.flush()
     mode = "r+" if array.mode == "w+" else array.mode
     order = "C" if array.flags.c_contiguous else "F"
-    return open_memmap, (path, array.dtype, mode, array.offset, array.shape, order)
+    return open_memmap, (place_of(path), array.dtype, mode, array.offset, array.shape, order)
 
 
 @builder
-def open_memmap(path: str, dtype: Any, mode: str, offset: int, shape: Any, order: str) -> Any:
+def open_memmap(place: Any, dtype: Any, mode: str, offset: int, shape: Any, order: str) -> Any:
     numpy = _numpy()
-    return numpy.memmap(path, dtype, mode, offset, shape, order)
+    return numpy.memmap(path_at(place), dtype, mode, offset, shape, order)
 
 
 def _owner(array: Any, base_kind: type) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..lost import Refused
 from ..pickler import Context, SessionPickler
+from ..places import path_at, place_of
 from ..registry import builder, reduces
 from ..safe import full_name, name_of
 
@@ -50,12 +51,12 @@ def _text(_: SessionPickler, file: Any) -> Any:
         return wrap_text, (file.buffer, file.encoding, file.errors, file.line_buffering)
     how = {"encoding": file.encoding, "errors": file.errors}
     if file.closed:
-        return closed_file, (file.name, file.mode, how)
+        return closed_file, (place_of(file.name), file.mode, how)
     path = kept_path(file.name, file.fileno())
     if file.writable():
         file.flush()
-    return open_file, (path, file.mode, _told(file), 1 if file.line_buffering else -1, how), file.name, \
-        None, None, set_name  # fmt: skip
+    return open_file, (place_of(path), file.mode, _told(file), 1 if file.line_buffering else -1, how), \
+        place_of(file.name), None, None, set_name  # fmt: skip
 
 
 @reduces("_io.BufferedReader", "_io.BufferedWriter", "_io.BufferedRandom", "_io.FileIO")
@@ -65,19 +66,19 @@ def _binary(_: SessionPickler, file: Any) -> Any:
         raise Refused(f"a reader of a {name_of(type(raw))} cannot be opened again")
     buffering = 0 if raw is file else -1
     if file.closed:
-        return closed_file, (file.name, file.mode, {"buffering": buffering})
+        return closed_file, (place_of(file.name), file.mode, {"buffering": buffering})
     path = kept_path(file.name, file.fileno())
     if file.writable():
         file.flush()
-    return open_file, (path, file.mode, file.tell(), buffering, {}), file.name, None, None, set_name
+    return open_file, (place_of(path), file.mode, file.tell(), buffering, {}), place_of(file.name), None, None, set_name
 
 
 @builder
-def open_file(path: str, mode: str, at: int, buffering: int, how: dict[str, Any]) -> Any:
+def open_file(place: Any, mode: str, at: int, buffering: int, how: dict[str, Any]) -> Any:
     """What is there, at the same place: a file that was made is not to be made again, and never cut."""
     binary = mode if "b" in mode or how else f"{mode}b"
     flags = os.O_RDWR if "+" in mode else os.O_RDONLY if "r" in mode else os.O_WRONLY
-    fd = os.open(path, flags | os.O_CLOEXEC | (os.O_APPEND if "a" in mode else 0))
+    fd = os.open(path_at(place), flags | os.O_CLOEXEC | (os.O_APPEND if "a" in mode else 0))
     # By its descriptor no mode cuts a file; "x" wants a path that is not there.
     made: Any = open(fd, binary.replace("x", "w"), buffering, **how)  # noqa: SIM115
     if "a" not in mode or "+" in mode:
@@ -86,9 +87,9 @@ def open_file(path: str, mode: str, at: int, buffering: int, how: dict[str, Any]
 
 
 @builder
-def set_name(made: Any, name: Any) -> None:
+def set_name(made: Any, place: Any) -> None:
     """A file that is opened by a descriptor has that for its name."""
-    _raw(made).name = name
+    _raw(made).name = path_at(place)
 
 
 def _raw(file: Any) -> Any:
@@ -102,12 +103,12 @@ def standard(name: str) -> Any:
 
 
 @builder
-def closed_file(name: Any, mode: str, how: dict[str, Any]) -> Any:
+def closed_file(place: Any, mode: str, how: dict[str, Any]) -> Any:
     """A file that was closed, and says so to whoever uses it."""
     binary = mode if "b" in mode or "encoding" in how else f"{mode}b"
     fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     made: Any = open(fd, binary.replace("x", "w"), **how)  # noqa: SIM115
-    _raw(made).name = name
+    _raw(made).name = path_at(place)
     made.close()
     return made
 
@@ -162,16 +163,16 @@ def _connection(_: SessionPickler, value: Any) -> Any:
     path = value.execute("PRAGMA database_list").fetchone()[2]
     path = path if os.path.isabs(path) else ""  # what was put in from bytes says that it is a file named x
     data = None if path else value.serialize() if value.execute("PRAGMA page_count").fetchone()[0] else b""
-    if path and not os.path.exists(path):
-        raise Refused(f"the database {path} has been removed")
-    return connect, (path or ":memory:", data), (value.isolation_level, value.row_factory, value.text_factory), \
+    place = place_of(kept_path_of(path) if path else ":memory:")
+    return connect, (place, data), (value.isolation_level, value.row_factory, value.text_factory), \
         None, None, set_connection  # fmt: skip
 
 
 @builder
-def connect(path: str, data: "bytes | None") -> Any:
+def connect(place: Any, data: "bytes | None") -> Any:
     import sqlite3  # noqa: PLC0415
 
+    path = path_at(place)
     if data is None and not os.path.exists(path):
         raise FileNotFoundError(f"the database {path} is not there")
     made = sqlite3.connect(path)
