@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -119,10 +120,11 @@ async def test_an_exception_has_its_traceback_without_foreign_frames(any_box: An
     with pytest.raises(SandboxExecutionError) as caught:
         await any_box.run("def f(n):\n    return 1 / n\nf(0)")
     assert caught.value.error_type == "ZeroDivisionError"
-    assert caught.value.traceback == (
+    # Without the marks below a line, which newer Pythons set at more lines.
+    assert re.sub(r"\n *[~^]+(?=\n)", "", caught.value.traceback) == (
         "Traceback (most recent call last):\n"
         '  File "<cell 1>", line 3, in <module>\n    f(0)\n'
-        '  File "<cell 1>", line 2, in f\n    return 1 / n\n           ~~^~~\n'
+        '  File "<cell 1>", line 2, in f\n    return 1 / n\n'
         "ZeroDivisionError: division by zero\n"
     )
     assert caught.value.execution.state == "kept"
