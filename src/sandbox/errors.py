@@ -11,6 +11,7 @@
     |   `-- SandboxCrashedError         crashed          usable; `execution.state` says what became of the variables
     |-- SandboxTimeoutError             timeout          usable; `execution.state` says what became of the variables
     |-- SandboxCommandError             command          usable: a command ended with a non-zero code and check=True
+    |-- SandboxWebAppError              web_app          usable: a web app ended, or did not answer; `log` says why
     |-- SandboxFileError (OSError)      file             usable
     |   |-- SandboxFileNotFoundError    file_not_found   usable
     |   `-- SandboxFileExistsError      file_exists      usable
@@ -136,6 +137,27 @@ class SandboxCommandError(SandboxError):
 
     code = "command"
     execution: CommandData
+
+
+class SandboxWebAppError(SandboxError):
+    """A web app does not run."""
+
+    code = "web_app"
+
+    @property
+    def reason(self) -> str:
+        """Why: ended, failed (its page raises), silent (no answer in time), missing (its framework)."""
+        return str(self.details.get("reason", ""))
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the app ended with, negative for a signal; None if it did not end by itself."""
+        return self.details.get("exit_code")
+
+    @property
+    def log(self) -> str:
+        """The end of what it printed."""
+        return str(self.details.get("log", ""))
 
 
 class SandboxFileError(SandboxError, OSError):

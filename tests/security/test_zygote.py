@@ -143,6 +143,7 @@ def test_without_a_user_namespace_root_imports_no_package_ahead(
         b"[]",
         b'{"ended": "all"}',
         b'{"forked": 1}',
+        b'{"made": 1}',
         b'{"warmed": "nothing", "left": 0}',
         b'{"ended": 1, "more": 1}',
     ],

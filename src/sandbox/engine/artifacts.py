@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from sandbox.beneath import open_regular, reason
 from sandbox.engine.scan import printable
 from sandbox.inside import tidy
@@ -49,6 +51,28 @@ class ArtifactStore:
 
         return self._add(execution, name, path, mime, len(content), hashlib.sha256(content).hexdigest())
 
+    def put(self, execution: int, name: str, mime: str, content: bytes, before: ArtifactInfo | None) -> ArtifactInfo:
+        """Keep what the engine itself has of a session, such as a log, in the place of what it was `before`.
+
+        Raises NoRoom.
+        """
+        import hashlib  # noqa: PLC0415
+
+        digest = hashlib.sha256(content).hexdigest()
+        if before is None or before not in self.all:  # it may have been removed
+            self._check_room(len(content))
+            path, name = self._place(execution, name)
+            path.write_bytes(content)
+            return self._add(execution, name, path, mime, len(content), digest)
+        if before.sha256 == digest:
+            return before
+        self._check_room(len(content) - before.size)
+        Path(before.path).write_bytes(content)
+        now = msgspec.structs.replace(before, size=len(content), sha256=digest)
+        self._bytes += now.size - before.size
+        self.all[self.all.index(before)] = now
+        return now
+
     def collect(self, execution: int, workspace: int, paths: list[str]) -> tuple[list[ArtifactInfo], list[str]]:
         """Copy these files of the workspace; return the artifacts, and warnings that name what was left out.
 
@@ -83,7 +107,7 @@ class ArtifactStore:
 
     def drop(self, artifacts: Iterable[ArtifactInfo]) -> None:
         """Remove some of them, and their copies."""
-        for one in artifacts:
+        for one in self.named(artifact.id for artifact in artifacts):  # as they are now: a log may have grown
             Path(one.path).unlink(missing_ok=True)
             self.all.remove(one)
             self._bytes -= one.size

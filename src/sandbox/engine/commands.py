@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import msgspec
 
 from sandbox.engine import causes
 from sandbox.engine.launcher import Cell, Launcher
+from sandbox.engine.metrics import inner_pid
 from sandbox.engine.output import TextStream
 from sandbox.engine.pipes import Pipe
 from sandbox.engine.waiting import uncancelled
@@ -30,6 +32,9 @@ from sandbox.protocol.messages import (
     SessionOptions,
     StartCommand,
 )
+
+NUMBERS = itertools.count(1)
+"""The engine's names for commands."""
 
 _GRACE_SECONDS = 2.0
 _LINGER_SECONDS = 0.2
@@ -182,6 +187,16 @@ class Command:
 
         return on_data
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        """Its number inside; 0 once it has ended."""
+        return 0 if self._process is None or self._process.ended.done() else inner_pid(self._process.pidfd)
+
     async def write(self, data: bytes, *, close: bool) -> None:
         """Write to its standard input, waiting while it does not read. Raises UsageError if that is closed."""
         if self._stdin < 0:
@@ -237,11 +252,13 @@ class Command:
         if self._limit_hit is None:
             self._limit_hit = cause
             grace = 0.0 if at_once else _GRACE_SECONDS
-            self._ending = asyncio.get_running_loop().create_task(self._terminate_then_kill(grace))
+            self._ending = asyncio.get_running_loop().create_task(self.terminate_then_kill(grace))
 
-    async def _terminate_then_kill(self, grace: float) -> None:
+    async def terminate_then_kill(self, grace: float = _GRACE_SECONDS) -> None:
+        """Ask it to end, and kill it after `grace` seconds. Does nothing before it runs."""
+        if self._process is None:
+            return
         await self.signal(signal.SIGTERM)
-        assert self._process is not None
         await asyncio.wait([self._process.ended], timeout=grace)
         await self.signal(signal.SIGKILL)
 

@@ -43,6 +43,10 @@ class Ids:
     def give_back(self, number: int) -> None:
         self._used.discard(number)
 
+    def owns(self, uid: int) -> bool:
+        """Whether a uid of the host is one of those that are handed out."""
+        return self.range is not None and self.range[0] < uid < self.range[0] + self.range[1]
+
     def give(self, pipes: tuple[int, ...], number: int) -> None:
         """Make a workspace's id the owner of pipes: opening /dev/stdout asks for the right to the pipe behind it."""
         owner = self.on_host(number)

@@ -30,7 +30,7 @@ from sandbox.inside import tidy
 from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, NONE
 from sandbox.protocol.messages import EnvironmentSpec, Output, SessionOptions
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 """Begins work that nobody waits for, and keeps it until it is done."""
 
 _READY_SECONDS = 20.0
@@ -171,7 +171,7 @@ class Launcher:
                     os.close(tree)
         except BaseException:
             if group is not None:
-                self._spawn_task(_remove_group(group))
+                self._spawn_task(remove_group(group))
             raise
         cell = Cell(worker, zygote, workspace, group, msgspec.structs.replace(options, env={}), plan)
         try:
@@ -332,7 +332,7 @@ class Launcher:
         """End a worker and remove its control group. The workspace stays."""
         await cell.worker.close()
         if cell.group is not None:
-            await _remove_group(cell.group)
+            await remove_group(cell.group)
 
     def discard(self, cell: Cell) -> None:
         """End a worker that no session wants, and remove its workspace, while others go on."""
@@ -402,7 +402,8 @@ def _usable(task: asyncio.Task[Zygote]) -> bool:
     return lost is not None and not lost.done()
 
 
-async def _remove_group(group: cgroups.Group) -> None:
+async def remove_group(group: cgroups.Group) -> None:
+    """Remove a control group, once what was in it is gone."""
     group.close()
     await _remove_paths(group.paths())
 

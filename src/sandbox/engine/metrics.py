@@ -101,6 +101,15 @@ def host_pid(pidfd: int) -> int:
     return 0
 
 
+def inner_pid(pidfd: int) -> int:
+    """The pid that the process behind a pidfd has in its own namespace; 0 when it has ended."""
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("NSpid:"):
+                return max(0, int(line.split()[-1]))
+    return 0
+
+
 def _sum(pids: list[int]) -> tuple[float, int, int]:
     """Without a control group: add up processes. Shared memory counts once for each.
 

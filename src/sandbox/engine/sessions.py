@@ -31,6 +31,7 @@ class Sessions:
     """The sessions of one engine, by id. `launcher` starts their workers, `stored` is where the store is."""
 
     def __init__(self, spawn: Spawn, alone: Callable[[], bool], parked: int, keeper: KeeperProcess | None) -> None:
+        self.spawn = spawn
         self.launcher = Launcher(spawn, keeper)
         self.stored = StoreThread(data_dir() / "store", alone)
         self.pool = Pool(self.launcher, spawn, parked)
@@ -178,6 +179,12 @@ class Sessions:
                 await command.end()
             await self.launcher.end(cell)
 
+    async def end_apps(self, session: Session) -> None:
+        """End the session's web apps for good."""
+        while session.apps:
+            _, app = session.apps.popitem()
+            await app.close()
+
     async def close(self, session: Session) -> None:
         """End its worker, and let others have what is stored of it."""
         await self._stop(session)
@@ -192,6 +199,7 @@ class Sessions:
                 pass  # it has a worker now, or has failed to get one
         if session.state != "closed":
             session.step("close")
+            await self.end_apps(session)
             await self.end_worker(session)
 
     async def _release(self, session: Session) -> None:
@@ -248,6 +256,7 @@ class Sessions:
     async def close_all(self) -> None:
         """End every worker and zygote, and save and give up every session. Nobody may be using one."""
         for session in self._sessions.values():
+            await self.end_apps(session)
             await self.end_worker(session)
             await self._release(session)
             if session.workspace is not None:

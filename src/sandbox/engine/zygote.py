@@ -24,6 +24,7 @@ from sandbox.engine.ids import Ids
 from sandbox.engine.interpreters import Interpreter
 from sandbox.engine.keeper import KeeperProcess, seqpacket
 from sandbox.engine.paths import RunDirectory
+from sandbox.engine.web.inner_socket import NotInside, the_socket
 from sandbox.errors import SandboxConnectionError, SandboxStartError
 from sandbox.inside.contain.policy import NAMESPACES, NONE, WORKER, WORKSPACE, ZYGOTE
 
@@ -90,6 +91,7 @@ class Zygote:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._running: dict[int, asyncio.Future[int]] = {}
+        self._sockets: dict[int, asyncio.Future[socket.socket]] = {}
         self._send_turn = asyncio.Lock()
         self._clone_turn = asyncio.Lock()
         self._cloned: asyncio.Future[tuple[dict[str, Any], list[int]]] | None = None
@@ -217,6 +219,24 @@ class Zygote:
     async def signal_group(self, number: int, signal_number: int) -> None:
         await self._send({"do": "signal_group", "id": number, "signal": signal_number}, [])
 
+    async def make_socket(self, worker: int) -> socket.socket:
+        """Return a TCP socket, not connected, in the network of the worker behind a pidfd.
+
+        Raises OSError if the worker has ended, SandboxConnectionError.
+        """
+        number = next(self._numbers)
+        made: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+        self._sockets[number] = made
+        try:
+            await self._send({"do": "make_socket", "id": number}, [worker])
+            return await made
+        except asyncio.CancelledError:
+            if made.done() and not made.cancelled() and made.exception() is None:
+                made.result().close()
+            raise
+        finally:
+            self._sockets.pop(number, None)
+
     async def _fork(self, message: dict[str, Any], named: dict[str, int | list[int]]) -> Forked:
         names, fds = _positions(named)
         number = next(self._numbers)
@@ -254,7 +274,7 @@ class Zygote:
                 self._on_message(_from_zygote.decode(data), fds)
         except BlockingIOError:
             return
-        except (msgspec.MsgspecError, _Lie) as error:
+        except (msgspec.MsgspecError, NotInside, _Lie) as error:
             # The code of packages runs in there too.
             self._on_lost(f"it broke the protocol: {error}")
 
@@ -266,10 +286,10 @@ class Zygote:
                 ended = self._running.pop(number, None)
                 if ended is not None and not ended.done():
                     ended.set_result(code)
+            case _Said(made=int(number)):
+                self._on_made(number, the_socket(fds))
             case _Said(fork_failed=int(number), errno=errno, message=text):
-                waiting = self._waiting.get(number)
-                if waiting is not None and not waiting.answer.done():
-                    waiting.answer.set_exception(OSError(errno, text))
+                self._on_failed(number, OSError(errno, text))
             case _Said(warmed=str()):
                 self._on_warmed(message)
 
@@ -280,6 +300,19 @@ class Zygote:
             return
         self._running[number] = waiting.ended
         waiting.answer.set_result(Forked(number, pidfd, waiting.ended))
+
+    def _on_made(self, number: int, made: socket.socket) -> None:
+        wanted = self._sockets.get(number)
+        if wanted is None or wanted.done():
+            made.close()  # whoever asked was cancelled
+        else:
+            wanted.set_result(made)
+
+    def _on_failed(self, number: int, error: OSError) -> None:
+        waiting = self._waiting.get(number)
+        wanted = self._sockets.get(number) if waiting is None else waiting.answer
+        if wanted is not None and not wanted.done():
+            wanted.set_exception(error)
 
     def _on_warmed(self, report: _Said) -> None:
         if report.warmed not in self._warm or self.warm_left == 0:
@@ -332,6 +365,9 @@ class Zygote:
         for waiting in self._waiting.values():
             if not waiting.answer.done():
                 waiting.answer.set_exception(SandboxConnectionError(text))
+        for wanted in self._sockets.values():
+            if not wanted.done():
+                wanted.set_exception(SandboxConnectionError(text))
         if self._cloned is not None and not self._cloned.done():
             self._cloned.set_exception(SandboxConnectionError(text))
         for ended in self._running.values():
@@ -365,9 +401,10 @@ def _positions(named: dict[str, int | list[int]]) -> tuple[dict[str, int | list[
 
 
 class _Said(Struct, forbid_unknown_fields=True):
-    """What a zygote may say: that a fork was made or failed, that a process has ended, that an import was done."""
+    """What a zygote may say: that a fork or socket was made or failed, a process has ended, an import was done."""
 
     forked: _Number | None = None
+    made: _Number | None = None
     ended: _Number | None = None
     code: Annotated[int, Meta(ge=-255, le=255)] = -9
     fork_failed: _Number | None = None

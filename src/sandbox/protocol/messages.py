@@ -585,16 +585,104 @@ class Compared(LastEvent, frozen=True, tag="compared"):
     files: NamesChanged
 
 
+class WebAppInfo(Struct, frozen=True):
+    """A web app. `state` is starting, running, restarting or ended; `why` says how it came to its end.
+
+    `port` is on the engine's machine, `inner_port` inside. `status` is what its page answered with at the start.
+    """
+
+    name: str
+    app_type: str
+    url: str
+    port: int
+    inner_port: int
+    pid: int
+    state: str
+    status: int = 0
+    exit_code: int | None = None
+    why: str = ""
+    path: str | None = None
+    restore: bool = False
+    started_at: float = 0.0
+    connections: int = 0
+    log: str = ""
+    log_artifact: ArtifactInfo | None = None
+    screenshot: ArtifactInfo | None = None
+    notes: tuple[str, ...] = ()
+
+
+class StartWebApp(Request, frozen=True, tag="start_web_app"):
+    """Start a web app from `code`, from a file or directory of the workspace, or as a command.
+
+    Answered by `WebAppsListed` with that one, once it answers.
+    """
+
+    session: str
+    app_type: str
+    port: int
+    name: str | None = None
+    code: str | None = None
+    path: str | None = None
+    command: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    timeout: float = 60.0
+    restore: bool = False
+    screenshot: bool = False
+    hosts: tuple[str, ...] = ()
+
+
+class RestartWebApp(Request, frozen=True, tag="restart_web_app"):
+    """End an app and start it again at its port, with new code if there is some."""
+
+    session: str
+    name: str
+    code: str | None = None
+    timeout: float = 60.0
+    screenshot: bool = False
+
+
+class StopWebApp(Request, frozen=True, tag="stop_web_app"):
+    """End an app, give its port back and forget it. Answered by `WebAppsListed` with how it was."""
+
+    session: str
+    name: str
+
+
+class ListWebApps(Request, frozen=True, tag="list_web_apps"):
+    """List the session's apps, oldest first, or one by its name; `log`: with all that is kept of what they printed."""
+
+    session: str
+    name: str | None = None
+    log: bool = False
+
+
+class ScreenshotWebApp(Request, frozen=True, tag="screenshot_web_app"):
+    """Take a picture of an app's page. Answered by `ArtifactsListed` with that one."""
+
+    session: str
+    name: str
+    path: str = "/"
+    width: int = 1280
+    height: int = 800
+
+
+class WebAppsListed(LastEvent, frozen=True, tag="web_apps_listed"):
+    """Web apps."""
+
+    apps: tuple[WebAppInfo, ...]
+
+
 AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
     | ListArtifacts | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
     | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
+    | StartWebApp | RestartWebApp | StopWebApp | ListWebApps | ScreenshotWebApp
 )  # fmt: skip
 AnyEvent = (
     Output | ResultShown | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened | Completions | Data
     | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted | HistoryListed
-    | CheckpointsListed | VariablesListed | Compared | Done | Failed
+    | CheckpointsListed | VariablesListed | Compared | WebAppsListed | Done | Failed
 )  # fmt: skip
 
 _Message = TypeVar("_Message")

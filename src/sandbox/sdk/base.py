@@ -29,6 +29,7 @@ from sandbox.sdk.execution import Execution
 from sandbox.sdk.files import Files
 from sandbox.sdk.metrics import Metrics
 from sandbox.sdk.transport import OneFlavour, Transport, notify
+from sandbox.sdk.web import Web
 
 _BY_STATUS: dict[str, type[SandboxExecutionError]] = {
     "interrupted": SandboxInterruptedError,
@@ -52,6 +53,7 @@ class Sandbox(OneFlavour):
         self.files = Files(self._connection)
         self.command = Command(self._connection)
         self.metrics = Metrics(self._connection)
+        self.web = Web(self._connection)
 
     # --- life ---
 

@@ -30,6 +30,7 @@ from sandbox.sync.connection import DELETED, STOPPED, Connection
 from sandbox.sync.execution import Execution
 from sandbox.sync.files import Files
 from sandbox.sync.metrics import Metrics
+from sandbox.sync.web import Web
 
 _BY_STATUS: dict[str, type[SandboxExecutionError]] = {
     "interrupted": SandboxInterruptedError,
@@ -53,6 +54,7 @@ class Sandbox(OneFlavour):
         self.files = Files(self._connection)
         self.command = Command(self._connection)
         self.metrics = Metrics(self._connection)
+        self.web = Web(self._connection)
 
     # --- life ---
 

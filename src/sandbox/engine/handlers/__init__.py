@@ -19,7 +19,7 @@ Handlers = dict[type[m.Request], Callable[["Sessions", Any, Emit], Coroutine[Any
 
 def all_handlers() -> Handlers:
     """Every request and what answers it."""
-    from sandbox.engine.handlers import commands, executions, files, past, sessions, timeline  # noqa: PLC0415
+    from sandbox.engine.handlers import commands, executions, files, past, sessions, timeline, web  # noqa: PLC0415
 
     return {
         **sessions.HANDLERS,
@@ -28,4 +28,5 @@ def all_handlers() -> Handlers:
         **files.HANDLERS,
         **past.HANDLERS,
         **timeline.HANDLERS,
+        **web.HANDLERS,
     }

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
-from sandbox.engine.commands import Command
+from sandbox.engine.commands import NUMBERS, Command
 from sandbox.errors import UsageError
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
     from sandbox.engine.handlers import Emit, Handlers
     from sandbox.engine.sessions import Sessions
-
-_numbers = itertools.count(1)
 
 
 async def start_command(sessions: Sessions, request: m.StartCommand, emit: Emit) -> m.CommandFinished:
@@ -24,7 +21,7 @@ async def start_command(sessions: Sessions, request: m.StartCommand, emit: Emit)
     if cell is None or cell.worker.gone is not None:
         async with session.turn:
             cell = await sessions.cell(session)
-    command = Command(next(_numbers), request, session.options, emit)
+    command = Command(next(NUMBERS), request, session.options, emit)
     session.commands[command.number] = command
     try:
         return await command.run(cell, sessions.launcher)

@@ -26,7 +26,7 @@ from ..contain.policy import NAMESPACES, WORKSPACE
 from ..contain.read_only_view import View
 from ..python.loop import Worker
 from ..python.setup import reseed
-from . import channel, orphans, signals, warm
+from . import channel, orphans, signals, sockets, warm
 from .become import become_command, become_worker, prepare_command, prepare_worker
 from .fork import fork_into, note_handlers
 
@@ -78,6 +78,7 @@ class Zygote:
         self._running: dict[int, int] = {}  # pid -> the engine's number for it
         self._masked = _existing(proc_view.MASKED) if boot.level == NAMESPACES else ()
         self._own_pid_namespace = pid_namespace.own() if boot.level == NAMESPACES else -1
+        self._own_network = -1  # until somebody asks for a socket in a worker's
 
     def serve(self) -> NoReturn:
         """Until the engine is gone, or a mistake of ours: what the workers started must not outlast this process."""
@@ -137,6 +138,8 @@ class Zygote:
                 self._fork_command(message, fds)
             case "signal_group":
                 self._signal_group(message["id"], message["signal"])
+            case "make_socket":
+                self._make_socket(message["id"], fds)
 
     def _fork_worker(self, message: dict[str, Any], fds: list[int]) -> None:
         birth = prepare_worker(self._preparer, self._worker, *self._plan(message, fds))
@@ -184,6 +187,18 @@ class Zygote:
             if known == number:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal_number)
+
+    def _make_socket(self, number: int, fds: "list[int]") -> None:
+        if self._own_network < 0:
+            self._own_network = sockets.own_network()
+        try:
+            made = sockets.make(self._own_network, fds[0])
+        except OSError as error:
+            self._answer_failed(number, fds, error)
+            return
+        _close(fds)
+        with made:
+            channel.send(self._engine, {"made": number}, (made.fileno(),))
 
     def _reap(self) -> None:
         while True:

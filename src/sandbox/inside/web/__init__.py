@@ -1,0 +1,1 @@
+"""Programs that the engine starts in a sandbox for web apps."""
