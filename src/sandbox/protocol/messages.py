@@ -13,6 +13,8 @@ from msgspec import Struct
 
 MAX_CHUNK = 1024 * 1024
 """The most bytes of a file in one message."""
+OWNER = "local"
+"""Whose the sessions are of who uses an engine without a server."""
 
 
 class MountSpec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,6 +52,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     output: float = 10
     without: tuple[str, ...] = ()
     persist: bool = True
+    idle_timeout: float | None = None
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -62,12 +65,14 @@ class Request(Struct, frozen=True, tag_field="do", forbid_unknown_fields=True):
 class OpenSession(Request, frozen=True, tag="open_session"):
     """Open a session, new or known by its id. Answered by `SessionOpened`.
 
-    `fresh`: the id was made up just now, so that nobody need look for it in the store.
+    `fresh`: the id was made up just now, so that nobody need look for it in the store. `owner`: whose it is in the
+    store; a server sets it, whatever its client says.
     """
 
     options: SessionOptions
     session: str | None = None
     fresh: bool = False
+    owner: str = OWNER
 
 
 class CloseSession(Request, frozen=True, tag="close_session"):
@@ -210,6 +215,15 @@ class ListArtifacts(Request, frozen=True, tag="list_artifacts"):
     session: str
 
 
+class ReadArtifact(Request, frozen=True, tag="read_artifact"):
+    """Read an artifact by its id. Answered by `Data` events and `Done`. `length` None is to the end."""
+
+    session: str
+    artifact: str
+    offset: int = 0
+    length: int | None = None
+
+
 class GetMetrics(Request, frozen=True, tag="get_metrics"):
     """Measure the sandbox now. Answered by `MetricsMeasured`."""
 
@@ -267,6 +281,12 @@ class ResultShown(Event, frozen=True, tag="result"):
     data: dict[str, Any]
     main: bool = False
     chart: dict[str, Any] | None = None
+
+
+class ExecutionStarted(Event, frozen=True, tag="execution_started"):
+    """An execution has its turn. Only servers send it: by its number a lost answer is asked for again."""
+
+    number: int
 
 
 class CodeError(Struct, frozen=True):
@@ -579,13 +599,13 @@ class Compared(LastEvent, frozen=True, tag="compared"):
 AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
-    | ListArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint | ListCheckpoints | Rollback
-    | Fork | Reseed | ListVariables | Compare | Export
+    | ListArtifacts | ReadArtifact | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
+    | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
 )  # fmt: skip
 AnyEvent = (
-    Output | ResultShown | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened | Completions | Data
-    | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted | HistoryListed
-    | CheckpointsListed | VariablesListed | Compared | Done | Failed
+    Output | ResultShown | ExecutionStarted | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened
+    | Completions | Data | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted
+    | HistoryListed | CheckpointsListed | VariablesListed | Compared | Done | Failed
 )  # fmt: skip
 
 _Message = TypeVar("_Message")

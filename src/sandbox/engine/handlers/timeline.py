@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
 from sandbox.engine import files, timeline
+from sandbox.engine.answers import sent
 from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
 
@@ -68,7 +68,7 @@ async def export(sessions: Sessions, request: m.Export, emit: Emit) -> m.Done:
     scratch = sessions.launcher.run.path / f"export-{os.urandom(8).hex()}"
     try:
         exported = await kept.timeline(lambda store, session: timeline.export(store, session, request, scratch))
-        await asyncio.to_thread(files.send, exported, emit)
+        await sent(files.in_pieces(exported) if isinstance(exported, bytes) else files.own(exported), emit)
     finally:
         scratch.unlink(missing_ok=True)
     return m.Done()
