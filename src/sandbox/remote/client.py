@@ -83,9 +83,10 @@ class Client:
             last = m.Failed(error.code, error.message, error.details)
         except asyncio.CancelledError:
             last = m.Failed("closed", "the request was cancelled")
-            cancelling = thread.loop.create_task(self._cancel(thread, name))
-            self._tasks.add(cancelling)
-            cancelling.add_done_callback(self._tasks.discard)
+            if not thread.closed:
+                cancelling = thread.loop.create_task(self._cancel(thread, name))
+                self._tasks.add(cancelling)
+                cancelling.add_done_callback(self._tasks.discard)
         if last is not None:
             sink(m.encode(last), True)
 
@@ -177,7 +178,8 @@ class ClientThread:
         self.pid = os.getpid()
         self.closed = False
         self._ready = threading.Event()
-        threading.Thread(target=self._main, name="sandbox-client", daemon=True).start()
+        self._running = threading.Thread(target=self._main, name="sandbox-client", daemon=True)
+        self._running.start()
         self._ready.wait()
 
     def _main(self) -> None:
@@ -191,17 +193,13 @@ class ClientThread:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as self.session:
             self._ready.set()
             await self._stop.wait()
-        self._over.set()
-
-    _over = threading.Event()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and end with them what is under way."""
         if not self.closed and self.pid == os.getpid():
             self.closed = True
-            self._over.clear()
             self.loop.call_soon_threadsafe(self._stop.set)
-            self._over.wait(_LONGEST_PAUSE)
+            self._running.join(_LONGEST_PAUSE)
 
 
 _lock = threading.Lock()
