@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-here check sync bench clean
+.PHONY: setup demo demo-mcp test test-here check sync bench clean
 
 setup: $(VENV)/complete
 
@@ -13,6 +13,10 @@ $(VENV)/complete: pyproject.toml scripts/install
 
 demo: setup
 	$(BIN)/python examples/demo.py
+
+# What an AI assistant does with the MCP server, call by call.
+demo-mcp: setup
+	$(BIN)/python examples/assistant.py
 
 # As this user, and where that is root also as an ordinary user made for it; then at level `landlock`.
 test: setup

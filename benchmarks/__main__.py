@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 def _write(results: report.Results, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     report.write(results, directory)
-    plot.draw(results, directory / "results.png")
+    plot.draw(results, directory)
     if results.meanwhile.warning:
         print(f"warning: {results.meanwhile.warning}", file=sys.stderr)
     print(f"{results.seconds:.0f} s in all; see {directory / 'RESULTS.md'}")

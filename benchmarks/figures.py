@@ -76,7 +76,7 @@ def number(value: float) -> str:
 
 
 class Goal(Struct, frozen=True):
-    """A bound for the `ratio` to the peer, or for the p50 of `ours`."""
+    """A bound for the `ratio` to the peer, or of `ours`, for the p50, or the `p99`."""
 
     of: str
     relation: str
@@ -84,7 +84,9 @@ class Goal(Struct, frozen=True):
 
     def value(self, figure: Figure) -> float | None:
         """What it is about; None if that was not measured."""
-        return figure.ratio if self.of == "ratio" else figure.ours.p50
+        if self.of == "ratio":
+            return figure.ratio
+        return figure.ours.p99 if self.of == "p99" else figure.ours.p50
 
     def used(self, figure: Figure) -> float | None:
         """How much of the bound is used up: met up to 1, missed by what is above it."""
@@ -99,7 +101,9 @@ class Goal(Struct, frozen=True):
 
     def text(self, unit: str) -> str:
         sign = "≥" if self.relation == ">=" else "≤"
-        return f"{sign} {number(self.bound)}x" if self.of == "ratio" else f"{sign} {quantity(self.bound, unit)}"
+        if self.of == "ratio":
+            return f"{sign} {number(self.bound)}x"
+        return f"{'p99 ' if self.of == 'p99' else ''}{sign} {quantity(self.bound, unit)}"
 
     def verdict(self, figure: Figure) -> str:
         """Say whether it is met, or by how much it is missed."""
@@ -143,7 +147,7 @@ class Figure(Struct, frozen=True):
         return None if not verdicts or None in verdicts else True
 
     def goal(self, of: str) -> Goal | None:
-        """The goal for the `ratio`, or for `ours`."""
+        """The goal for the `ratio`, for `ours` or for its `p99`."""
         return next((goal for goal in self.goals if goal.of == of), None)
 
 
@@ -161,7 +165,7 @@ def compare(  # noqa: PLR0913 - these are the columns of a table
     """Make a figure of the samples of both sides. A ratio goal needs a peer: without one it is left off."""
     own = Summary.of(ours, unit)
     if peer is None:
-        return Figure(what, own, better=better, goals=tuple(goal for goal in goals if goal.of == "ours"), note=note)
+        return Figure(what, own, better=better, goals=tuple(goal for goal in goals if goal.of != "ratio"), note=note)
     theirs = Summary.of(peer, unit)
     upper, lower = (theirs, own) if better != is_rate(unit) else (own, theirs)
     ratios = tuple(above / below for above, below in zip(upper.medians, lower.medians, strict=True))

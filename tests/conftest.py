@@ -58,6 +58,14 @@ def engine(_home: None) -> EngineThread:
 
 
 @pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory of the test's own, for engines that it starts itself."""
+    tmp_path.chmod(0o711)
+    monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
 async def box(engine: EngineThread) -> AsyncIterator[LocalSandbox]:
     """A started sandbox with the default options; its session is deleted afterwards."""
     sandbox = LocalSandbox(name="test")

@@ -16,12 +16,13 @@ INSIDE = [file for file in FILES if "inside" in file.parts]
 HOST = [file for file in FILES if "inside" not in file.parts]
 # Each layer may import the layers after it, and itself.
 LAYERS = (
-    "cli", "server", "core", "sync", "sdk", "remote", "engine", "store", "beneath", "inside", "protocol", "results",
-    "options", "ids", "errors",
+    "cli", "mcp", "server", "core", "sync", "sdk", "remote", "engine", "store", "beneath", "inside", "protocol",
+    "results", "options", "ids", "errors",
 )  # fmt: skip
 BELOW = {
     "__main__": {"cli"},
     "cli": {
+        "mcp",
         "server",
         "core",
         "sync",
@@ -35,6 +36,7 @@ BELOW = {
         "errors",
         "ids",
     },
+    "mcp": {"sdk", "results", "options", "errors", "ids"},
     "server": {"engine", "store", "protocol", "options", "errors", "ids"},
     "core": {"sdk", "engine", "protocol", "results", "options", "errors", "ids"},
     "sync": {"sdk", "protocol", "results", "options", "errors", "core", "ids"},

@@ -9,9 +9,12 @@ from typing import Any
 from benchmarks.figures import Figure
 from benchmarks.settings import Settings
 
-# In the order of the table.
-NAMES = ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files")
-
+# In the order of the tables.
+SECTIONS = {
+    "Running code": ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp"),
+    "State": ("saving", "arrays", "analysis", "restoring", "forking"),
+}
+NAMES = tuple(name for names in SECTIONS.values() for name in names)
 
 Case = Callable[[Settings], Coroutine[Any, Any, list[Figure]]]
 

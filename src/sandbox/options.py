@@ -85,6 +85,9 @@ class SandboxOptions:
         persist: Store variables, files and history after each execution. With False a stopped session is empty.
         idle_timeout: Seconds without a call after which the worker is ended, to free its memory; the next call gets
             a fresh one with the variables as they were. None for never. What code left running ends with the worker.
+        storage: Limit in MB for what is stored of the session. Before it is passed, the oldest checkpoints without a
+            label are dropped. None for 20 GB, or less on a small disk.
+        checkpoints: How many checkpoints without a label are kept, the newest.
         without: Restrictions to leave off, by name, for kernels that lack one. Every result says so.
 
     Raises UsageError for a value that makes no sense.
@@ -104,6 +107,8 @@ class SandboxOptions:
     output: float = 10
     persist: bool = True
     idle_timeout: float | None = None
+    storage: int | None = None
+    checkpoints: int = 1000
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -120,6 +125,8 @@ class SandboxOptions:
             "cpus": _between("cpus", self.cpus, 0.01, 4096, "cpus"),
             "processes": _whole("processes", self.processes, 1, 1 << 20, "processes"),
             "disk": _whole("disk", self.disk, 1, 1 << 30, "MB"),
+            "storage": None if self.storage is None else _whole("storage", self.storage, 1, 1 << 30, "MB"),
+            "checkpoints": _whole("checkpoints", self.checkpoints, 1, 1 << 30, "checkpoints"),
             "output": _between("output", self.output, 0.001, 1024, "MB"),
             "timeout": checked_timeout(self.timeout),
             "idle_timeout": checked_timeout(self.idle_timeout, "idle_timeout"),

@@ -73,6 +73,12 @@ def test_a_goal_is_met_up_to_its_bound_or_missed_by_a_share_of_it(goal: Goal, ve
     assert figure.met is (verdict == "met")
 
 
+def test_a_goal_can_be_about_the_slowest_of_a_hundred() -> None:
+    figure = compare("it", [[1.0] * 97 + [5.0] * 3], goals=(Goal("ours", "<=", 2.0), Goal("p99", "<=", 4.0)))
+    assert [goal.verdict(figure) for goal in figure.goals] == ["met", "missed by 25 %"]
+    assert figure.met is False
+
+
 def test_a_goal_about_a_peer_that_is_not_there_is_left_off() -> None:
     figure = compare("it", [[2.0]], goals=(Goal("ratio", ">=", 4.0), Goal("ours", "<=", 2.0)))
     assert figure.goals == (Goal("ours", "<=", 2.0),)

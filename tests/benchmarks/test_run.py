@@ -17,16 +17,23 @@ import msgspec
 import pytest
 
 from benchmarks import peers
-from benchmarks.cases import NAMES
+from benchmarks.cases import NAMES, SECTIONS
 from benchmarks.figures import Figure
+from benchmarks.peers.saving import NAMES as NAMES_OF_SAVING
 from benchmarks.proc import descendants
-from benchmarks.report import Results
+from benchmarks.report import Results, plot_of
 
 ROOT = Path(__file__).parents[2]
 _SET_CHILD_SUBREAPER = 36
 _SECONDS = 50
-# All but one, which is measured with its peers.
-ALONE = (("first_result", "cold", "memory"), ("many", "stdout", "commands", "files"))
+# All but two, which are measured with their peers.
+ALONE = (
+    ("first_result", "cold", "memory"),
+    ("many", "stdout", "commands", "files"),
+    ("mcp",),
+    ("arrays", "analysis"),
+    ("restoring", "forking"),
+)
 
 
 class Surroundings:
@@ -90,7 +97,8 @@ def check(directory: Path, names: tuple[str, ...]) -> dict[str, list[Figure]]:
     for figure in (figure for some in figures.values() for figure in some):
         assert figure.ours.p50 > 0
         assert f"| {figure.what}" in table
-    assert (directory / "results.png").stat().st_size > 1000
+    for title, of_section in SECTIONS.items():
+        assert (directory / plot_of(title)).exists() is not set(of_section).isdisjoint(names)
     return figures
 
 
@@ -113,7 +121,20 @@ def test_peers_are_measured_on_the_same_work_and_end(surroundings: Surroundings,
         assert "ipykernel is left out" in errors
         pytest.skip("ipykernel or its client is not installed: ours was measured, and the ping-pong")
     found = [figure.peer for figure in figures if "ipykernel" in figure.peer_name]
-    assert [peer is not None and peer.p50 > 0 for peer in found] == [True, True]
+    assert [peer is not None and peer.p50 > 0 for peer in found] == [True] * 4
+
+
+def test_peers_that_save_sessions_run_the_same_cells_and_end(surroundings: Surroundings, tmp_path: Path) -> None:
+    code, errors = surroundings.run("saving", "--out", str(tmp_path))
+    assert code == 0, errors
+    figures = check(tmp_path, ("saving",))["saving"]
+    assert surroundings.left() == []
+    wanted = [peer for peer in ("dill", "kishu") if peers.present(peer)]
+    if not wanted:
+        assert "dill is left out" in errors
+        pytest.skip("neither dill nor kishu is installed beside: ours was measured")
+    found = {figure.peer_name for figure in figures if figure.peer is not None and figure.peer.p50 > 0}
+    assert found >= {NAMES_OF_SAVING[peer] for peer in wanted}
 
 
 def test_a_run_that_is_interrupted_leaves_nothing_behind(surroundings: Surroundings, tmp_path: Path) -> None:
@@ -129,7 +150,7 @@ def test_a_run_that_is_interrupted_leaves_nothing_behind(surroundings: Surroundi
 
 
 def test_no_benchmark_is_without_a_test() -> None:
-    assert {"warm", *itertools.chain(*ALONE)} == set(NAMES)
+    assert {"warm", "saving", *itertools.chain(*ALONE)} == set(NAMES)
 
 
 def test_a_name_that_is_not_a_benchmark_is_refused_with_those_that_are(

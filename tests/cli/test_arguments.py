@@ -55,9 +55,12 @@ def test_every_flag_reaches_its_option() -> None:
         "3",
     ]
     argv += ["--env", "A=b=c", "--mount", "/a:/b", "--mount", "/c:/d:rw", "--mount", "/e:f:/g:ro", "--network", "host"]
-    argv += ["--isolation", "landlock", "--environment", "/env", "--session", "one", "x.py"]
+    argv += ["--isolation", "landlock", "--environment", "/env", "--session", "one", "--storage", "5G"]
+    argv += ["--checkpoints", "9", "x.py"]
     assert sandbox_options(run_parser().parse_args(argv, Arguments())) == SandboxOptions(
         memory=2048,
+        storage=5120,
+        checkpoints=9,
         cpus=0.5,
         timeout=None,
         processes=7,

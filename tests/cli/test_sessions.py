@@ -153,6 +153,15 @@ def test_show_is_of_the_head_unless_a_checkpoint_is_named(sessions: Sessions) ->
     assert names("0") == set()
 
 
+def test_show_begins_with_the_largest_variables(sessions: Sessions) -> None:
+    lines = sessions("show", "alpha").stdout.partition("variables\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert [line.split()[0] for line in lines][-1] == "x"
+    sizes = {one["name"]: one["size"] for one in as_json(sessions("show", "alpha", "--json"))["variables"]}
+    shown = [sizes[line.split()[0]] for line in lines]
+    assert shown == sorted(sizes.values(), reverse=True)
+    assert shown[0] > 1000 * shown[-1]
+
+
 def test_the_log_draws_the_branches(sessions: Sessions) -> None:
     _, *lines = sessions("log", "alpha").stdout.splitlines()
     drawn = [line[:6].rstrip() for line in lines]
@@ -360,6 +369,35 @@ def test_verify_finds_what_is_damaged(sessions: Sessions, home: Path) -> None:
 # --- held by another process ----------------------------------------------------------------------------------------
 
 
+# --- retention ------------------------------------------------------------------------------------------------------
+
+
+def checkpoints(sessions: Sessions, session: str) -> dict[int, str | None]:
+    return {one["number"]: one["label"] for one in as_json(sessions("log", session, "--json"))["checkpoints"]}
+
+
+def test_gc_keeps_the_newest_checkpoints_and_those_with_a_label(
+    sessions: Sessions, continued: Callable[[str, str], str]
+) -> None:
+    shown = as_json(sessions("show", "alpha", "--json"))["variables"]
+    done = sessions("gc", "alpha", "--keep", "2")
+    assert re.match(r"dropped 3 checkpoints\nfreed ", done.stdout)
+    assert checkpoints(sessions, "alpha") == {2: "good", 5: None, 6: None}
+    assert as_json(sessions("show", "alpha", "--json"))["variables"] == shown
+    assert as_json(sessions("verify", "--json"))["ok"]
+    sessions("rollback", "alpha", "good")
+    assert continued("alpha", "print(x)") == "2\n"
+
+
+def test_gc_of_all_passes_over_what_a_process_holds(sessions: Sessions, held: int) -> None:
+    done = sessions("gc", "--keep", "1")
+    assert (done.returncode, len(checkpoints(sessions, "alpine"))) == (0, 1)
+    assert len(checkpoints(sessions, "alpha")) == 6
+    assert f"process {held}" in done.stderr
+    assert "its checkpoints stay" in done.stderr
+    assert sessions("gc", "alpha", "--keep", "1").returncode == 3
+
+
 @pytest.mark.parametrize(
     "arguments", [("rollback", "alpha", "1"), ("label", "alpha", "1", "x"), ("rm", "alpine", "alpha")]
 )
@@ -423,7 +461,10 @@ def test_a_whole_id_is_meant_even_if_another_begins_so(sessions: Sessions) -> No
         (["import", "missing.sandbox"], "there is no file"),
         (["import", "missing.sandbox", "--id", "../x"], "cannot be a session's id"),
         (["rm"], "required: ID"),
-        (["log", "alpha", "-n", "x"], "is not a number of lines"),
+        (["gc", "alpha"], "takes --keep N"),
+        (["gc", "nothing", "--keep", "1"], "there is no session 'nothing'"),
+        (["gc", "--keep", "0"], "is not a number from 1 on"),
+        (["log", "alpha", "-n", "x"], "is not a number from 1 on"),
     ],
 )
 def test_a_wrong_command_line_is_one_message_and_2(sessions: Sessions, arguments: list[str], says: str) -> None:

@@ -40,7 +40,10 @@ class Awaitable:
         return call
 
 
-_PLAIN = {"list_artifacts", "get_performance_stats", "get_execution_history", "clear_cache", "cleanup_session"}
+_PLAIN = {
+    "list_artifacts", "remove_artifacts", "get_performance_stats", "get_execution_history", "clear_cache",
+    "cleanup_session",
+}  # fmt: skip
 _WRAPPED = {"Execution", "CommandExecution", "CommandHandle", "LocalSandbox"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import textwrap
@@ -99,10 +100,23 @@ class Process:
         assert self._process.returncode == 0, printed
         return printed.rstrip("\n")
 
-    def kill(self) -> None:
-        """SIGKILL."""
+    def kill(self) -> list[str]:
+        """SIGKILL; return the lines that it had printed by then."""
         self._process.kill()
+        return self._process.communicate(timeout=_SECONDS)[0].splitlines()
+
+    def ended(self) -> int:
+        """Its exit code, however it ends."""
         self._process.communicate(timeout=_SECONDS)
+        return self._process.returncode
+
+    def lines_within(self, seconds: float) -> list[str]:
+        """The lines that it prints for so long, and waits no longer."""
+        assert self._process.stdout is not None
+        lines, end = [], time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and select.select([self._process.stdout], [], [], left)[0]:
+            lines.append(self.line())
+        return lines
 
 
 def elsewhere(code: str, *arguments: object, home: Path | None = None) -> str:

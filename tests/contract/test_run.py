@@ -105,12 +105,13 @@ async def test_what_a_thread_prints_later_is_kept_and_marked(any_box: Any) -> No
 
 
 async def test_output_between_executions_is_marked_late(any_box: Any) -> None:
-    await any_box.run("import subprocess\np = subprocess.Popen(['sh', '-c', 'echo now; sleep 0.2; echo later'])")
-    for _ in range(50):
-        execution = await any_box.run("p.poll()")
-        if "later" in execution.stdout:
-            break
-        await asyncio.sleep(0.05)
+    script = "echo now; until [ -e go ]; do sleep 0.01; done; echo later; touch said"
+    await any_box.run(f"import subprocess\np = subprocess.Popen(['sh', '-c', {script!r}])")
+    await any_box.files.write("go", "")
+    async with asyncio.timeout(20):
+        while not await any_box.files.exists("said"):  # noqa: ASYNC110 - no event of ours
+            await asyncio.sleep(0.01)
+    execution = await any_box.run("p.wait()")
     assert execution.late_output.endswith("later\n")
 
 
@@ -402,3 +403,18 @@ async def test_files_below_artifacts_become_artifacts(any_box: Any) -> None:
     await any_box.run("open('artifacts/sub/t.csv', 'w').write('changed')")
     assert artifact.read() == b"a,b\n"
     assert [found.execution for found in any_box.list_artifacts()] == [1, 2]
+
+
+async def test_artifacts_that_were_removed_are_gone_and_the_files_they_are_copies_of_stay(any_box: Any) -> None:
+    await any_box.run("import os; os.mkdir('artifacts'); [open(f'artifacts/{n}', 'w').write(n) for n in 'abc'];")
+    a, b, c = any_box.list_artifacts()
+    removed = any_box.remove_artifacts([a, b.id, "9/none"])
+    assert [one.name for one in removed] == ["a", "b"]
+    assert any_box.list_artifacts() == [c]
+    assert not a.path.exists()
+    assert c.read() == b"c"
+    assert sorted(file.name for file in await any_box.files.list("artifacts")) == ["a", "b", "c"]
+    await any_box.stop()
+    await any_box.start()
+    assert [one.name for one in any_box.list_artifacts()] == ["c"]
+    assert any_box.list_artifacts()[0].read() == b"c"

@@ -11,7 +11,7 @@ import pytest
 from tests.contract.conftest import Open
 from tests.contract.state import elsewhere, forks, plain, restart, value
 
-from sandbox import Checkpoint, CheckpointNotFound, UsageError
+from sandbox import Checkpoint, CheckpointNotFound, SessionExists, UsageError
 from sandbox.store.store import Store
 
 _STEPS = (
@@ -191,6 +191,35 @@ async def test_variables_are_described_without_a_look_into_the_worker(any_box: A
     assert found["np"].type == "module"
 
 
+async def test_what_is_no_variable_is_not_among_them(any_box: Any) -> None:
+    """Own modules, what was put into libraries and loggers are kept; what draws and reads figures is not."""
+    await any_box.files.write("mine.py", "there = []")
+    await any_box.run(
+        "import logging, warnings, matplotlib.pyplot as plt, mine\nfrom mine import there\n"
+        "plt.plot([1, 2]); plt.show()\n"
+        "logging.getLogger('a').setLevel(10)\ndef shown(*args, **named): pass\nwarnings.showwarning = shown"
+    )
+    found = plain(any_box).variables()
+    names = {"logging", "mine", "plt", "shown", "there", "warnings"}
+    assert {one.name for one in found} == names
+    assert set().union(*(one.shared_with for one in found)) <= names
+    await restart(any_box)
+    execution = await any_box.run("mine.there is there, warnings.showwarning is shown, logging.getLogger('a').level")
+    assert execution.text == "(True, True, 10)"
+
+
+async def test_who_holds_what_can_be_seen(any_box: Any) -> None:
+    await any_box.run(
+        "import numpy as np, pandas as pd\nwhole = np.zeros(500_000); view = whole[10:20]; same = [whole]\n"
+        "wide, narrow = pd.DataFrame({'a': np.ones(400_000)}), pd.DataFrame({'a': [1.0]}); part = wide['a']"
+    )
+    found = {one.name: one for one in plain(any_box).variables()}
+    assert found["view"].shared_with == ("same", "whole")
+    assert {found[name].size // 100_000 for name in ("whole", "view", "same")} == {40}
+    assert found["wide"].shared_with == ("part",)
+    assert (found["narrow"].shared_with, found["narrow"].size < 10_000) == ((), True)
+
+
 async def test_a_diff_names_variables_and_files(any_box: Any) -> None:
     await _walk(any_box)
     found = plain(any_box).diff(1, 3)
@@ -255,3 +284,14 @@ async def test_a_file_of_another_kind_cannot_be_exported(any_box: Any, tmp_path:
     with pytest.raises(FileNotFoundError):
         plain(any_box).export(tmp_path / "nowhere" / "x.ipynb")
     assert os.listdir(tmp_path) == []
+
+
+async def test_a_fork_can_be_given_its_id(any_box: Any) -> None:
+    await any_box.run("x = 1")
+    wanted = f"{plain(any_box).session_id}-again"
+    async with forks(any_box, session_id=wanted) as (fork,):
+        assert (plain(fork).session_id, await value(fork, "x")) == (wanted, "1")
+        with pytest.raises(SessionExists):
+            await any_box.fork(session_id=wanted)
+    with pytest.raises(UsageError, match="only one session can have that id"):
+        await any_box.fork(2, session_id=wanted)

@@ -130,6 +130,18 @@ async def test_parts_of_a_running_program_are_named_and_raise(box: LocalSandbox)
     assert _came(await box.run("other")) == "1"
 
 
+async def test_what_nothing_of_the_session_refers_to_is_not_kept_without_a_word(box: LocalSandbox) -> None:
+    _tries("unseen")
+    fresh = (await box.run("import atexit, math\natexit._ncallbacks()")).text
+    execution = await box.run(
+        f"atexit.register(print)\ndel math.pi\natexit._ncallbacks() - {fresh}, hasattr(math, 'pi')"
+    )
+    assert (execution.text, execution.state.lost_names) == ("(1, False)", ())
+    await box.stop()
+    await box.start()
+    assert (await box.run(f"atexit._ncallbacks() - {fresh}, math.pi > 3")).text == "(0, True)"
+
+
 async def test_files_outside_of_the_workspace_are_not_kept(box: LocalSandbox) -> None:
     _tries("outside")
     await box.run("import os\npath = os.environ['TMPDIR'] + '/x'\nfor p in (path, 'mine'): open(p, 'w').close()")

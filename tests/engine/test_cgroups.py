@@ -66,6 +66,7 @@ def test_memory_beyond_the_limit_is_counted_and_costs_the_process(group: Group) 
     assert run_in(group, "x = b'x' * (16 << 20)") == 0
     assert group.events() == Events(0, 0)
     assert group.peak_memory() > 16 * MB
+    assert group.unreclaimable() < 16 * MB
     assert run_in(group, "x = b'x' * (256 << 20)") == -9
     assert group.events().out_of_memory == 1
 
@@ -231,6 +232,7 @@ def mimicked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MimickedV2:
             "memory.peak": "8192\n",
             "pids.current": "3\n",
             "cpu.stat": "usage_usec 1500000\nuser_usec 1000000\nsystem_usec 500000\n",
+            "memory.stat": "anon 1000\nfile 5000\nkernel 9\nshmem 2000\nfile_mapped 100\n",
             "memory.events": "low 0\nhigh 0\nmax 7\noom 2\noom_kill 1\n",
             "pids.events": "max 5\n",
         }.items():
@@ -308,6 +310,7 @@ def test_mimicked_v2_figures_are_read_as_the_kernel_writes_them(mimicked: Mimick
     group = groups.make("w1")
     path = Path(group.paths()[0])
     assert (group.memory(), group.peak_memory(), group.processes()) == (4096, 8192, 3)
+    assert group.unreclaimable() == 3000
     assert group.cpu_seconds() == 1.5
     assert group.events() == Events(out_of_memory=1, processes_refused=5)
     assert Counters.read(group) == Counters(1.5, 8192, 1, 5)

@@ -12,8 +12,12 @@ import pytest
 
 from sandbox import LocalSandbox, SandboxError, SandboxStartError
 from sandbox.engine import store_thread
+from sandbox.engine.paths import data_dir
+from sandbox.engine.sessions import Sessions
 from sandbox.engine.thread import EngineThread
+from sandbox.protocol import messages as m
 from sandbox.store.session import StoredSession
+from sandbox.store.store import Store
 
 
 @pytest.fixture
@@ -112,4 +116,33 @@ async def test_a_small_commit_is_made_in_the_engines_loop_if_nobody_else_waits_f
         await sleeping
         monkeypatch.setattr(store_thread, "_QUICK_SECONDS", 0)
         assert await threads_of("x = 4") == {"sandbox-store"}
+        await box.delete()
+
+
+async def test_if_one_fork_cannot_be_started_there_is_none(
+    engines: list[EngineThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Sessions.open
+    asked: list[str] = []
+
+    async def fails_at_the_third(self: Sessions, request: m.OpenSession) -> m.SessionOpened:
+        asked.append(str(request.session))
+        if len(asked) == 3:
+            raise SandboxStartError("no more workers")
+        return await opened(self, request)
+
+    async with LocalSandbox(engine=engines[0]) as box:
+        await box.run("x = 1")
+        with Store(data_dir() / "store") as store:
+            before = [one.id for one in store.sessions(owner="local")]
+        with monkeypatch.context() as patch:
+            patch.setattr(Sessions, "open", fails_at_the_third)
+            with pytest.raises(SandboxStartError, match="no more workers"):
+                await box.fork(5)
+        assert set(engines[0]._engine.sessions._sessions) == {box.session_id}
+        with Store(data_dir() / "store") as store:
+            assert [one.id for one in store.sessions(owner="local")] == before
+        (child,) = await box.fork()
+        assert (await child.run("x")).text == "1"
+        await child.delete()
         await box.delete()

@@ -11,6 +11,7 @@ import pytest
 
 import sandbox.sync
 from sandbox import (
+    Environment,
     LocalSandbox,
     PythonSandbox,
     SandboxClosedError,
@@ -263,3 +264,17 @@ def test_the_synchronous_flavour_has_a_past_too(engine: EngineThread) -> None:
     box.delete()
     with pytest.raises(SandboxClosedError, match="was deleted"):
         box.start()
+
+
+async def test_an_import_that_was_to_be_warm_and_failed_is_told_of_once() -> None:
+    engine = EngineThread(parked=0)
+    warnings: tuple[str, ...] = ()
+    async with LocalSandbox(engine=engine, environment=Environment(warm=("no_such_package",))) as box:
+        async with asyncio.timeout(20):
+            while not warnings:  # the zygote imports while nobody waits for it
+                warnings = (await box.run("1")).warnings
+        reason = "ModuleNotFoundError: No module named 'no_such_package'"
+        assert warnings == (f"no_such_package could not be imported ahead of time: {reason}",)
+        assert (await box.run("1")).warnings == ()
+        await box.delete()
+    await asyncio.to_thread(engine.close)

@@ -87,7 +87,7 @@ class Range:
             if options["isolation"] in {LEVEL, "auto", "none"} or options.get("without"):
                 raise
             pytest.skip(f"level {options['isolation']} is not to be had here: {error}")
-        box.run(_load())
+        box.run(_load(), timeout=60)
         return box
 
     def control_box(self, **options: Any) -> LocalSandbox:

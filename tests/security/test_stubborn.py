@@ -46,7 +46,7 @@ def test_code_that_will_not_stop_is_ended_when_its_time_is_up(lab: Range, served
         box = lab.new_box(timeout=0.3)
         try:
             execution = run(box, code)
-            return execution.cause, execution.execution_time, box.run("6 * 7").text
+            return execution.cause, execution.execution_time, box.run("6 * 7", timeout=60).text
         finally:
             box.delete()
 

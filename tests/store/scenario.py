@@ -56,6 +56,13 @@ def _plain(store: Store) -> None:
     commit(held(store), put("small", b"2"), ({"drop": "other"}, b""), label="plain")
 
 
+def _amend(store: Store) -> None:
+    staging: Staging = held(store).staging()
+    staging.put("other", noise(10))
+    staging.put("small", b"3")
+    held(store).amend(staging)
+
+
 def _rollback(store: Store) -> None:
     held(store).rollback(1)
 
@@ -118,11 +125,14 @@ def _forget(store: Store) -> None:
 
 def _tend(store: Store) -> None:
     store.tend()
+    for job in store.due():
+        job()
 
 
 OPERATIONS: tuple[Callable[[Store], Any], ...] = (
-    _create, _first, _patch, _plain, _rollback, _branch, _fork, _torn, _spread, _plain, _orphan, _drop, _gc, _delete,
-    _gc, _export, _import, _tend, _alone, _turn, _turn, _turn, _forget, _gc, _turn, _turn, _forget, _gc, _plain,
+    _create, _first, _patch, _amend, _plain, _rollback, _branch, _fork, _torn, _spread, _tend, _plain, _orphan, _drop,
+    _gc, _delete, _gc, _export, _import, _tend, _alone, _turn, _turn, _turn, _forget, _gc, _turn, _turn, _forget, _gc,
+    _plain,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 from sandbox.errors import CheckpointNotFound, UsageError
 from sandbox.store import manifest, packs, steps
 from sandbox.store.history import ArtifactRecord, ExecutionRecord
+from sandbox.store.manifest import CHAIN
 from sandbox.store.session import StoredSession
 from sandbox.store.sessions import New
 from sandbox.store.store import Store
@@ -186,7 +187,7 @@ def test_many_patches_are_brought_into_one_piece(store: Store, session: StoredSe
     number = commit(session, patch("big", len(data), *pieces))
     with store.parts(session, session.manifest) as parts:
         assert len(parts.large["big"].extents) > 1000
-    session.commit()
+    session.tend()
     with store.parts(session, session.manifest) as parts:
         assert len(parts.large["big"].extents) == 1
     assert content(store, session)["big"] == content(store, session, number)["big"] == data
@@ -199,7 +200,7 @@ def test_what_patches_keep_alive_does_not_grow_without_end(store: Store, session
         # All but one page are new each time, in another record; the one keeps the whole old record alive.
         commit(session, patch("big", size, (4096, bytes([turn]) * (size - 4096))))
         session.drop([session.head - 1])
-    session.commit()
+    session.tend()
     store.gc()
     assert sum(path.stat().st_size for path in store.packs.rglob("*.pack")) < 8 * size
     assert content(store, session)["big"] == bytes(4096) + bytes([29]) * (size - 4096)
@@ -259,3 +260,41 @@ def test_a_commit_of_which_it_is_not_known_whether_it_was_made_keeps_its_bytes(
     assert content(store, again) == {"big": BIG, "more": BIG[::-1]}
     commit(again, put("after", BIG[1:]))
     assert content(store, again) == {"big": BIG, "more": BIG[::-1], "after": BIG[1:]}
+
+
+def test_the_head_can_be_changed_itself(store: Store, session: StoredSession) -> None:
+    commit(session, put("kept", b"k"), put("gone", BIG), put("other", b"1"))
+    head = session.head
+    staging = session.staging()
+    staging.put("other", b"2")
+    staging.put("new", BIG[::-1])
+    staging.drop("gone")
+    session.amend(staging)
+    changed = {"kept": b"k", "other": b"2", "new": BIG[::-1]}
+    assert (session.head, content(store, session)) == (head, changed)
+    assert len(store.database.all("SELECT id FROM parts")) == 3
+    session.release()
+    again = store.open("one", owner=OWNER)
+    assert content(store, again) == changed
+    commit(again, put("after", b"a"))
+    again.rollback(head)
+    assert content(store, again) == changed
+    assert store.verify().ok
+
+
+def test_a_head_with_a_whole_manifest_can_be_changed_itself(store: Store, session: StoredSession) -> None:
+    for number in range(CHAIN):
+        commit(session, put(f"key {number}", b"1"))
+    staging = session.staging()
+    staging.put("key 0", b"2")
+    staging.drop("key 1")
+    session.amend(staging)
+    found = content(store, session)
+    assert (found["key 0"], "key 1" in found, len(found)) == (b"2", False, CHAIN - 1)
+    session.release()
+    assert content(store, store.open("one", owner=OWNER)) == found
+
+
+def test_before_the_first_checkpoint_there_is_nothing_to_change(session: StoredSession) -> None:
+    with pytest.raises(UsageError, match="no checkpoint yet"):
+        session.amend(session.staging())

@@ -175,7 +175,7 @@ def test_what_exceeds_the_quota_is_read_and_refused_so_that_the_worker_goes_on(h
         thread = threading.Thread(target=worker.sendall, args=(sent + b"next",))
         thread.start()
         staging = session.staging()
-        with pytest.raises(StoreFull, match="1000000"):
+        with pytest.raises(StoreFull, match=r"the 1\.0 MB that it may have"):
             staging.receive(Arriving(host.fileno(), len(sent), time.monotonic() + 10))
         thread.join()
         assert host.recv(10) == b"next"

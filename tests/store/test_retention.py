@@ -171,8 +171,9 @@ def test_a_quota_refuses_before_anything_is_written(home: Path) -> None:
         session = store.create(New("one", OWNER))
         contents = fill(session, 2)
         before = pack_bytes(store)
-        with pytest.raises(StoreFull, match=f"{3 * SIZE}"):
+        with pytest.raises(StoreFull, match=r"exceed the 1\.4 MB that it may have") as full:
             fill(session, 1)
+        assert full.value.details["limit"] == 3 * SIZE < full.value.details["seen"]
         assert pack_bytes(store) == before
         assert content(store, session)["big"] == contents[1]
         session.drop([1])
@@ -205,7 +206,7 @@ def test_all_sessions_share_a_quota(home: Path) -> None:
         one, two = store.create(New("one", OWNER)), store.create(New("two", OWNER))
         fill(one, 2)
         store._counted = 0.0
-        with pytest.raises(StoreFull):
+        with pytest.raises(StoreFull, match="sandbox sessions rm"):
             fill(two, 1)
         one.delete()
         fill(two, 1)

@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
 TIMEOUT = 30.0
 # How a message about a limit begins, as it is for those who see keyword arguments.
-_OPTION = re.compile(r"\A(memory|cpus|timeout|processes|disk|output)=(\S+) ")
+_OPTION = re.compile(r"\A(memory|cpus|timeout|processes|disk|output|storage|checkpoints)=(\S+) ")
 # Every flag of `run` with its value when it is not given. None leaves the choice to `SandboxOptions`.
 _UNSET: dict[str, Any] = {
     "file": None, "artifacts": None, "replace": False, "list_files": False, "json": False, "memory": None,
     "cpus": None, "timeout": TIMEOUT, "processes": None, "disk": None, "output": None, "env": None, "mount": None,
     "network": None, "isolation": None, "environment": None, "packages": None, "verbose": False,
-    "session": None,
+    "session": None, "storage": None, "checkpoints": None,
 }  # fmt: skip
+
+_PASSED_ON = (
+    "memory", "cpus", "processes", "disk", "output", "network", "isolation", "environment", "storage", "checkpoints",
+)  # fmt: skip
 
 
 class Arguments(SimpleNamespace):
@@ -42,11 +46,7 @@ def sandbox_options(args: Arguments) -> SandboxOptions:
     """Return the options that the flags ask for. Raises UsageError."""
     from sandbox.options import Environment, SandboxOptions  # noqa: PLC0415 - after the keeper was started
 
-    given: dict[str, Any] = {
-        name: getattr(args, name)
-        for name in ("memory", "cpus", "processes", "disk", "output", "network", "isolation", "environment")
-        if getattr(args, name) is not None
-    }
+    given: dict[str, Any] = {name: getattr(args, name) for name in _PASSED_ON if getattr(args, name) is not None}
     if args.packages:
         given["environment"] = Environment(packages=args.packages)
     given.update(timeout=args.timeout, env=_variables(args.env or []), files=_mounts(args.mount or []))

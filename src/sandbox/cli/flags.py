@@ -186,6 +186,8 @@ def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) ->
     sandbox = parser.add_argument_group("the sandbox")
     add = sandbox.add_argument
     add("--session", metavar="ID", help="go on with this session, or begin it: variables and files are stored")
+    add("--storage", type=megabytes, metavar="MB", help="of the stored session; its oldest go first (default: 20G)")
+    add("--checkpoints", type=count, metavar="N", help="kept besides those with a label (default: 1000)")
     add("--env", action="append", metavar="K=V", help="set an environment variable; again for more")
     add("--mount", action="append", metavar="HOST:INSIDE[:rw]", help="show a host directory or file")
     add("--network", choices=("none", "host"), help="none has a loopback of its own (default: none)")

@@ -21,6 +21,7 @@ COMMANDS = {
     "sessions": "show stored sessions, roll them back, fork, export them",
     "serve": "serve sandboxes over HTTP, to callers with keys",
     "keys": "make, list and revoke the keys of that server",
+    "mcp": "give AI assistants sandboxes, over the Model Context Protocol",
     "doctor": "show which isolation there is here, and what mends the rest",
 }
 

@@ -54,10 +54,11 @@ def _run(command: str, args: Namespace) -> int:
         passable(data_dir())
     elif not (directory / "store.db").exists():
         return _nothing(directory, args)
+    from sandbox.store.quota import limits_of  # noqa: PLC0415
     from sandbox.store.store import Store  # noqa: PLC0415
 
     module, function = _WHERE[command]
-    with Store(directory) as store:
+    with Store(directory, limits_of(directory)) as store:
         code: int = getattr(import_module(f"sandbox.cli.{module}"), function)(store, args)
     return code
 
@@ -65,7 +66,7 @@ def _run(command: str, args: Namespace) -> int:
 def _nothing(directory: Path, args: Namespace) -> int:
     """What a command says where nothing was ever stored: it does not make a store to look into."""
     where = terminal.plain(str(directory))
-    if "session" in args or "sessions" in args:
+    if getattr(args, "session", None) or getattr(args, "sessions", None):
         raise UsageError(f"there is no session: nothing is stored in {where}")
     if getattr(args, "json", False):
         from sandbox.cli.sessions_text import show_json  # noqa: PLC0415

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sandbox.cli import sessions_find as find
 from sandbox.cli import terminal
 from sandbox.cli.sessions_text import number, show, show_json, size
-from sandbox.errors import SessionExists, UsageError
+from sandbox.errors import SessionBusy, SessionExists, UsageError
 from sandbox.ids import checked_session_id
 
 if TYPE_CHECKING:
@@ -136,13 +136,37 @@ def import_one(store: Store, args: Namespace) -> int:
 # --- the store ------------------------------------------------------------------------------------------------------
 
 
-def collect(store: Store, _args: Namespace) -> int:
-    """Free what nothing needs; say how much that was. Raises StoreError."""
+def collect(store: Store, args: Namespace) -> int:
+    """Drop old checkpoints, if that is asked for, and free what nothing needs; say how much that was.
+
+    Raises UsageError, SessionBusy, StoreError.
+    """
+    if args.keep is not None:
+        show(f"dropped {number(_thin_out(store, args), 'checkpoint')}")
+    elif args.sessions:
+        raise UsageError("gc of single sessions takes --keep N: how many of their checkpoints to keep")
     freed = store.gc()
     show(f"freed {size(max(freed.before - freed.after, 0))}; the packs have {size(freed.after)}")
     for name in freed.damaged:
         terminal.note(f"the pack {name} is damaged and was left as it is: `sandbox sessions verify` says what it has")
     return DAMAGED if freed.damaged else 0
+
+
+def _thin_out(store: Store, args: Namespace) -> int:
+    """Drop all but the newest checkpoints; return how many that were."""
+    infos = [find.session(store, text) for text in args.sessions] or store.sessions(find.OWNER)
+    dropped = 0
+    for info in infos:
+        try:
+            with store.open(info.id, owner=find.OWNER) as session:
+                before = len(store.checkpoints(info.id, owner=find.OWNER))
+                session.quota.keep_newest(args.keep)
+                dropped += before - len(store.checkpoints(info.id, owner=find.OWNER))
+        except SessionBusy as error:
+            if args.sessions:
+                raise
+            terminal.note(f"{error.message}; its checkpoints stay")
+    return dropped
 
 
 def verify(store: Store, args: Namespace) -> int:

@@ -17,7 +17,7 @@ COMMANDS = {
     "export": "write a session into a file: a notebook, or to import elsewhere",
     "import": "make a session of such a file",
     "rm": "delete sessions with all their checkpoints",
-    "gc": "free the disk space that nothing needs any more",
+    "gc": "drop old checkpoints, and free the space that nothing needs",
     "verify": "read everything that is stored, and say what is damaged",
 }
 
@@ -97,7 +97,11 @@ _EPILOGS = {
         "Asks on a terminal. If another process holds one of them, none is deleted.\n\n"
         "examples:\n  sandbox sessions rm cd81\n  sandbox sessions rm --yes cd81 9f0c\n"
     ),
-    "gc": "examples:\n  sandbox sessions gc\n",
+    "gc": (
+        "Without --keep no checkpoint is dropped. Those with a label stay in any case,\n"
+        "and so does where a session is. Sessions that a process holds are passed over.\n\n"
+        "examples:\n  sandbox sessions gc\n  sandbox sessions gc --keep 20\n  sandbox sessions gc cd81 --keep 1\n"
+    ),
     "verify": "examples:\n  sandbox sessions verify\n  sandbox sessions verify --json\n",
 }  # fmt: skip
 _JSON = frozenset({"list", "show", "log", "diff", "verify"})
@@ -161,6 +165,11 @@ def _add_label(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", metavar="TEXT", help="the label; '' takes it away")
 
 
+def _add_collect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sessions", metavar="ID", nargs="*", help="drop checkpoints of these only (default: all)")
+    parser.add_argument("--keep", type=_count, metavar="N", help="drop all but the newest N checkpoints of a session")
+
+
 def _add_export(parser: argparse.ArgumentParser) -> None:
     _add_session(parser)
     parser.add_argument("file", metavar="FILE", help="a name that ends in .ipynb or .sandbox")
@@ -179,11 +188,12 @@ def _add_remove(parser: argparse.ArgumentParser) -> None:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
     return int(text)
 
 
 _ADD = {
     "show": _add_show, "log": _add_log, "diff": _add_diff, "rollback": _add_rollback, "fork": _add_fork,
     "label": _add_label, "export": _add_export, "import": _add_import, "rm": _add_remove,
+    "gc": _add_collect,
 }  # fmt: skip

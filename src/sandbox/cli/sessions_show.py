@@ -95,7 +95,7 @@ def show_one(store: Store, args: Namespace) -> int:
         )
         return 0
     _show_facts(store, info, at)
-    kept = [one for one in variables if one.lost is None]
+    kept = sorted((one for one in variables if one.lost is None), key=_largest_first)
     lost = [one for one in variables if one.lost is not None]
     most = None if args.all else _FEW
     _show_table("variables", _VARIABLES, [_variable(one) for one in kept], most)
@@ -143,6 +143,11 @@ def _show_table(title: str, heads: Sequence[Column], rows: Sequence[tuple[str, .
         show(table(heads, rows[:most], indent="  ", most=columns()))
     if most is not None and len(rows) > most:
         show(f"  and {len(rows) - most} more: --all shows them")
+
+
+def _largest_first(one: VariableInfo) -> tuple[object, ...]:
+    """Names that share their memory, and so have one size, beside each other."""
+    return -one.size, min((one.name, *one.shared_with)), one.name
 
 
 def _variable(one: VariableInfo) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from sandbox.beneath import open_regular, reason
@@ -74,6 +75,18 @@ class ArtifactStore:
         self.all = sorted([*artifacts, *self.all], key=lambda one: (one.execution, one.created_at))
         self._bytes += sum(one.size for one in artifacts)
         self.complete = True
+
+    def named(self, ids: Iterable[str]) -> list[ArtifactInfo]:
+        """Those that have one of these ids."""
+        wanted = set(ids)
+        return [one for one in self.all if one.id in wanted]
+
+    def drop(self, artifacts: Iterable[ArtifactInfo]) -> None:
+        """Remove some of them, and their copies."""
+        for one in artifacts:
+            Path(one.path).unlink(missing_ok=True)
+            self.all.remove(one)
+            self._bytes -= one.size
 
     def remove(self) -> None:
         """Remove every copy."""

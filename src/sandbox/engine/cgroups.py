@@ -53,6 +53,9 @@ class Group(Protocol):
     def memory(self) -> int:
         """Bytes in use."""
 
+    def unreclaimable(self) -> int:
+        """Bytes in use without the pages of files, which the kernel drops when memory is short."""
+
     def peak_memory(self) -> int:
         """The most bytes in use since the group was made or `reset_peak`."""
 
@@ -201,6 +204,9 @@ class _GroupV1:
     def memory(self) -> int:
         return self._files.number(f"{self._at[_MEMORY]}/memory.usage_in_bytes")
 
+    def unreclaimable(self) -> int:
+        return self._files.field(f"{self._at[_MEMORY]}/memory.stat", "rss", "shmem")
+
     def peak_memory(self) -> int:
         return self._files.number(f"{self._at[_MEMORY]}/memory.max_usage_in_bytes")
 
@@ -307,6 +313,9 @@ class _GroupV2:
     def memory(self) -> int:
         return self._files.number(f"{self._path}/memory.current")
 
+    def unreclaimable(self) -> int:
+        return self._files.field(f"{self._path}/memory.stat", "anon", "shmem")
+
     def peak_memory(self) -> int:
         peak = f"{self._path}/memory.peak"  # Linux 5.19
         return self._files.number(peak) if os.path.exists(peak) else self.memory()
@@ -350,12 +359,10 @@ class _Files:
     def number(self, path: str) -> int:
         return int(self._read(path))
 
-    def field(self, path: str, name: str) -> int:
-        for line in self._read(path).splitlines():
-            key, _, value = line.partition(" ")
-            if key == name:
-                return int(value)
-        return 0
+    def field(self, path: str, *names: str) -> int:
+        """The sum of the lines that begin with these names."""
+        lines = (line.partition(" ") for line in self._read(path).splitlines())
+        return sum(int(value) for name, _, value in lines if name in names)
 
     def close(self) -> None:
         while self._open:

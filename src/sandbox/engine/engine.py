@@ -82,7 +82,7 @@ class Engine:
 
     async def close(self) -> None:
         """End everything: requests, workers, zygotes, directories."""
-        self.sessions.kill()
+        self.sessions.stop()
         current = asyncio.current_task()
         others = [task for task in self._tasks if task is not current]
         for task in others:

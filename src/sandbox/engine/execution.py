@@ -6,12 +6,12 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from sandbox.engine import causes
+from sandbox.engine import causes, headroom
 from sandbox.engine.artifacts import DIRECTORY, ArtifactStore, NoRoom
 from sandbox.engine.cgroups import Counters
 from sandbox.engine.launcher import Cell
@@ -22,7 +22,7 @@ from sandbox.engine.transcript import Transcript
 from sandbox.engine.waiting import uncancelled
 from sandbox.engine.worker import Incoming
 from sandbox.engine.worker_events import Ended, Figure, Gone, Saved, Shown
-from sandbox.errors import ProtocolError
+from sandbox.errors import ProtocolError, StoreError
 from sandbox.protocol.messages import (
     ArtifactInfo,
     CauseInfo,
@@ -36,6 +36,7 @@ from sandbox.protocol.messages import (
     SessionOptions,
     StateInfo,
     UsageInfo,
+    VariableInfo,
 )
 
 GRACE_SECONDS = 2.0
@@ -89,6 +90,10 @@ class Execution:
 
     # --- from outside ---
 
+    def warn(self, warnings: list[str]) -> None:
+        """Say something in its result that it has not itself caused."""
+        self._warnings += warnings
+
     def interrupt(self) -> None:
         """Interrupt it; no kill follows."""
         self._interrupted = True
@@ -130,7 +135,22 @@ class Execution:
         finished = self._finished(end, truncated, files, before, after, started_at, seconds)
         if self._kept is not None:
             finished = await self._durable(self._kept, finished, saved)
+        near = None if cell.worker.gone else cell.headroom.look(cell, after)
+        if near is not None:
+            told = headroom.warning(near, await self._variables())
+            finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, told))
         return Outcome(finished, cell.worker.gone is not None, end.compiled if isinstance(end, Ended) else 0)
+
+    async def _variables(self) -> Sequence[VariableInfo]:
+        """What is known of them: nothing where they are not stored, or cannot be."""
+        from sandbox.engine import timeline  # noqa: PLC0415 - few executions come near their limit
+
+        if self._kept is None:
+            return ()
+        try:
+            return await uncancelled(self._kept.timeline(timeline.variables))
+        except StoreError:
+            return ()
 
     def _why_gone(self) -> str:
         gone = self._cell.worker.gone

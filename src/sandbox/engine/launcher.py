@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from sandbox.engine import cgroups, interpreters, isolation, view
+from sandbox.engine.headroom import Headroom
 from sandbox.engine.ids import Ids, own_ids
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.mounts import Resolved, resolve_mounts
@@ -52,6 +53,7 @@ class Cell(msgspec.Struct, eq=False):
     counted: cgroups.Counters | None = None
     seen: cgroups.Counters = cgroups.Counters()  # of a worker without a group
     started_at: float = msgspec.field(default_factory=time.monotonic)
+    headroom: Headroom = msgspec.field(default_factory=Headroom)
     commands: set[int] = msgspec.field(default_factory=set)  # the pidfds of those that run
 
 
@@ -127,8 +129,12 @@ class Launcher:
         return zygote
 
     def _end_lost(self, zygote: Zygote) -> None:
-        """Its keeper has still to clean up: the engine waits for that, also when it is about to close."""
-        task = asyncio.get_running_loop().create_task(zygote.close())
+        """Its keeper has still to clean up."""
+        self._finish(zygote.close())
+
+    def _finish(self, end: Coroutine[Any, Any, None]) -> None:
+        """The engine waits for it, also when it is about to close, and does not cancel it."""
+        task = asyncio.get_running_loop().create_task(end)
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
 
@@ -327,6 +333,15 @@ class Launcher:
         await cell.worker.close()
         if cell.group is not None:
             await _remove_group(cell.group)
+
+    def discard(self, cell: Cell) -> None:
+        """End a worker that no session wants, and remove its workspace, while others go on."""
+
+        async def discard() -> None:
+            await self.end(cell)
+            await asyncio.to_thread(cell.workspace.remove)
+
+        self._finish(discard())
 
     def forget(self) -> None:
         """In a process that was forked from the engine's: let go of what would keep the engine's traces alive."""

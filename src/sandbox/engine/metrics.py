@@ -82,7 +82,7 @@ def counters(cell: Cell) -> Counters:
         for pid in _with_descendants([worker]):
             with contextlib.suppress(OSError, IndexError):  # it ended
                 cpu += _cpu(pid, _stat(pid))
-                peak = max(peak, _sizes(f"/proc/{pid}/status", _PEAK))
+                peak = max(peak, sizes(f"/proc/{pid}/status", _PEAK))
         cell.seen = Counters(max(cpu, cell.seen.cpu_seconds), peak)
     return cell.seen
 
@@ -111,7 +111,7 @@ def _sum(pids: list[int]) -> tuple[float, int, int]:
         try:
             fields = _stat(pid)
             seconds = _cpu(pid, fields)
-            size = _sizes(f"/proc/{pid}/status", _RESIDENT)
+            size = sizes(f"/proc/{pid}/status", _RESIDENT)
         except (OSError, IndexError):
             continue  # it ended
         cpu += seconds
@@ -140,7 +140,7 @@ def shared_out(cell: Cell) -> int:
     memory = 0
     for pid in processes_of(cell):
         with contextlib.suppress(OSError):  # it ended
-            memory += _sizes(f"/proc/{pid}/smaps_rollup", _PROPORTIONAL)
+            memory += sizes(f"/proc/{pid}/smaps_rollup", _PROPORTIONAL)
     return memory
 
 
@@ -157,7 +157,7 @@ def _with_descendants(waiting: list[int]) -> Iterator[int]:
             waiting += _children(pid)
 
 
-def _sizes(path: str, names: tuple[bytes, ...]) -> int:
+def sizes(path: str, names: tuple[bytes, ...]) -> int:
     """Add up the lines of a file in /proc that begin with `names`, in bytes. Files' pages are not among them."""
     with open(path, "rb") as file:
         return sum(int(line.split()[1]) << 10 for line in file if line.startswith(names))

@@ -54,7 +54,7 @@ class Pool:
                 if cell.worker.alive and cell.zygote is zygote:
                     await self._launcher.attach(cell, options)
                     return cell
-                self._discard(cell)
+                self._launcher.discard(cell)
         cell = await self._launch(options, zygote)
         self._refill(zygote)
         return cell
@@ -110,16 +110,13 @@ class Pool:
             raise
         return cell
 
-    def _discard(self, cell: Cell) -> None:
-        async def discard() -> None:
-            await self._launcher.end(cell)
-            await asyncio.to_thread(cell.workspace.remove)
-
-        self._spawn_task(discard())
+    def stop(self) -> None:
+        """Park no more: a zygote that is warm only now would have one forked that nobody ends."""
+        self._closed = True
 
     async def close(self) -> None:
         """End every parked worker."""
-        self._closed = True
+        self.stop()
         for parked in self._parked.values():
             while parked:
                 cell = parked.popleft()

@@ -11,7 +11,7 @@ from sandbox.engine.answers import Answer
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.execution import Execution, Outcome
 from sandbox.engine.launcher import Cell
-from sandbox.engine.scan import EMPTY
+from sandbox.engine.scan import EMPTY, printable
 from sandbox.engine.stored import Kept
 from sandbox.engine.worker_events import Completed, DoneInside
 from sandbox.engine.workspaces import Workspace
@@ -63,6 +63,7 @@ class Session:
         self.workspace: Workspace | None = None
         self.kept: Kept | None = None
         self.keeping: asyncio.Task[Kept] | None = None  # on the way to `kept`
+        self._cold: set[str] = set()  # imports that were to be warm and failed, and which somebody was told
         self.retired = False  # whether all of its workspace is stored, and nobody here changes it any more
         self.turn = asyncio.Lock()
         self.bringing = asyncio.Lock()  # artifacts, from the store
@@ -72,6 +73,7 @@ class Session:
         self.executions = 0
         self.commands: dict[int, Any] = {}
         self.running: Execution | None = None
+        self.trial: asyncio.Task[Any] | None = None  # of what the last execution saved
         self.variables_lost = ""  # why, until an execution has told its caller
         self.scan_before = EMPTY
         self._time = 0.0
@@ -147,6 +149,7 @@ class Session:
         execution.lost_before = self.variables_lost
         if self.variables_lost and self.kept is not None and self.kept.restorable:
             execution.restored_before = self.kept.restored()
+        execution.warn(self._not_warm(cell))
         self.variables_lost = ""
         emit.began(self.executions)
         try:
@@ -156,6 +159,14 @@ class Session:
         self.step("lose" if outcome.worker_lost else "finish")
         self._remember(request.code, outcome)
         return outcome.finished
+
+    def _not_warm(self, cell: Cell) -> list[str]:
+        """A warning for each import that was asked for by name and failed, once."""
+        if self.options.environment.warm is None:
+            return []
+        new = {name: why for name, why in cell.zygote.warm_errors.items() if name not in self._cold}
+        self._cold.update(new)
+        return [f"{name} could not be imported ahead of time: {printable(why)}" for name, why in new.items()]
 
     def _remember(self, code: str, outcome: Outcome) -> None:
         done = outcome.finished

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Iterable
 
 from sandbox.engine import isolation, stored_past
 from sandbox.engine.artifacts import ArtifactStore
@@ -19,6 +20,7 @@ from sandbox.engine.pool import Pool
 from sandbox.engine.session import Session
 from sandbox.engine.store_thread import StoreThread
 from sandbox.engine.stored import Kept, open_kept
+from sandbox.engine.trials import Trials
 from sandbox.engine.waiting import uncancelled
 from sandbox.engine.watch import LimitWatch
 from sandbox.engine.workspaces import Workspace
@@ -46,7 +48,8 @@ class Sessions:
         self.pool = Pool(self.launcher, spawn, parked)
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, Meter] = {}
-        self._watch = LimitWatch(self._sessions)
+        self.trials = Trials(self.pool, self.launcher)
+        self._watch = LimitWatch(ChainMap(self._sessions, self.trials.spares.sessions))
         self._parking = Parking(self._sessions, self.park, most)
 
     def active(self, name: str) -> Session:
@@ -275,14 +278,21 @@ class Sessions:
                     await asyncio.to_thread(session.workspace.remove)
                 await asyncio.to_thread(session.artifacts.remove)
 
+    async def forget_all(self, ids: Iterable[str], owner: str) -> None:
+        """Delete sessions that were stored and perhaps opened just now."""
+        for each in ids:
+            session = self._sessions.get(each)
+            await (self.delete(session) if session is not None else stored_past.delete(self.stored, each, owner))
+
     def meter(self, session: Session) -> Meter:
         """What measures a session: a rate needs the measurement before."""
         return self._meters.setdefault(session.id, Meter())
 
-    def kill(self) -> None:
-        """Begin to end every worker."""
+    def stop(self) -> None:
+        """Begin to end every worker, and park no more."""
         self._watch.stop()
         self._parking.stop()
+        self.pool.stop()
         for session in self._sessions.values():
             if session.cell is not None:
                 session.cell.worker.kill("the engine is closing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
@@ -33,6 +33,7 @@ class StoreThread:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._using = threading.Lock()
+        self._upkeep = Upkeep()
         self._resting = True  # the thread waits without end: nothing was done since it tended the store
         self._seconds = 0.0  # that the last call took
 
@@ -65,7 +66,8 @@ class StoreThread:
                 self._calls.put(_nothing)
 
     def _free(self) -> bool:
-        return self._store is not None and self._calls.empty() and self._seconds < _QUICK_SECONDS and self._alone()
+        quick = self._seconds < _QUICK_SECONDS and not self._upkeep.busy
+        return self._store is not None and self._calls.empty() and quick and self._alone()
 
     def _serve(self) -> None:
         pause: float | None = None  # how long nobody must want anything until it is time to tend the store
@@ -89,16 +91,19 @@ class StoreThread:
             pause = _SOON_SECONDS if first else _IDLE_SECONDS
 
     def _tend(self) -> None:
-        """While nobody waits: what makes the commits that come faster."""
+        """While nobody waits: what makes the commits that come faster, and what keeps the store from growing."""
         if self._store is not None:
             with contextlib.suppress(StoreError):  # whoever needs the store meets the same error, and can report it
                 self._store.tend()
+                if not self._upkeep.busy:
+                    self._upkeep.begin(self._store.due(self._upkeep.stopped))
 
     def _opened(self) -> Store:
         if self._store is None:
-            from sandbox.store.store import Store  # noqa: PLC0415 - only who keeps something pays for it
+            from sandbox.store.quota import limits_of  # noqa: PLC0415 - only who keeps something pays for it
+            from sandbox.store.store import Store  # noqa: PLC0415
 
-            self._store = Store(self._directory)
+            self._store = Store(self._directory, limits_of(self._directory))
         return self._store
 
     async def close(self) -> None:
@@ -106,9 +111,49 @@ class StoreThread:
         if self._thread is None:
             return
         if self._store is not None:
-            await self.call(lambda store: store.close())
+            await self.call(self._close)
         self._calls.put(None)
         self._thread.join()
+
+    def _close(self, store: Store) -> None:
+        self._upkeep.end()
+        store.close()
+
+
+class Upkeep:
+    """Does what takes long beside the store's thread: it copies, and needs the database for moments only."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._stop = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def stopped(self) -> bool:
+        """Whether it is to end as soon as it can."""
+        return self._stop
+
+    def begin(self, jobs: Sequence[Callable[[], object]]) -> None:
+        """Do these one after the other. Not while it is busy."""
+        if jobs and not self._stop:
+            self._thread = threading.Thread(target=self._run, args=(jobs,), name="sandbox-upkeep", daemon=True)
+            self._thread.start()
+
+    def _run(self, jobs: Sequence[Callable[[], object]]) -> None:
+        for job in jobs:
+            if self._stop:
+                return
+            with contextlib.suppress(StoreError, OSError):  # as above; what it was to do stays as it was
+                job()
+
+    def end(self) -> None:
+        """Wait until nothing is under way; nothing is begun after that."""
+        self._stop = True
+        if self._thread is not None:
+            self._thread.join()
 
 
 def _nothing() -> None:

@@ -57,9 +57,12 @@ def _open(store: Store, name: str, owner: str, options: SessionOptions) -> Store
     from sandbox.store.sessions import New  # noqa: PLC0415
 
     try:
-        return store.open(name, owner=owner)
+        session = store.open(name, owner=owner)
     except SessionNotFound:
-        return store.create(New(name, owner, options.name or "", None, _stored_options(options)))
+        session = store.create(New(name, owner, options.name or "", None, _stored_options(options)))
+    own = store.limits.session_bytes if options.storage is None else options.storage << 20
+    session.quota.limits = store.limits._replace(session_bytes=own, drop_oldest=True, checkpoints=options.checkpoints)
+    return session
 
 
 def _stored_options(options: SessionOptions) -> dict[str, Any]:
@@ -135,6 +138,7 @@ class Kept:
         self.executions = session.last_execution
         self.lost: tuple[str, ...] = ()
         self.whole = False  # whether the next delta must be all there is
+        self.untried = False  # whether something in the head has not been seen to load
         self._saved_at = self._state_of_head()
 
     @property
@@ -190,7 +194,7 @@ class Kept:
     def _told(self, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
         if saved is None:
             return msgspec.structs.replace(finished, state=self.restored()) if self.restorable else finished
-        self.whole, self._saved_at = False, finished.number
+        self.whole, self._saved_at, self.untried = False, finished.number, saved.untried
         self.lost = tuple(lost.name for lost in saved.lost)
         if not self.lost:
             return finished
@@ -200,6 +204,12 @@ class Kept:
         self.whole = True
         warning = f"this execution was not saved: {error}"
         return msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
+
+    async def amend(self, saved: Saved, fd: int) -> None:
+        """Change the head by what a worker sends, before anybody is told of it. Raises ProtocolError, StoreError."""
+        staging = await self._thread.call(lambda _store: self.session.staging())
+        await in_a_thread(lambda: _receive(staging, saved.bytes, fd))
+        await self._thread.call(lambda _store: self.session.amend(staging))
 
     async def _made(self, made: _Checkpoint, saved: Saved | None, fd: int) -> dict[str, str]:
         """Receive what the worker sends, and commit; return the files that cannot be kept, with reasons.
@@ -266,6 +276,20 @@ class Kept:
             )
         self.lost = tuple(lost.name for lost in event.lost)
 
+    @property
+    def has_files(self) -> bool:
+        """Whether the head has files of the workspace."""
+        return any(key.startswith("file/") for key in self.session.manifest)
+
+    async def copy_files(self, workspace: Workspace) -> None:
+        """Make a workspace that is not the session's equal to the head."""
+        from sandbox.store.session_files import SessionFiles  # noqa: PLC0415
+
+        def copy(store: Store) -> None:
+            SessionFiles(store, self.session).restore(workspace.fd, workspace.owner)
+
+        await self._thread.call(copy)
+
     async def restore_files(self, workspace: Workspace) -> None:
         """Make the workspace equal to the head."""
         await self._thread.call(lambda _store: self.files.restore(workspace.fd, workspace.owner))
@@ -297,6 +321,11 @@ class Kept:
                 self.session.label(self.session.head, label)
 
         await self._thread.call(checkpoint)
+
+    async def remove_artifacts(self, artifacts: list[ArtifactInfo]) -> None:
+        """Forget artifacts for good. Forks that have them keep them."""
+        names = [(one.execution, one.name) for one in artifacts]
+        await self._thread.call(lambda _store: self.session.remove_artifacts(names))
 
     async def rollback(self, request: Rollback) -> None:
         """Make an older checkpoint the head. The worker and the workspace are the caller's to bring there."""

@@ -78,16 +78,19 @@ def find(store: Store, session: StoredSession, request: m.Rollback) -> int:
 
 
 def variables(store: Store, session: StoredSession, at: int | None = None) -> tuple[m.VariableInfo, ...]:
-    """The variables of a checkpoint, the head by default, by name. Raises StoreDamaged."""
+    """The variables of a checkpoint, the head by default, by name. Raises StoreDamaged.
+
+    What else of the session is kept, such as its modules and what it has put into libraries, has names with a space.
+    """
     index = _read(store, session, at)
     together: dict[int, list[str]] = {}
     for name, one in index.names.items():
-        if one.group is not None:
+        if one.group is not None and " " not in name:
             together.setdefault(one.group, []).append(name)
     return tuple(
         _variable(name, one, index, together)
         for name, one in sorted(index.names.items())
-        if not (name.startswith("__") and name.endswith("__"))
+        if " " not in name and not (name.startswith("__") and name.endswith("__"))
     )
 
 

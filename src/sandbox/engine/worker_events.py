@@ -104,15 +104,31 @@ _LostNames = Annotated[tuple[LostName, ...], Meta(max_length=10_000)]
 
 
 class Saved(WorkerEvent, frozen=True, tag="saved"):
-    """What the execution changed is on its way: `bytes` in all. `lost`: every name that cannot be kept as of now."""
+    """What the execution changed is on its way: `bytes` in all. `lost`: every name that cannot be kept as of now.
+
+    `untried`: some of it is made again by code of the session, and has not been seen to load.
+    """
 
     number: _Count = 0
     bytes: Annotated[int, Meta(ge=0, le=1 << 48)] = 0
     lost: _LostNames = ()
+    untried: bool = False
 
 
 class Restored(WorkerEvent, frozen=True, tag="restored"):
     """The variables are what they were, but for those that are lost."""
+
+    lost: _LostNames = ()
+
+
+class Trying(WorkerEvent, frozen=True, tag="trying"):
+    """A spare worker is about to load these."""
+
+    names: Annotated[tuple[_Name, ...], Meta(max_length=10_000)] = ()
+
+
+class Checked(WorkerEvent, frozen=True, tag="checked"):
+    """A spare worker has loaded what it was to; `lost` is what it could not, though it was saved."""
 
     lost: _LostNames = ()
 
@@ -143,7 +159,20 @@ class Gone(Struct, frozen=True):
     out_of_memory: bool = False
 
 
-_Plain = Ready | Refused | NotStarted | Mark | Ended | Saved | Restored | Completed | DoneInside | OutOfMemory
+_Plain = (
+    Ready
+    | Refused
+    | NotStarted
+    | Mark
+    | Ended
+    | Saved
+    | Restored
+    | Trying
+    | Checked
+    | Completed
+    | DoneInside
+    | OutOfMemory
+)
 FromWorker = _Plain | Shown | Figure
 _Said = _Plain | _Value | _FigureValue
 

@@ -298,7 +298,11 @@ class Zygote:
         async with self._clone_turn:
             self._cloned = asyncio.get_running_loop().create_future()
             self._keeper.sendmsg([json.dumps({"clone": wanted}).encode()])
-            message, trees = await self._cloned
+            try:
+                message, trees = await asyncio.shield(self._cloned)
+            except asyncio.CancelledError:
+                await _let_go(self._cloned)  # else it would be taken for the answer to the next one
+                raise
         if "refused" in message:
             raise SandboxStartError(
                 f"a directory cannot be mounted: {message['refused']['message']}", message["refused"]
@@ -334,6 +338,16 @@ class Zygote:
             if not ended.done():
                 ended.set_result(-9)
         self._running.clear()
+
+
+async def _let_go(answer: asyncio.Future[tuple[dict[str, Any], list[int]]]) -> None:
+    """Wait for an answer that nobody wants, however often that is cancelled, and close its descriptors."""
+    while not answer.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([answer])
+    if answer.exception() is None:
+        for fd in answer.result()[1]:
+            os.close(fd)
 
 
 def _positions(named: dict[str, int | list[int]]) -> tuple[dict[str, int | list[int]], list[int]]:

@@ -53,6 +53,8 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     without: tuple[str, ...] = ()
     persist: bool = True
     idle_timeout: float | None = None
+    storage: int | None = None
+    checkpoints: int = 1000
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -222,6 +224,13 @@ class ReadArtifact(Request, frozen=True, tag="read_artifact"):
     artifact: str
     offset: int = 0
     length: int | None = None
+
+
+class RemoveArtifacts(Request, frozen=True, tag="remove_artifacts"):
+    """Remove these artifacts, by id; what is none is passed over. Answered by `ArtifactsListed` with the removed."""
+
+    session: str
+    ids: tuple[str, ...]
 
 
 class GetMetrics(Request, frozen=True, tag="get_metrics"):
@@ -543,7 +552,7 @@ class Rollback(Request, frozen=True, tag="rollback"):
 
 
 class Fork(Request, frozen=True, tag="fork"):
-    """Make sessions with these ids that begin where this one is now."""
+    """Make and open sessions with these ids that begin where this one is now."""
 
     session: str
     ids: tuple[str, ...]
@@ -599,7 +608,7 @@ class Compared(LastEvent, frozen=True, tag="compared"):
 AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
-    | ListArtifacts | ReadArtifact | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
+    | ListArtifacts | ReadArtifact | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
     | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
 )  # fmt: skip
 AnyEvent = (

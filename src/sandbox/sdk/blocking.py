@@ -153,6 +153,10 @@ class Blocking:
         """The session's artifacts, oldest first."""
         return self.ask(m.ListArtifacts(session), m.ArtifactsListed).artifacts
 
+    def remove_artifacts(self, session: str, ids: tuple[str, ...]) -> tuple[m.ArtifactInfo, ...]:
+        """Remove artifacts by id; those that were removed."""
+        return self.ask(m.RemoveArtifacts(session, ids), m.ArtifactsListed).artifacts
+
     def stats(self, session: str) -> dict[str, Any]:
         """Counts and averages."""
         stats = self.ask(m.GetStats(session), m.StatsCounted)

@@ -26,6 +26,8 @@ def session_options(options: SandboxOptions) -> SessionOptions:
         without=options.without,
         persist=options.persist,
         idle_timeout=options.idle_timeout,
+        storage=options.storage,
+        checkpoints=options.checkpoints,
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sandbox.errors import ProtocolError, StoreDamaged, UsageError
 from sandbox.store import extents as extents_module
-from sandbox.store import history, manifest, parts
+from sandbox.store import history, manifest, parts, retention
 from sandbox.store.database import Database
 from sandbox.store.extents import Extent, Extents, most_extents, overlay
 from sandbox.store.history import ArtifactRecord, ExecutionRecord
@@ -172,6 +172,25 @@ def write(
             stored = [_with_part(artifact, writer.part(content)) for artifact, content in checkpoint.artifacts]
             history.insert_artifacts(database, session, checkpoint.execution.number, stored)
     return Written(delta, chain, writer.fragmented)
+
+
+def amend(database: Database, tree: Tree, row: int, writer: Writer) -> Delta:
+    """Change a checkpoint that nothing builds on, within a transaction of the caller's; return how."""
+    found = database.one("SELECT delta, whole FROM checkpoints WHERE id = ?", row)
+    if found is None:
+        raise UsageError("there is no checkpoint yet that could be changed")
+    writer.packs()
+    delta = writer.delta()
+    before = manifest.decode(found[0], "the head")
+    after = {**before, **delta}
+    whole = None
+    if found[1] is not None:
+        whole = {key: entry for key, entry in manifest.decode(found[1], "the head").items() if entry is not None}
+        manifest.apply(whole, delta)
+    query = "UPDATE checkpoints SET delta = ?, whole = ? WHERE id = ?"
+    database.run(query, manifest.encode(after), whole and manifest.encode(whole), row)
+    retention.delete_parts(database, tree, manifest.parts_of(before) - manifest.parts_of(after))
+    return delta
 
 
 def _with_part(artifact: ArtifactRecord, part: int) -> ArtifactRecord:

@@ -49,35 +49,40 @@ class Database:
 
     def all(self, sql: str, *values: Any) -> list[Any]:
         """Return every row."""
-        with self.lock, self._errors():
-            return self._of_this_process().execute(sql, values).fetchall()
+        with self.lock:
+            try:
+                return self._of_this_process().execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise _translated(error, self.path) from error
 
     def one(self, sql: str, *values: Any) -> Any:
         """Return the first row, or None."""
-        with self.lock, self._errors():
-            return self._of_this_process().execute(sql, values).fetchone()
+        with self.lock:
+            try:
+                return self._of_this_process().execute(sql, values).fetchone()
+            except sqlite3.Error as error:
+                raise _translated(error, self.path) from error
 
     def run(self, sql: str, *values: Any) -> sqlite3.Cursor:
         """Execute one statement that writes; only within `writing`."""
-        with self._errors():
+        # Not `_errors`: there are several of these for each execution, and a context manager takes as long as one.
+        try:
             return self._of_this_process().execute(sql, values)
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from error
 
     def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Execute a statement that writes once for each row; only within `writing`."""
         with self._errors():
             self._of_this_process().executemany(sql, rows)
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> contextlib.AbstractContextManager[None]:
         """One transaction: durable when this ends, and as if it had never been when it raises."""
-        with self._transaction("BEGIN IMMEDIATE"):
-            yield
+        return self._transaction("BEGIN IMMEDIATE")
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self) -> contextlib.AbstractContextManager[None]:
         """What is read within comes from one state of the database."""
-        with self._transaction("BEGIN"):
-            yield
+        return self._transaction("BEGIN")
 
     @contextlib.contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
@@ -86,12 +91,10 @@ class Database:
             if connection.in_transaction:  # of this thread, which has the lock: the outer one ends it
                 yield
                 return
-            with self._errors():
-                connection.execute(begin)
+            self.run(begin)
             try:
                 yield
-                with self._errors():
-                    connection.execute("COMMIT")
+                self.run("COMMIT")
             except BaseException:
                 # After some errors, a full disk among them, SQLite has rolled back already.
                 if connection.in_transaction:

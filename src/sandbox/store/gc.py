@@ -8,6 +8,7 @@ Killed at any step, this leaves a file that no row names, which the next run rem
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,17 +38,26 @@ class _Record(NamedTuple):
     where: Written
 
 
-def collect(database: Database, pool: PackPool, tree: Tree) -> Freed:
-    """Collect one tree. Raises StoreDamaged, before anything is deleted, if it cannot be told what is needed."""
-    before = _pack_bytes(database, tree)
+def collect(
+    database: Database, pool: PackPool, tree: Tree, *, rewrite: bool = True, stopped: Callable[[], bool] = lambda: False
+) -> Freed:
+    """Collect one tree. Raises StoreDamaged, before anything is deleted, if it cannot be told what is needed.
+
+    Without `rewrite` only packs of which nothing is needed go, which takes no time. Ends early once it is `stopped`.
+    """
+    before = pack_bytes(database, tree)
     with database.writing():
         _drop_records(database, tree)
         _account(database, tree)
         reached("gc records dropped")
     pool.close(tree.id)
-    damaged = tuple(name for row, name in _packs(database, tree) if not _collected(database, pool, tree, row, name))
+    damaged = tuple(
+        name
+        for row, name in _packs(database, tree)
+        if not stopped() and not _collected(database, pool, tree, row, name, rewrite=rewrite)
+    )
     _remove_orphans(database, pool.directory / tree.name)
-    return Freed(before, _pack_bytes(database, tree), damaged)
+    return Freed(before, pack_bytes(database, tree), damaged)
 
 
 def remove_tree(database: Database, pool: PackPool, tree: Tree) -> bool:
@@ -78,7 +88,7 @@ def _packs(database: Database, tree: Tree) -> list[tuple[int, str]]:
     return database.all("SELECT id, name FROM packs WHERE tree = ? ORDER BY id", tree.id)
 
 
-def _pack_bytes(database: Database, tree: Tree) -> int:
+def pack_bytes(database: Database, tree: Tree) -> int:
     return int(database.one("SELECT total(size) FROM packs WHERE tree = ?", tree.id)[0])
 
 
@@ -117,7 +127,7 @@ def _account(database: Database, tree: Tree) -> None:
 _SIZES = "SELECT id, coalesce(length(data), 0) + 128 FROM parts WHERE tree = ?"
 
 
-def _collected(database: Database, pool: PackPool, tree: Tree, row: int, name: str) -> bool:
+def _collected(database: Database, pool: PackPool, tree: Tree, row: int, name: str, *, rewrite: bool) -> bool:
     """Remove or rewrite a pack if that is worth it and nobody writes to it. False: it is damaged, and was left."""
     pack = Pack.take(pool.directory / tree.name / name)
     if pack is None:
@@ -126,6 +136,8 @@ def _collected(database: Database, pool: PackPool, tree: Tree, row: int, name: s
         found = database.one("SELECT size FROM packs WHERE id = ?", row)
         records = _records(database, row)
         if found is None or sum(record.where.stored for record in records) * 2 > found[0]:
+            return True
+        if records and not rewrite:
             return True
         _replace(database, pool, tree, row, pack, records)
     except StoreDamaged:

@@ -10,17 +10,22 @@ from typing import NamedTuple
 from sandbox.errors import CheckpointNotFound
 from sandbox.store import manifest
 from sandbox.store.database import Database
+from sandbox.store.history import text
 from sandbox.store.manifest import Delta, number_of, row_id
 from sandbox.store.pool import Tree
 from sandbox.store.steps import reached
 
 
 class Limits(NamedTuple):
-    """Quotas in bytes. `drop_oldest`: make room by dropping a session's oldest checkpoints without a label."""
+    """Quotas in bytes. `drop_oldest`: make room by dropping a session's oldest checkpoints without a label.
+
+    `checkpoints`: how many without a label are kept of a session, the newest; None for all.
+    """
 
     session_bytes: int = 20 << 30
     total_bytes: int = 100 << 30
     drop_oldest: bool = False
+    checkpoints: int | None = None
 
 
 class _Row:
@@ -30,8 +35,11 @@ class _Row:
         self.parent, self.chain, self.delta, self.whole = parent, chain, delta, whole
 
 
-def drop(database: Database, session: int, tree: Tree, numbers: Sequence[int]) -> None:
-    """Drop these checkpoints, within a transaction: the difference that each made goes into those after it."""
+def drop(database: Database, session: int, tree: Tree, numbers: Sequence[int], *, outputs: bool = False) -> None:
+    """Drop these checkpoints, within a transaction: the difference that each made goes into those after it.
+
+    With `outputs` what their executions printed and showed goes too. That they were, stays in the history.
+    """
     parents = _parents(database, session)
     if missing := set(numbers) - parents.keys():
         raise CheckpointNotFound(f"the session has no checkpoint {min(missing)}", {"checkpoint": min(missing)})
@@ -50,9 +58,22 @@ def drop(database: Database, session: int, tree: Tree, numbers: Sequence[int]) -
             _merge(row, after)
             children.setdefault(row.parent, set()).add(child)
     _store(database, session, changed)
+    parts = _drop_outputs(database, session, numbers) if outputs else set()
     database.run_many("DELETE FROM checkpoints WHERE id = ?", [(row_id(session, number),) for number in numbers])
-    delete_parts(database, tree, {part for row in dropped.values() for part in manifest.parts_of(row.delta)})
+    delete_parts(database, tree, parts | {part for row in dropped.values() for part in manifest.parts_of(row.delta)})
     reached("drop written")
+
+
+def _drop_outputs(database: Database, session: int, numbers: Sequence[int]) -> set[int]:
+    """Drop the outputs of the executions that made these checkpoints; return the parts that they were in."""
+    query = "SELECT execution FROM checkpoints WHERE id IN (SELECT value FROM json_each(?)) AND execution IS NOT NULL"
+    made_by = [row[0] for row in database.all(query, json.dumps([row_id(session, number) for number in numbers]))]
+    ids = json.dumps([row_id(session, execution) for execution in made_by])
+    where = "outputs_part IS NOT NULL AND id IN (SELECT value FROM json_each(?))"
+    parts = {row[0] for row in database.all(f"SELECT outputs_part FROM executions WHERE {where}", ids)}  # noqa: S608
+    query = "UPDATE executions SET outputs = NULL, outputs_part = NULL WHERE id IN (SELECT value FROM json_each(?))"
+    database.run(query, ids)
+    return parts
 
 
 def _merge(row: _Row, after: _Row) -> None:
@@ -93,6 +114,18 @@ def delete_session(database: Database, session: int, tree: Tree) -> None:
     delete_parts(database, tree, parts)
 
 
+def delete_artifacts(database: Database, session: int, tree: Tree, names: Iterable[tuple[int, str]]) -> None:
+    """Delete artifacts by execution and name, within a transaction."""
+    parts: set[int] = set()
+    for execution, name in names:
+        at = (session, execution, text(name))
+        query = "SELECT part FROM artifacts WHERE session = ? AND execution = ? AND name = ?"
+        parts.update(row[0] for row in database.all(query, *at))
+        database.run("DELETE FROM artifacts WHERE session = ? AND execution = ? AND name = ?", *at)
+    if parts:
+        delete_parts(database, tree, parts)
+
+
 def delete_parts(database: Database, tree: Tree, candidates: set[int]) -> None:
     """Delete those of these parts that nothing in the tree needs, within a transaction."""
     dead = candidates - live_parts(database, sessions_of(database, tree))
@@ -122,13 +155,17 @@ def live_parts(database: Database, sessions: Iterable[int]) -> set[int]:
 
 def oldest(database: Database, session: int, head: int) -> Iterator[list[int]]:
     """Checkpoints that may be dropped to make room, the oldest first, in batches that grow."""
-    query = "SELECT id FROM checkpoints WHERE id >= ? AND id < ? AND label IS NULL ORDER BY id"
-    rows = database.all(query, row_id(session, 0), row_id(session + 1, 0))
-    numbers = iter([number_of(row[0]) for row in rows if number_of(row[0]) != head])
+    numbers = iter([number for number in unlabelled(database, session) if number != head])
     size = 1
     while batch := list(itertools.islice(numbers, size)):
         yield batch
         size *= 2
+
+
+def unlabelled(database: Database, session: int) -> list[int]:
+    """The checkpoints without a label, the oldest first."""
+    query = "SELECT id FROM checkpoints WHERE id >= ? AND id < ? AND label IS NULL ORDER BY id"
+    return [number_of(row[0]) for row in database.all(query, row_id(session, 0), row_id(session + 1, 0))]
 
 
 def _parents(database: Database, session: int) -> dict[int, int]:

@@ -14,6 +14,7 @@ from sandbox.store import history, manifest, retention, sessions, tree
 from sandbox.store.consolidate import consolidate
 from sandbox.store.history import ArtifactRecord, ExecutionRecord
 from sandbox.store.manifest import Manifest, row_id
+from sandbox.store.quota import Quota
 from sandbox.store.sessions import New, SessionInfo
 from sandbox.store.staged import StagedPart
 from sandbox.store.staging import LARGE, Staging
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sandbox.store.store import Store
 
 _ROW = 512
+# Commits of which each has left a part in too many pieces, before one of them mends that itself.
+_MOST_FRAGMENTED = 64
 MOST_PARTS = 400_000
 """Of a checkpoint: its manifest is in memory, and what a worker says grows it."""
 
@@ -35,7 +38,8 @@ class StoredSession:
         self.database = store.database
         self.id, self.owner, self.tree = info.id, info.owner, info.tree
         self.key = info.key
-        self._next, self._bytes = info.next, info.bytes
+        self._next = info.next
+        self.quota = Quota(store, self, info.bytes)
         self._fragmented: list[int] = []
         self._open(info.head)
 
@@ -49,6 +53,11 @@ class StoredSession:
     def head(self) -> int:
         """The checkpoint that the session is at; 0 before the first."""
         return self._parent.number
+
+    @property
+    def made(self) -> int:
+        """The number of the newest checkpoint; 0 if there never was one."""
+        return self._next - 1
 
     @property
     def manifest(self) -> Manifest:
@@ -67,7 +76,7 @@ class StoredSession:
 
     def staging(self) -> Staging:
         """Begin to collect what the next checkpoint changes."""
-        return Staging(self._store.pool.of(self.tree), self._room, self.id)
+        return Staging(self._store.pool.of(self.tree), self.quota.room, self.id)
 
     def commit(
         self, staging: Staging | None = None, *, execution: ExecutionRecord | None = None, outputs: Sequence[Any] = (),
@@ -82,8 +91,11 @@ class StoredSession:
             self._check_count(staging)
             encoded = history.encode_outputs(outputs)
             part = staging.other(encoded) if encoded is not None and len(encoded) >= LARGE else None
-            self._room(staging.stored + _ROW + len(encoded or b""))
-            self._consolidate()
+            self.quota.room(staging.stored + _ROW + len(encoded or b""))
+            if self.quota.overdue():
+                self.quota.tend()
+            if len(self._fragmented) > _MOST_FRAGMENTED:
+                self.tend()
             staging.sync()
             checkpoint = commits.Checkpoint(
                 self.head,
@@ -116,8 +128,34 @@ class StoredSession:
             staging.pack.id = writer.pack
         staging.close(committed=True)
         self._moved(number, written)
-        self._bytes += stored
+        self.quota.used += stored
         return number
+
+    def amend(self, staging: Staging) -> None:
+        """Change the head itself, of which nobody has been told yet. Durable then, or it is as it was.
+
+        The staging is used up in either case. Raises StoreFull, SessionTaken, ProtocolError, StoreError.
+        """
+        try:
+            self._check_count(staging)
+            self.quota.room(staging.stored + _ROW)
+            staging.sync()
+            writer = commits.Writer(self.database, self.tree, staging, self.manifest)
+            stored = staging.stored + _ROW
+            with self.database.writing():
+                sessions.update(self.database, self._lease, "bytes = bytes + ?", stored)
+                delta = commits.amend(self.database, self.tree, row_id(self.key, self.head), writer)
+                reached("amendment written")
+                staging.named = True
+        except BaseException:
+            staging.abort()
+            raise
+        if staging.pack is not None:
+            staging.pack.id = writer.pack
+        staging.close(committed=True)
+        manifest.apply(self.manifest, delta)
+        self._fragmented += writer.fragmented
+        self.quota.used += stored
 
     def _moved(self, number: int, written: commits.Written) -> None:
         manifest.apply(self.manifest, written.delta)
@@ -154,23 +192,45 @@ class StoredSession:
                 label and history.text(label),
             )
 
+    def remove_artifacts(self, names: Sequence[tuple[int, str]]) -> None:
+        """Remove artifacts, each named by its execution and its name. `Store.gc` frees the disk."""
+        with self.database.writing():
+            sessions.update(self.database, self._lease, "used = ?", time.time())
+            retention.delete_artifacts(self.database, self.key, self.tree, names)
+
     def fork(self, new: Sequence[New], checkpoint: int | str | None = None) -> None:
         """Make sessions that begin where this one's checkpoint (the head by default) is, and share its parts."""
         number = self.head if checkpoint is None else tree.find(self.database, self.key, checkpoint)
         self._store.fork(self.id, new, number, owner=self.owner)
 
-    def drop(self, numbers: Sequence[int]) -> None:
-        """Drop checkpoints: not the head. What later ones need stays. `Store.gc` frees the disk."""
+    def drop(self, numbers: Sequence[int], *, outputs: bool = False) -> None:
+        """Drop checkpoints: not the head. What later ones need stays. `Store.gc` frees the disk.
+
+        With `outputs` what their executions printed and showed goes too.
+        """
         if self.head in numbers:
             raise UsageError(f"checkpoint {self.head} is the head of the session: roll back first, or keep it")
         with self.database.writing():
             sessions.update(self.database, self._lease, "used = ?", time.time())
-            retention.drop(self.database, self.key, self.tree, numbers)
+            retention.drop(self.database, self.key, self.tree, numbers, outputs=outputs)
+        self._store.garbage.add(self.tree)
         self._open(self.head)
 
     def tend(self) -> None:
-        """For idle moments: bring parts that are in many pieces into one."""
-        self._consolidate()
+        """For idle moments: bring parts that are in many pieces into one. It may take long."""
+        for part in self.take_fragmented():
+            self.consolidate(part)
+
+    def take_fragmented(self) -> list[int]:
+        """The head's parts that earlier commits have left in too many pieces, to be told once."""
+        found, self._fragmented = self._fragmented, []
+        return [part for part in found if part in manifest.parts_of(self.manifest)] if found else []
+
+    def consolidate(self, part: int) -> None:
+        """Bring a part into one piece, in any thread. Without room, or when it is damaged, it stays as it is."""
+        staging = Staging(self._store.pool.of(self.tree), self._store.room, self.id)
+        if consolidate(self.database, staging, self.packs, part):
+            self._store.garbage.add(self.tree)
 
     def release(self) -> None:
         """Give up the lease. Does nothing the second time."""
@@ -195,36 +255,6 @@ class StoredSession:
         row = self.database.one("SELECT chain FROM checkpoints WHERE id = ?", row_id(self.key, number))
         return row[0] if row else 0
 
-    def _consolidate(self) -> None:
-        """Rewrite what earlier commits left in too many pieces. It may wait: without room, or when it is damaged."""
-        while self._fragmented:
-            part = self._fragmented.pop()
-            if part in manifest.parts_of(self.manifest):
-                consolidate(self.database, self.staging(), self.packs, part)
-
     def _check_count(self, staging: Staging) -> None:
         if len(self.manifest) + len(staging.changes) > MOST_PARTS:
             raise StoreFull(f"the session {self.id!r} would have more than {MOST_PARTS} variables and files")
-
-    def _room(self, more: int) -> None:
-        """Raises StoreFull if `more` bytes are more than the quotas have left."""
-        limits = self._store.limits
-        if self._bytes + more > limits.session_bytes and limits.drop_oldest:
-            self._make_room(self._bytes + more - limits.session_bytes)
-        if self._bytes + more > limits.session_bytes:
-            raise StoreFull(
-                f"the session {self.id!r} has {self._bytes} bytes stored, {more} more would exceed its "
-                f"{limits.session_bytes}: drop checkpoints, or raise the quota",
-                {"session": self.id, "seen": self._bytes + more, "limit": limits.session_bytes},
-            )
-        self._store.room(more)
-
-    def _make_room(self, missing: int) -> None:
-        """Drop the oldest checkpoints without a label until that much is free, or none is left to drop."""
-        for numbers in retention.oldest(self.database, self.key, self.head):
-            self.drop(numbers)
-            self._store.gc(self.tree)
-            before, self._bytes = self._bytes, self._store.session(self.id, owner=self.owner).bytes
-            missing -= before - self._bytes
-            if missing <= 0:
-                return

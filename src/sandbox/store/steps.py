@@ -12,6 +12,7 @@ STEPS = (
     "commit begun",
     "commit written",
     "commit done",
+    "amendment written",
     "rollback written",
     "fork written",
     "drop written",

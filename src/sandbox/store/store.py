@@ -11,7 +11,8 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ from typing import Any, Self
 from sandbox.errors import StoreError, StoreFull
 from sandbox.store import gc, history, manifest, notebook, sessions, tree
 from sandbox.store.database import NAME, Database
+from sandbox.store.gc import Freed
 from sandbox.store.history import ArtifactRecord, ExecutionRecord, Stats
 from sandbox.store.manifest import Manifest, row_id
 from sandbox.store.packs import sync_directory
@@ -33,6 +35,7 @@ from sandbox.store.tree import CheckpointInfo, Difference
 from sandbox.store.verify import Report, verify
 
 _FRESH_SECONDS = 1.0
+_MB = 1 << 20
 
 
 class Store:
@@ -48,6 +51,8 @@ class Store:
         self._open: set[StoredSession] = set()
         self._lock = threading.Lock()
         self._total, self._counted = 0, 0.0
+        self.garbage: set[Tree] = set()
+        """Trees of which something is not needed any more."""
 
     def __enter__(self) -> Self:
         return self
@@ -194,15 +199,23 @@ class Store:
 
     # --- upkeep -------------------------------------------------------------------------------------------------
 
-    def gc(self, only: Tree | None = None) -> gc.Freed:
+    def gc(self, only: Tree | None = None) -> Freed:
         """Free what nothing needs, of one tree or of all. Raises StoreDamaged."""
-        freed = gc.Freed(0, 0)
+        freed = Freed(0, 0)
         rows = self.database.all("SELECT id, name FROM trees WHERE ?1 IS NULL OR id = ?1", only and only.id)
         for each in (Tree(*row) for row in rows):
             if not gc.remove_tree(self.database, self.pool, each):
-                freed += gc.collect(self.database, self.pool, each)
+                freed += self.collect(each)
         if only is None:
             self._remove_strays({row[1] for row in self.database.all("SELECT id, name FROM trees")})
+        self._counted = 0.0
+        return freed
+
+    def collect(self, tree: Tree, *, rewrite: bool = True, stopped: Callable[[], bool] = lambda: False) -> Freed:
+        """Free what nothing needs of a tree that has sessions: see `gc.collect`."""
+        if rewrite:
+            self.garbage.discard(tree)
+        freed = gc.collect(self.database, self.pool, tree, rewrite=rewrite, stopped=stopped)
         self._counted = 0.0
         return freed
 
@@ -214,17 +227,36 @@ class Store:
         """For idle moments: makes the commits that come faster, and lets others collect the packs."""
         self.pool.close()
         self.database.tend()
+        for session in list(self._open):
+            session.quota.tend()
 
-    def room(self, more: int) -> None:
-        """Raises StoreFull if that many bytes are more than the quota of all sessions has left."""
+    def due(self, stopped: Callable[[], bool] = lambda: False) -> list[Callable[[], object]]:
+        """What takes longer, and may be done in another thread: parts in many pieces, packs that are mostly dead."""
+        due: list[Callable[[], object]] = []
+        trees = set(self.garbage)
+        for session in self._open:
+            parts = session.take_fragmented()
+            due += [partial(session.consolidate, part) for part in parts]
+            trees |= {session.tree} if parts else set()
+        return [*due, *(partial(self.collect, tree, stopped=stopped) for tree in trees)]
+
+    def missing(self, more: int) -> int:
+        """How many bytes the quota of all sessions lacks for that many more; below 0 if it has some left."""
         if time.monotonic() - self._counted > _FRESH_SECONDS:
             self._total = int(self.database.one("SELECT total(bytes) FROM sessions")[0])
             self._counted = time.monotonic()
-        if self._total + more > self.limits.total_bytes:
+        return self._total + more - self.limits.total_bytes
+
+    def room(self, more: int) -> None:
+        """Raises StoreFull if that many bytes are more than the quota of all sessions has left."""
+        if self.missing(more) > 0:
+            limit = self.limits.total_bytes
             raise StoreFull(
-                f"the store {self.directory} has {self._total} bytes, {more} more would exceed its "
-                f"{self.limits.total_bytes}: delete sessions or checkpoints, or raise the quota",
-                {"seen": self._total + more, "limit": self.limits.total_bytes},
+                f"the sessions in {self.directory} take {self._total / _MB:.1f} MB, and {more / _MB:.1f} MB more would "
+                f"exceed the {limit / _MB:.1f} MB that they may take together: `sandbox sessions` lists them; delete "
+                "some with `sandbox sessions rm`, drop checkpoints with `sandbox sessions gc --keep N`, or set "
+                "SANDBOX_STORAGE to more MB",
+                {"seen": self._total + more, "limit": limit},
             )
 
     def sweep(self, of: Tree) -> None:

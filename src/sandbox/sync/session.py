@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.results import Artifact
 from sandbox.sdk import checks
 from sandbox.sdk.blocking import Blocking, BlockingTransport
 from sandbox.sync.python import PythonSandbox
 from sandbox.sync.timeline import Timeline
 
 if TYPE_CHECKING:
-    from sandbox.results import Artifact
     from sandbox.sdk.transport import Carrier
 
 
@@ -40,6 +41,14 @@ class SessionSandbox(Timeline, PythonSandbox):
     def list_artifacts(self) -> list[Artifact]:
         """Return the session's artifacts, oldest first."""
         return [self._artifact(info) for info in self._blocking.artifacts(self.session_id)]
+
+    def remove_artifacts(self, artifacts: Iterable[Artifact | str]) -> list[Artifact]:
+        """Remove artifacts of the session, given as they are listed or by id; return those that were removed.
+
+        The files that they are copies of stay in the workspace. What is no artifact of the session is passed over.
+        """
+        ids = tuple(one.id if isinstance(one, Artifact) else checks.text("artifacts", one) for one in artifacts)
+        return [self._artifact(info) for info in self._blocking.remove_artifacts(self.session_id, ids)]
 
     def get_performance_stats(self) -> dict[str, Any]:
         """Return counts and averages of the session's executions; see PersistentExecutionContext."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sandbox.errors import CheckpointNotFound, UsageError
+from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
 from sandbox.results import Checkpoint, Difference, Variable
 from sandbox.sdk.blocking import Blocking
@@ -51,14 +52,17 @@ class Timeline(ABC):
         """
         self._connection.ask(_rollback(self.session_id, to), m.Done)
 
-    def fork(self, n: int = 1, *, reseed: bool = False) -> list[Self]:
+    def fork(self, n: int = 1, *, session_id: str | None = None, reseed: bool = False) -> list[Self]:
         """Return `n` started sandboxes that begin where this one is now, and are independent from there on.
 
-        Random generators go on alike in all of them; with `reseed` each has a sequence of its own.
+        Random generators go on alike in all of them; with `reseed` each has a sequence of its own. One fork may be
+        given its `session_id`. Raises SessionExists if there is such a session.
         """
         if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= 1000:
             raise UsageError(f"fork({n!r}): n is a number from 1 to 1000")
-        ids = tuple(os.urandom(8).hex() for _ in range(n))
+        if session_id is not None and n != 1:
+            raise UsageError(f"fork({n}, session_id={session_id!r}): only one session can have that id")
+        ids = tuple(os.urandom(8).hex() for _ in range(n)) if session_id is None else (checked_session_id(session_id),)
         self._connection.ask(m.Fork(self.session_id, ids), m.Done)
         return [self._begin(each, reseed=reseed) for each in ids]
 

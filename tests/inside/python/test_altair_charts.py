@@ -123,3 +123,8 @@ def test_what_altair_leaves_to_the_browser_is_named() -> None:
     elsewhere = charts.of_altair({"data": {"url": "data.csv"}, "mark": "point", "encoding": {"x": B}})
     assert elsewhere is not None
     assert elsewhere["sources"] == ["data.csv"]
+
+
+def test_axes_of_altair_that_run_the_other_way_say_so() -> None:
+    axes = of_altair({"x": A, "y": {**B, "scale": {"reverse": True}}})["axes"]
+    assert (axes["y"]["inverted"], "inverted" in axes["x"]) == (True, False)

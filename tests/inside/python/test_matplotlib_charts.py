@@ -323,3 +323,11 @@ async def test_what_cannot_be_read_is_named(box: LocalSandbox) -> None:
 async def test_a_figure_without_axes_has_no_chart(box: LocalSandbox) -> None:
     execution = await box.run(START + "plt.figure().suptitle('only this');")
     assert execution.results[0].chart is None
+
+
+async def test_axes_that_run_the_other_way_say_so_and_powers_are_text(draw: Any) -> None:
+    chart = await draw("plt.plot([1, 10, 1000], [1, 2, 3])\nplt.xscale('log')\nplt.gca().invert_yaxis();")
+    x, y = chart["axes"]["x"], chart["axes"]["y"]
+    assert "inverted" not in x
+    assert [label for place, label in zip(x["ticks"], x["tick_labels"], strict=True) if place == 100] == ["10^2"]
+    assert (y["inverted"], y["limits"] == sorted(y["limits"])) == (True, True)

@@ -97,3 +97,12 @@ def test_subplots_of_plotly_are_charts_with_their_titles() -> None:
 
 def test_an_empty_figure_of_plotly_has_no_chart() -> None:
     assert charts.of_plotly({"data": [], "layout": {}}) is None
+
+
+@pytest.mark.parametrize("how", [{"autorange": "reversed"}, {"range": [3, 0]}])
+def test_axes_of_plotly_that_run_the_other_way_say_so(how: dict[str, Any]) -> None:
+    go = pytest.importorskip("plotly.graph_objects")
+    figure = go.Figure(go.Scatter(x=[1, 2], y=[1, 2]))
+    figure.update_yaxes(**how)
+    axes = of_plotly(figure)["axes"]
+    assert (axes["y"]["inverted"], "inverted" in axes["x"]) == (True, False)

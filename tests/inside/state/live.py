@@ -28,9 +28,30 @@ class Live:
             exec(code, self.main.__dict__)
         finally:
             delta = self.saver.save(self._number, [code], source)
-            for header, pieces in delta.records:
-                self._apply(header, b"".join(bytes(memoryview(piece).cast("B")) for piece in pieces))
+            self._take(delta)
         return delta
+
+    def check(self, bad: dict[str, str] | None = None, *, whole: bool = True) -> list[Lost]:
+        """What a spare worker finds that does not load. `trying` has the names that it took up, in order."""
+        main = types.ModuleType("__main__")
+        sys.modules["__main__"] = main
+        self.trying: list[list[str]] = []
+        try:
+            saver = Saver(main)
+            saver.begin()
+            return saver.check(self.parts, whole=whole, trying=self.trying.append, bad=bad)
+        finally:
+            sys.modules["__main__"] = self.main
+
+    def tried(self, lost: list[Lost]) -> Delta:
+        """Tell the session what was found, and apply what it makes of it."""
+        delta = self.saver.tried(self._number, lost)
+        self._take(delta)
+        return delta
+
+    def _take(self, delta: Delta) -> None:
+        for header, pieces in delta.records:
+            self._apply(header, b"".join(bytes(memoryview(piece).cast("B")) for piece in pieces))
 
     def fresh(self) -> tuple[dict[str, Any], list[Lost]]:
         """The namespace of a fresh session that has restored the parts, and what it has lost."""

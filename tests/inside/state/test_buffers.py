@@ -117,6 +117,31 @@ def test_first_and_last_bytes_are_seen(buffers: Buffers, memory: memoryview) -> 
     assert part.is_right()
 
 
+def test_first_and_last_bytes_that_are_as_they_were_before_are_seen_again(buffers: Buffers, memory: memoryview) -> None:
+    part = Part(buffers, memory)
+    part.save()
+    for _ in range(3):
+        memory[0] ^= 1
+        memory[-1] ^= 1
+        assert 0 < part.save() <= 2 * PAGE
+        assert part.data[address_of(memory) % PAGE :] == memory
+
+
+def test_others_memory_in_the_first_and_the_last_page_is_nothing_to_save(buffers: Buffers) -> None:
+    with mmap.mmap(-1, SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as mapping:
+        memory = memoryview(mapping)[16:-16]
+        part = Part(buffers, memory)
+        part.save()
+        mapping[0] ^= 1
+        mapping[-1] ^= 1
+        assert part.save() == 0
+        mapping[1] ^= 1
+        memory[PAGE] ^= 1
+        assert part.save() == PAGE
+        assert part.is_right()
+        memory.release()
+
+
 def test_one_per_cent_of_the_pages_scattered_is_one_per_cent(buffers: Buffers, memory: memoryview) -> None:
     part = Part(buffers, memory)
     part.save()

@@ -114,5 +114,4 @@ def test_a_check_says_what_would_be_lost_and_only_that(live: Live) -> None:
         "class Bad:\n    def __setstate__(self, state): raise ValueError('no')\nbad = Bad(); bad.x = 1; good = [1]"
     )
     live.run("gone = (n for n in [1, 2]); next(gone)")
-    spare = Live(type(live.main)("__main__"))
-    assert [(one.name, one.reason) for one in spare.saver.check(live.parts)] == [("bad", "ValueError: no")]
+    assert [(one.name, one.reason) for one in live.check()] == [("bad", "ValueError: no")]

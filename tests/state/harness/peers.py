@@ -36,7 +36,7 @@ class _Whole:
         self._main.__dict__.update({name: Placeholder(name) for name in lost})
         return [Lost(name, "") for name in lost]
 
-    def check(self, parts: Mapping[str, bytes]) -> list[Lost]:
+    def check(self, parts: Mapping[str, bytes], *, whole: bool) -> list[Lost]:
         return []
 
     def dump(self) -> bytes:

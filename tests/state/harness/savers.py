@@ -32,7 +32,7 @@ class Saver(Protocol):
     def begin(self) -> None: ...
     def save(self, number: int, codes: Iterable[types.CodeType], source: str) -> Any: ...
     def restore(self, parts: Any) -> Iterable[Any]: ...
-    def check(self, parts: Any) -> Iterable[Any]: ...
+    def check(self, parts: Any, *, whole: bool) -> Iterable[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class PickleEach:
         self._main.__dict__.update({name: Placeholder(name) for name in lost})
         return [Lost(name, "") for name in lost]
 
-    def check(self, parts: Mapping[str, bytes]) -> list[Lost]:
+    def check(self, parts: Mapping[str, bytes], *, whole: bool) -> list[Lost]:
         return []
 
 

@@ -176,9 +176,13 @@ class Run:
         if checkpoint in self._verified:
             return
         self._verified.add(checkpoint)
+        if self._check(checkpoint, whole=False):
+            self.lost[checkpoint] |= self._check(checkpoint, whole=True)
+
+    def _check(self, checkpoint: int, *, whole: bool) -> dict[str, str]:
         with self._zygote.worker(self.workspace) as spare:
             spare.begin()
-            self.lost[checkpoint] |= spare.check(self.store, self.store.manifests[checkpoint])
+            return spare.check(self.store, self.store.manifests[checkpoint], whole=whole)
 
     def _copy(self, checkpoint: int) -> None:
         shutil.copytree(self.workspace, self._copies / str(checkpoint), symlinks=True)

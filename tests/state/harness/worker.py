@@ -59,8 +59,13 @@ class Worker:
     def restore(self, parts: dict[str, Any], payload: bytes, fds: Sequence[int]) -> tuple[dict[str, Any], list[Any]]:
         return {"lost": lost_names(self._saver.restore(make_parts(parts, payload, fds)))}, []
 
-    def check(self, parts: dict[str, Any], payload: bytes, fds: Sequence[int]) -> tuple[dict[str, Any], list[Any]]:
-        return {"lost": lost_names(self._saver.check(make_parts(parts, payload, fds)))}, []
+    def check(
+        self, parts: dict[str, Any], payload: bytes, fds: Sequence[int], *, whole: bool = False
+    ) -> tuple[dict[str, Any], list[Any]]:
+        return {"lost": lost_names(self._saver.check(make_parts(parts, payload, fds), whole=whole))}, []
+
+    def check_whole(self, **given: Any) -> tuple[dict[str, Any], list[Any]]:
+        return self.check(**given, whole=True)
 
     def touch(self, name: str, **_: object) -> tuple[dict[str, Any], list[Any]]:
         """Use a lost name in every way; answer which did not raise StateLost with the name in its text."""

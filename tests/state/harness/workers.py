@@ -76,8 +76,8 @@ class WorkerHandle:
     def restore(self, store: Store, manifest: Manifest) -> dict[str, str]:
         return self._load("restore", store, manifest)
 
-    def check(self, store: Store, manifest: Manifest) -> dict[str, str]:
-        return self._load("check", store, manifest)
+    def check(self, store: Store, manifest: Manifest, *, whole: bool) -> dict[str, str]:
+        return self._load("check_whole" if whole else "check", store, manifest)
 
     def touch(self, name: str) -> list[str]:
         """In which ways the name of a lost value can be used without StateLost."""

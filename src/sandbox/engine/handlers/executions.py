@@ -18,6 +18,8 @@ async def run(sessions: Sessions, request: m.Run, emit: Emit) -> m.ExecutionFini
         cell = await sessions.cell(session)
         await session.keep()
         finished = await session.run(request, cell, emit)
+        if session.kept is not None and session.kept.untried:
+            finished = await sessions.trials.run(session, session.kept, cell, finished)
         if cell.worker.gone is not None:
             session.lose()
             await sessions.end_worker(session)
@@ -28,6 +30,8 @@ async def interrupt(sessions: Sessions, request: m.Interrupt, emit: Emit) -> m.D
     session = sessions.active(request.session)
     if session.running is not None:
         session.running.interrupt()
+    elif session.trial is not None:
+        session.trial.cancel()
     return m.Done()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,25 @@ async def list_artifacts(sessions: Sessions, request: m.ListArtifacts, emit: Emi
 async def read_artifact(sessions: Sessions, request: m.ReadArtifact, emit: Emit) -> m.Done:
     session = sessions.known(request.session)
     await _bring_artifacts(sessions, session)
-    found = next((one for one in session.artifacts.all if one.id == request.artifact), None)
+    found = next(iter(session.artifacts.named((request.artifact,))), None)
     if found is None:
         raise SandboxFileNotFoundError(
             f"the session has no artifact {request.artifact[:200]!r}", {"errno": errno.ENOENT, "path": request.artifact}
         )
     await sent(files.own(found.path, request.offset, request.length), emit)
     return m.Done()
+
+
+async def remove_artifacts(sessions: Sessions, request: m.RemoveArtifacts, emit: Emit) -> m.ArtifactsListed:
+    session = sessions.active(request.session)
+    async with session.turn:  # an execution may be adding to them
+        await _bring_artifacts(sessions, session)
+        removed = session.artifacts.named(request.ids)
+        await session.keep()
+        if session.kept is not None:
+            await session.kept.remove_artifacts(removed)
+        await asyncio.to_thread(session.artifacts.drop, removed)
+    return m.ArtifactsListed(tuple(removed))
 
 
 async def _bring_artifacts(sessions: Sessions, session: Session) -> None:
@@ -71,6 +84,7 @@ async def get_history(sessions: Sessions, request: m.GetHistory, emit: Emit) -> 
 HANDLERS: Handlers = {
     m.ListArtifacts: list_artifacts,
     m.ReadArtifact: read_artifact,
+    m.RemoveArtifacts: remove_artifacts,
     m.GetMetrics: get_metrics,
     m.GetStats: get_stats,
     m.GetHistory: get_history,

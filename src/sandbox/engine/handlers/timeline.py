@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
 
 from sandbox.engine import files, timeline
 from sandbox.engine.answers import sent
+from sandbox.engine.waiting import uncancelled
 from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
     from sandbox.engine.handlers import Emit, Handlers
+    from sandbox.engine.session import Session
     from sandbox.engine.sessions import Sessions
+
+_AT_ONCE = 2 * (os.cpu_count() or 1)
 
 
 async def make_checkpoint(sessions: Sessions, request: m.MakeCheckpoint, emit: Emit) -> m.CheckpointsListed:
@@ -50,7 +55,27 @@ async def fork(sessions: Sessions, request: m.Fork, emit: Emit) -> m.Done:
         session, kept = await sessions.kept(request.session)
         await kept.checkpoint(None, session.workspace)
         await kept.fork(ids, session.options)
+    await _open_all(sessions, ids, session)
     return m.Done()
+
+
+async def _open_all(sessions: Sessions, ids: tuple[str, ...], parent: Session) -> None:
+    """Start all of them, several at a time. If one cannot be started there is none."""
+    few = asyncio.Semaphore(_AT_ONCE)
+
+    async def open_one(session: str) -> None:
+        async with few:
+            await sessions.open(m.OpenSession(parent.options, session, owner=parent.owner))
+
+    try:
+        async with asyncio.TaskGroup() as opening:
+            for session in ids:
+                opening.create_task(open_one(session))
+    except BaseException as error:
+        await uncancelled(sessions.forget_all(ids, parent.owner))
+        if isinstance(error, ExceptionGroup):
+            raise error.exceptions[0] from error
+        raise
 
 
 async def list_variables(sessions: Sessions, request: m.ListVariables, emit: Emit) -> m.VariablesListed:

@@ -8,7 +8,9 @@ from types import CodeType
 from typing import NamedTuple
 
 _FUTURES = sum(getattr(__future__, name).compiler_flag for name in set(__future__.all_feature_names))
-_MOST = 512
+# Of the cells' texts, as many characters as this, and of small ones as many cells: what is compiled takes more again.
+_MOST_COMPILED, _LEAST_COMPILED = 8_000_000, 16_000
+_MOST_SOURCES, _LEAST_SOURCE = 16_000_000, 1_600
 
 
 class Cell(NamedTuple):
@@ -18,11 +20,36 @@ class Cell(NamedTuple):
     value: "CodeType | None"
 
 
+class Recent:
+    """Which keys were noted last, as far as what they weigh together is not more than `most`. One is in any case."""
+
+    def __init__(self, most: int, least: int) -> None:
+        self._most, self._least = most, least
+        self._weights: dict[str, int] = {}
+        self._total = 0
+
+    def note(self, key: str, size: int) -> "list[str]":
+        """Note a key as the newest; return those that are too old now."""
+        self._total += max(size, self._least) - self._weights.pop(key, 0)
+        self._weights[key] = max(size, self._least)
+        old = []
+        while self._total > self._most and len(self._weights) > 1:
+            old.append(next(iter(self._weights)))
+            self._total -= self._weights.pop(old[-1])
+        return old
+
+    def clear(self) -> None:
+        self._weights.clear()
+        self._total = 0
+
+
 class Cells:
     """Compiles cells and remembers them. A `from __future__ import` holds for the cells after it too."""
 
     def __init__(self) -> None:
         self._compiled: dict[str, tuple[str, Cell]] = {}
+        self._recent = Recent(_MOST_COMPILED, _LEAST_COMPILED)
+        self._sources = Recent(_MOST_SOURCES, _LEAST_SOURCE)
         self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
     def __len__(self) -> int:
@@ -30,6 +57,7 @@ class Cells:
 
     def clear(self) -> None:
         self._compiled.clear()
+        self._recent.clear()
 
     def known(self, code: str, key: "str | None") -> "Cell | None":
         """The compiled cell, if it is there."""
@@ -45,12 +73,19 @@ class Cells:
         known = self._compiled.get(key)
         if known is not None and known[0] == code:
             return known[1], True
-        remember_source(filename, code)
+        self._remember_source(filename, code)
         cell = self._compile(code, filename)
-        if len(self._compiled) >= _MOST:
-            self._compiled.pop(next(iter(self._compiled)))
+        for old in self._recent.note(key, len(code)):
+            del self._compiled[old]
         self._compiled[key] = (code, cell)
         return cell, False
+
+    def _remember_source(self, filename: str, code: str) -> None:
+        """Let tracebacks and inspect.getsource find the lines. Entries without a time are never checked on disk."""
+        for old in self._sources.note(filename, len(code)):
+            linecache.cache.pop(old, None)
+        lines = [line + "\n" for line in code.split("\n")]
+        linecache.cache[filename] = (len(code), None, lines, filename)
 
     def _compile(self, code: str, filename: str) -> Cell:
         tree = compile(code, filename, "exec", self._flags | ast.PyCF_ONLY_AST, dont_inherit=True)
@@ -66,9 +101,3 @@ class Cells:
         code: CodeType = compile(tree, filename, mode, self._flags, dont_inherit=True)
         self._flags |= code.co_flags & _FUTURES
         return code
-
-
-def remember_source(filename: str, code: str) -> None:
-    """Let tracebacks and inspect.getsource find the lines. Entries without a time are never checked on disk."""
-    lines = [line + "\n" for line in code.split("\n")]
-    linecache.cache[filename] = (len(code), None, lines, filename)

@@ -7,21 +7,23 @@ the descriptors of packs, and then the bytes of its small parts one after the ot
 import os
 import socket
 import struct
+import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from json import dumps, loads  # these, whatever a cell makes of the module
 from typing import Any
 
-from ..state.lost import Lost
+from ..state.lost import Lost, told
 from ..state.parts import Extent, Parts, Place
 from ..state.saver import Delta, Saver
 
+Send = Callable[[dict[str, Any]], None]
 _LENGTH = struct.Struct("<I")
 # Of a smaller delta the engine is told when it is in the socket, so that it need not wait for any of it.
 _SMALL = 64 * 1024
 _MOST_FDS = 250
 _MOST_PIECES = 512
-_MOST_NAME, _MOST_LOST = 200, 10_000
+_MOST_LOST = 10_000
 
 
 class Checkpoints:
@@ -51,16 +53,61 @@ class Checkpoints:
             self._saver.distrust()
         return _Announced(self._fd, number, self._saver.save(number, codes, source))
 
-    def restore(self) -> dict[str, Any]:
-        """Receive a checkpoint and make the session what it was; return the event that says what is missing."""
+    def answer(self, request: dict[str, Any], send: Send) -> None:
+        """Carry out a request that is about a checkpoint."""
+        match request["do"]:
+            case "restore":
+                send({"event": "restored", "lost": _told(self._received(self._saver.restore))})
+            case "check":
+                self._check(request, send)
+            case "tried":
+                self._tried(request, send)
+
+    def _check(self, request: dict[str, Any], send: Send) -> None:
+        """In a spare worker: load what may not load, or all there is, and say what did not."""
+        networked = _Networked()
+        if request["network"]:
+            sys.addaudithook(networked.hear)
+
+        def trying(names: list[str]) -> None:
+            networked.names = names[:_MOST_LOST]
+            send({"event": "trying", "names": networked.names})
+
+        def check(parts: Parts) -> list[Lost]:
+            return self._saver.check(parts, whole=request["whole"], trying=trying, bad=request["bad"])
+
+        lost = [one for one in _told(self._received(check)) if one["name"] not in networked.heard]
+        send({"event": "checked", "lost": lost})
+
+    def _tried(self, request: dict[str, Any], send: Send) -> None:
+        """Hear what came of a trial. If something was lost, answer: the checkpoint has to be another one."""
+        lost = [Lost(one["name"], one["type"], one["reason"], request["number"]) for one in request["lost"]]
+        delta = self._saver.tried(request["number"], lost, proven=request["proven"])
+        if lost:
+            announced = _Announced(self._fd, request["number"], delta)
+            send(announced.event)
+            announced.send_rest()
+
+    def _received(self, load: Callable[[Parts], list[Lost]]) -> list[Lost]:
         self.begin()
         parts, fds = _receive(self._fd)
         try:
-            lost = self._saver.restore(parts)
+            return load(parts)
         finally:
             for fd in fds:
                 os.close(fd)
-        return {"event": "restored", "lost": _told(lost)}
+
+
+class _Networked:
+    """Notes which names asked for the network: a spare worker has none, and that they fail without says nothing."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.heard: set[str] = set()
+
+    def hear(self, event: str, _: Any) -> None:
+        if event.startswith("socket."):
+            self.heard.update(self.names)
 
 
 class _Announced:
@@ -74,6 +121,8 @@ class _Announced:
         if self._small:
             self._send()
         self.event = {"event": "saved", "number": number, "bytes": size, "lost": _told(delta.lost)}
+        if delta.untried:
+            self.event["untried"] = True
 
     def send_rest(self) -> None:
         if not self._small:
@@ -92,7 +141,7 @@ class _Announced:
 def _told(lost: "list[Lost]") -> "list[dict[str, Any]]":
     """As much of it as the engine takes."""
     return [
-        {"name": one.name[:_MOST_NAME], "type": one.type[:_MOST_NAME], "reason": one.reason, "since": one.since}
+        {"name": told(one.name), "type": told(one.type), "reason": one.reason, "since": one.since}
         for one in lost[:_MOST_LOST]
     ]
 

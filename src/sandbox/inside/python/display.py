@@ -37,7 +37,8 @@ class Display:
 
     Safe to call from any thread at any time. What is displayed while no cell runs, by a thread or task that an
     earlier one left behind, is held and sent when the next cell begins: between cells a worker must be silent.
-    No value is kept after its cell but the last expression's, as `_`, where Python's own prompt has it.
+    No value is kept after its cell but the last expression's, as `_`, where Python's own prompt has it; and in a
+    session that takes much memory that one goes with the cell after it.
     """
 
     def __init__(self, channel: Channel, streams: Streams) -> None:
@@ -48,6 +49,8 @@ class Display:
         self._held = Held()
         self._updates = Held()
         self._handles = 0
+        self._value: object = None  # what we have made `_` of, as long as it is that
+        self._value_is_old = False
         # What a figure of matplotlib looked like when it was displayed: it need not be shown again if it still does.
         self._pictures: weakref.WeakKeyDictionary[object, int] = weakref.WeakKeyDictionary()
 
@@ -57,6 +60,7 @@ class Display:
         """A cell starts: send what was displayed since the last one."""
         with self._lock:
             self._running = True
+            self._value_is_old = True
             self._send_held(self._held, f"before cell {number} began")
 
     def end(self, value: object, *, shown: bool, stopped: bool = False) -> None:
@@ -74,6 +78,14 @@ class Display:
         with self._lock:
             self._send_held(self._updates, "under ids of their own")
             self._running = False
+
+    def forget_value(self) -> None:
+        """Let go of what an earlier cell has made `_`."""
+        if builtins.__dict__.get("_") is not self._value:
+            self._value = None  # `_` is somebody else's now
+        elif self._value_is_old and self._value is not None:
+            del builtins._  # type: ignore[attr-defined]
+            self._value = None
 
     def hook(self, value: object) -> None:
         """`sys.displayhook`: show a value as the cell's own."""
@@ -126,7 +138,8 @@ class Display:
 
     def _show_main(self, value: object, *, wait: bool) -> None:
         if value is not None:
-            builtins._ = value  # type: ignore[attr-defined]
+            builtins._ = self._value = value  # type: ignore[attr-defined]
+            self._value_is_old = False
             if not self._displays_itself(value):
                 self._send(self._event(value, main=True), wait=wait)
 

@@ -13,6 +13,7 @@ from .checkpoints import Checkpoints
 from .complete import complete
 from .display import Display
 from .orphans import take_exits
+from .past import Past
 from .reserve import Reserve
 from .run import Runner
 from .setup import attach, prepare, reseed
@@ -38,7 +39,8 @@ class Worker:
         main = types.ModuleType("__main__")
         main.__builtins__ = builtins  # type: ignore[attr-defined]
         self._reserve = Reserve()
-        self._runner = Runner(main, display, self._streams, self._reserve)
+        self._past = Past(display)
+        self._runner = Runner(main, display, self._streams, self._reserve, self._past)
         self._checkpoints = Checkpoints(main)
         sys.modules["__main__"] = main
         sys.stdout, sys.stderr = self._streams.out, self._streams.err
@@ -60,6 +62,7 @@ class Worker:
         """In the new process: answer requests, one at a time."""
         self._channel.open(control, ack)
         self._checkpoints.open(state)
+        self._past.open()
         try:
             while (request := self._next()) is not None:
                 self._handle(request)
@@ -72,6 +75,7 @@ class Worker:
             try:
                 if not self._channel.has_request:
                     self._runner.run_tasks_until(self._channel.fileno())
+                    self._past.give_back(self._channel.fileno())
                 return self._channel.receive()
             except KeyboardInterrupt:
                 continue  # an interrupt that came too late for its execution
@@ -89,8 +93,8 @@ class Worker:
             case "clear_cache":
                 self._runner.cells.clear()
                 self._channel.send({"event": "done"})
-            case "restore":
-                self._channel.send(self._checkpoints.restore())
+            case "restore" | "check" | "tried":
+                self._checkpoints.answer(request, self._channel.send)
             case "reseed":
                 reseed()
                 self._channel.send({"event": "done"})

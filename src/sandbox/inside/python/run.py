@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .cells import Cell, Cells
 from .display import Display
 from .failures import describe
+from .past import Past
 from .reserve import Reserve
 from .streams import Streams
 
@@ -19,12 +20,15 @@ _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 class Runner:
     """Runs cells in the dict of `main`. What they leave in asyncio's loop runs on in later ones and in between."""
 
-    def __init__(self, main: types.ModuleType, display: Display, streams: Streams, reserve: Reserve) -> None:
+    def __init__(
+        self, main: types.ModuleType, display: Display, streams: Streams, reserve: Reserve, past: Past
+    ) -> None:
         self.main = main
         self.cells = Cells()
         self._display = display
         self._streams = streams
         self._reserve = reserve
+        self._past = past
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[object] | None = None
         self._interruptible = False
@@ -44,16 +48,29 @@ class Runner:
         finally:
             self._interruptible = False
             self._reserve.open()
-        return self._end(error, hit)
+        end = self._end(error, hit)
+        try:
+            self._interruptible = True  # objects that are let go may run code of the user's
+            # It came through this frame, which has it: a cycle that would keep all variables of what has failed.
+            error = None
+            self._past.leave()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self._interruptible = False
+        self._streams.settle()
+        return end
 
     def end_interrupted(self, error: KeyboardInterrupt) -> dict[str, Any]:
         """The last event of a cell whose end was itself interrupted."""
         self._interruptible = False
-        return self._end(error, hit=False)
+        end = self._end(error, hit=False)
+        self._streams.settle()
+        return end
 
     def warm_up(self) -> None:
         """Do what an execution does, while nobody waits: the memory that it touches first is copied now."""
-        runner = Runner(types.ModuleType("warm_up"), self._display, self._streams, self._reserve)
+        runner = Runner(types.ModuleType("warm_up"), self._display, self._streams, self._reserve, self._past)
         runner.run("import sys\nfor _ in (1,): x = [_]\nNone", 0, None)
 
     def _end(self, error: "BaseException | None", hit: bool) -> dict[str, Any]:
@@ -62,7 +79,6 @@ class Runner:
             self._show_what_is_left(error)
             if not _is_plain_exit(error):
                 description = describe(error)
-        self._streams.settle()
         return {
             "event": "end",
             "error": description,

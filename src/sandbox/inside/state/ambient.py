@@ -7,7 +7,7 @@ stored. An item whose library was not there in a fresh worker is stored as it is
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 EARLY = frozenset(("environ", "cwd", "path", "argv", "umask", "recursion", "digits"))
@@ -230,6 +230,30 @@ class _Parameters:
         dict.update(_module("matplotlib").rcParams, value)
 
 
+class _Options:
+    """pandas's, by their full names. They lie in nested dicts: to compare those costs a tenth of reading them."""
+
+    def __init__(self) -> None:
+        self._levels: list[dict[str, Any]] = []
+        self._copies: list[dict[str, Any]] = []
+        self._found: dict[str, Any] = {}
+
+    def stamp(self) -> Any:
+        top = _module("pandas._config.config")._global_config
+        if not self._levels or self._levels[0] is not top or self._levels != self._copies:
+            self._levels = list(_levels(top))
+            self._copies = [dict(one) for one in self._levels]
+            self._found = _options()
+        return self._found
+
+
+def _levels(options: dict[str, Any]) -> "Iterator[dict[str, Any]]":
+    yield options
+    for value in options.values():
+        if type(value) is dict:
+            yield from _levels(value)
+
+
 def _options() -> Any:
     return _flat(_module("pandas._config.config")._global_config, "")
 
@@ -254,7 +278,7 @@ def _set_options(value: dict[str, Any]) -> None:
 
 def items() -> list[Item]:
     """All of them, in the order in which they are restored: what needs a directory or a path comes after those."""
-    environment, parameters, twister = _Environment(), _Parameters(), _Twister()
+    environment, parameters, options, twister = _Environment(), _Parameters(), _Options(), _Twister()
     return [
         Item("environ", "", environment.stamp, environment.value, environment.write, environment.begin),
         Item("cwd", "", os.getcwd, _directory, _enter),
@@ -272,7 +296,7 @@ def items() -> list[Item]:
         _item("numpy.print", "numpy", _print_options, _set_print_options),
         _item("numpy.errors", "numpy", lambda: _module("numpy").geterr(), lambda v: _module("numpy").seterr(**v)),
         Item("matplotlib", "matplotlib.rcsetup", parameters.stamp, parameters.value, parameters.write),
-        _item("pandas", "pandas._config.config", _options, _set_options),
+        Item("pandas", "pandas._config.config", options.stamp, _options, _set_options),
         Item("random", "random", twister.stamp, lambda: _module("random").getstate(),
              lambda v: _module("random").setstate(v), twister.begin),
         Item("numpy.random", "numpy.random", _numpy_random_stamp, _numpy_random_value,

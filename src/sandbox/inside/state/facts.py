@@ -12,7 +12,7 @@ def facts(value: Any) -> dict[str, Any]:
     """Shape and short text, where there is something to say."""
     kind = type(value)
     if kind is str:
-        return {"text": _cut(repr(value[:_TEXT])) + ("..." if len(value) > _TEXT else "")}
+        return {"text": _cut(repr(value) if len(value) <= _TEXT else repr(value[:_TEXT]))}
     if kind in _SHOWN:
         return {"text": _cut(_number(value))}
     if kind in _SIZED:

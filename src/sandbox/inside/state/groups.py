@@ -83,6 +83,12 @@ class Group:
         self.escapes = not ESCAPES.isdisjoint(self.weak)
 
 
+def dump_one(world: World, name: str, value: Any) -> "Dump | None":
+    """One name by itself; None if it cannot be pickled."""
+    found = _dump_or_split(world, {name: value}, frozenset((name,)), {})
+    return found[0] if found else None
+
+
 def dump_units(world: World, values: Values, units: "list[frozenset[str]]") -> "tuple[list[Dump], Failures]":
     """Pickle names in such groups that no two share anything. `units` go together anyway.
 

@@ -14,6 +14,8 @@ from .memory import bring
 from .pickler import Context
 from .world import MAIN, MODULE, World
 
+_KEYS = (int, float, str, type(None))
+
 
 class LoadedBuffer:
     """A large buffer, and where it lies now."""
@@ -52,6 +54,10 @@ class Loader:
         self._loading: list[int] = []
         self._moved: dict[int, Any] = {}
         self._inline = {name for name, entry in stored.names.items() if "value" in entry}
+        self._names: dict[Any, dict[str, dict[str, Any]]] = {}
+        for name, entry in stored.names.items():
+            if "group" in entry and isinstance(entry["group"], _KEYS):  # a damaged one may be anything
+                self._names.setdefault(entry["group"], {})[name] = entry
 
     def load(self, number: int) -> None:
         """Load a group. Which of its names could not be had is in `failed` afterwards."""
@@ -65,23 +71,37 @@ class Loader:
             for name, value in loaded.values.items():
                 self._found(name, value)
         except BaseException as error:  # noqa: BLE001 - a damaged part can raise anything, and so can the user's code
-            self.failed.update(dict.fromkeys(self._names_of(number), why(error)))
+            self.failed.update(dict.fromkeys(self.names_of(number), why(error)))
         finally:
             Context.loader = outer
             self._loading.pop()
+
+    def fail(self, name: str, reason: str) -> None:
+        """A name is known not to load, with all of its group."""
+        number = self._stored.names[name].get("group")
+        if number is not None:
+            self._tried.add(number)
+            self.failed.update(dict.fromkeys(self.names_of(number), reason))
+
+    def refuse(self, name: str, reason: str) -> None:
+        """A name was loaded, and must not be taken."""
+        loaded = self.groups[self._stored.names[name]["group"]]
+        loaded.values = {one: value for one, value in loaded.values.items() if one != name}
+        loaded.whole = False
+        self.failed[name] = reason
 
     def _load_or_rescue(self, number: int) -> Loaded:
         """All of it; if that fails and it has several names, those of them that hold nothing that fails."""
         try:
             return self._load_whole(number)
         except Exception as error:
-            if len(self._names_of(number)) < 2:
+            if len(self.names_of(number)) < 2:
                 raise
             return self._rescue(number, why(error))
 
     def _load_whole(self, number: int) -> Loaded:
         loaded = self._load(number, self.unpickle)
-        if loaded.values.keys() != self._names_of(number).keys():
+        if loaded.values.keys() != self.names_of(number).keys():
             raise ValueError("a group's pickle has other names than its index")
         wrong = self._of_wrong_type(loaded.values)
         if wrong:
@@ -90,15 +110,16 @@ class Loader:
 
     def _rescue(self, number: int, reason: str) -> Loaded:
         loaded = self._load(number, self._unpickle_some)
-        expected = self._names_of(number)
+        expected = self.names_of(number)
         if not loaded.values.keys() <= expected.keys() or not loaded.values:
             raise Refused(reason)
         self.failed.update({name: reason for name in expected if name not in loaded.values})
         loaded.whole = False
         return loaded
 
-    def _names_of(self, number: int) -> dict[str, dict[str, Any]]:
-        return {name: entry for name, entry in self._stored.names.items() if entry.get("group") == number}
+    def names_of(self, number: Any) -> dict[str, dict[str, Any]]:
+        """The names of a group, with their entries."""
+        return self._names.get(number, {}) if isinstance(number, _KEYS) else {}
 
     def _of_wrong_type(self, values: dict[str, Any]) -> dict[str, str]:
         """Names whose values came back as something else, and as what."""

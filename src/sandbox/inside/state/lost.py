@@ -4,7 +4,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from .safe import module_of, path_of
 
-_MOST_REASON = 500
+_MOST_NAME, _MOST_REASON = 200, 500
 
 
 class Lost(NamedTuple):
@@ -64,6 +64,11 @@ for _name in _OPERATORS.split():
 for _name in _TWO_SIDED.split():
     setattr(Placeholder, f"__r{_name}__", _raise)
     setattr(Placeholder, f"__i{_name}__", _raise)
+
+
+def told(name: str) -> str:
+    """A name as the engine hears it: of bounded length, and text that can be sent."""
+    return name[:_MOST_NAME].encode("utf-8", "replace").decode()
 
 
 def why(error: BaseException) -> str:

@@ -23,9 +23,7 @@ class OwnModules:
     def begin(self) -> None:
         """A fresh worker: all that is loaded now belongs to libraries."""
         roots = {sys.prefix, sys.base_prefix, sys.exec_prefix}
-        source = getattr(sys.modules.get(__name__.partition(".")[0]), "__file__", None)
-        if source:
-            roots.add(source.rpartition("/")[0])
+        roots.add(__file__.rpartition("/state/")[0])  # ours, of which some are imported only when they are needed
         self._libraries = tuple(root.rstrip("/") + "/" for root in roots)
         self.settle()
 

@@ -3,6 +3,7 @@
 import io
 import pickle
 import types
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ _VALUES = frozenset((
     str, bytes, tuple, frozenset, int, float, complex, bool, type(None), range, slice, types.BuiltinFunctionType,
     types.ModuleType, types.CodeType, types.MethodType, type(...), type(NotImplemented),
 ))  # fmt: skip
+_CYTHON = "cython_function_or_method"
 
 
 class SessionPickler:
@@ -55,6 +57,10 @@ class SessionPickler:
             if constant is not None:
                 return self.constant(value, *constant)
         return NotImplemented
+
+    def kinds(self) -> "Iterable[type]":
+        """The types of what was pickled, but for the plainest ones."""
+        return self._reducers
 
     def refer(self, value: Any, name: str) -> Any:
         """By the name that it has in the session."""
@@ -119,8 +125,11 @@ def _take_buffer(buffers: list[pickle.PickleBuffer], buffer: pickle.PickleBuffer
 
 
 def _is_value(kind: type) -> bool:
-    """Whether it makes no difference if two objects of the type are one or two: libraries' types that hash by value."""
-    if kind in _VALUES or issubclass(kind, type):
+    """Whether it makes no difference if two objects of the type are one or two: libraries' types that hash by value.
+
+    And functions of Cython's, which go by their names as those of C do.
+    """
+    if kind in _VALUES or issubclass(kind, type) or (name_of(kind) == _CYTHON and module_of(kind) != MAIN):
         return True
     return module_of(kind) != MAIN and from_type(kind, "__hash__") not in (None, object.__hash__)
 

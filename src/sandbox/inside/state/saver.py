@@ -4,16 +4,16 @@ import os
 import sys
 import types
 from _thread import _count as started_threads
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import names as static
 from .ambience import Ambience
 from .ambient import OF_EACH_WORKER
 from .extras import Extras, shown
-from .index import Stored
-from .lost import Lost
+from .lost import Lost, told
 from .pickler import Context
+from .proofs import MACHINERY
 from .restore import Restoration
 from .sources import Sources
 from .tables import Tables
@@ -23,13 +23,17 @@ Record = tuple[dict[str, Any], list[Any]]
 
 
 class Delta:
-    """What one execution changed: `records`, in order, and every name that is lost as of now."""
+    """What one execution changed: `records`, in order, and every name that is lost as of now.
 
-    __slots__ = ("lost", "records")
+    `untried`: some of it is not known to load, so that `Saver.check` should load it in a spare worker.
+    """
 
-    def __init__(self, records: list[Record], lost: list[Lost]) -> None:
+    __slots__ = ("lost", "records", "untried")
+
+    def __init__(self, records: list[Record], lost: list[Lost], *, untried: bool = False) -> None:
         self.records = records
         self.lost = lost
+        self.untried = untried
 
 
 class Saver:
@@ -74,11 +78,26 @@ class Saver:
         everything = reached is None
         reached = self._tables.everything() if reached is None else reached | mentioned
         extra = self._look_for_extras(read, reached, everything)
+        proofs = self._tables.proofs
+        proofs.pending.clear()
         records = self._tables.save(number, reached, extra, self._extras)
         records += self._sources.save(self._tables.files(), number, source)
         records += self._ambience.note_imports([name for one in read for name in one.imports])
         records += self._ambience.save(number)
-        return Delta(records, self._lost())
+        return Delta(records, self._lost(), untried=bool(proofs.pending))
+
+    def tried(self, number: int, lost: Iterable[Lost], *, proven: bool = True) -> Delta:
+        """The last delta was loaded in a spare worker. What it has to be instead, if that showed names to be lost.
+
+        Not `proven`: that could not be done, and will not be tried again.
+        """
+        tables = self._tables
+        found = {one.name: one for one in lost}
+        raw = {told(shown(name)): name for name in tables.everything()} if found else {}
+        tables.tried([one._replace(name=raw[name]) for name, one in found.items() if name in raw], proven=proven)
+        if not found:
+            return Delta([], self._lost())
+        return Delta(tables.save(number, set(), set(), self._extras), self._lost())
 
     def distrust(self) -> None:
         """The last delta did not get into the store: the next one has everything."""
@@ -91,10 +110,24 @@ class Saver:
         world, tables, extras = self._world, self._tables, self._extras
         return Restoration(world, tables, extras, self._ambience, self._sources, parts).run()
 
-    def check(self, parts: Any) -> list[Lost]:
-        """In a spare worker, after `begin`, that is used for nothing else: what would be lost and is not said to be."""
-        known = {shown(name) for name, entry in Stored(parts).names.items() if "lost" in entry}
-        return [one for one in self.restore(parts) if one.name not in known]
+    def check(
+        self,
+        parts: Any,
+        *,
+        whole: bool,
+        trying: Callable[[list[str]], object] = len,
+        bad: "dict[str, str] | None" = None,
+    ) -> list[Lost]:
+        """In a spare worker, after `begin`, that is used for nothing else: what would be lost and is not said to be.
+
+        Not `whole`: only what is not known to load, and what that refers to. All of that loads, or it has to be
+        seen what a restore makes of it. `trying` hears of names before they are loaded, by the names that people
+        know; those in `bad` are known not to load, and why: they are left out.
+        """
+        world, tables, extras = self._world, self._tables, self._extras
+        return Restoration(world, tables, extras, self._ambience, self._sources, parts).check(
+            trying, bad or {}, whole=whole
+        )
 
     def _is_open(self, read: "list[static.Code]") -> bool:
         """Whether any variable may have changed: the code reaches for all, or something ran beside it."""
@@ -106,6 +139,8 @@ class Saver:
         weak, stores = self._tables.mentions(reached)
         for one in read:
             stores |= one.stores
+        if not MACHINERY.isdisjoint(stores) or any("copyreg" in one.names for one in read):
+            self._tables.proofs.forget()
         return self._extras.look(reached | weak, frozenset(stores), everything=everything)
 
     def _lost(self) -> list[Lost]:

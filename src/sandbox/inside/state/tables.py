@@ -8,12 +8,13 @@ from typing import Any
 from .buffers import Buffers
 from .extras import Extras, is_extra
 from .facts import facts
-from .groups import Dump, Group, digest, dump_units
+from .groups import Dump, Failures, Group, digest, dump_one, dump_units
 from .index import Index, Stored
 from .inline import is_inline, is_same
 from .loader import Loaded, Loader
 from .lost import Lost, Placeholder, lost_of, type_name
 from .names import ESCAPES
+from .proofs import Proofs
 from .world import World
 
 Record = tuple[dict[str, Any], list[Any]]
@@ -33,6 +34,7 @@ class Tables:
         self.groups: dict[int, Group] = {}
         self.lost: dict[str, Lost] = {}
         self.nameless: list[Lost] = []
+        self.proofs = Proofs()
         self._group_of: dict[str, Group] = {}
         self._inline: dict[str, Any] = {}
         self._modules: dict[str, types.ModuleType] = {}
@@ -41,6 +43,7 @@ class Tables:
         self._opaque: set[str] = set()
         # To be written at the next save: their group, as it is stored, has names that are lost.
         self._stale: set[str] = set()
+        self._emptied = False  # whether groups have lost names since the last save
         self._next = 1
 
     # --- what code reaches -----------------------------------------------------------------------------------------
@@ -88,9 +91,11 @@ class Tables:
         units = self._units(values, number)
         for name in gone:
             self._forget(name)
-        if not units and not gone:
+        emptied, self._emptied = self._emptied, False
+        if not units and not gone and not emptied:
             return self.index.records()
         dumps, failures = dump_units(self._world, values, units)
+        dumps = [one for dump in dumps for one in self._without_failing(dump, values, failures)]
         records: list[Record] = []
         taken: set[int] = set()
         for dump in dumps:
@@ -99,6 +104,15 @@ class Tables:
             self._lose(Lost(name, type_name(values[name]), reason, number))
             self._opaque.add(name)
         return [*records, *self._drops(), *self.index.records()]
+
+    def _without_failing(self, dump: Dump, values: dict[str, Any], failures: Failures) -> list[Dump]:
+        """The dump, without the names that are known not to load from it."""
+        failing = self.proofs.failing(dump.digest, dump.names)
+        if not failing:
+            return [dump]
+        failures.update(failing)
+        rest = dump.names - failing.keys()
+        return dump_units(self._world, values, [rest])[0] if rest else []
 
     def _look(self, reached: set[str], extra: set[str], extras: dict[str, Any]) -> "tuple[dict[str, Any], set[str]]":
         """The values of names that may have changed, and the names that are gone."""
@@ -226,7 +240,7 @@ class Tables:
                 self._group_of[name] = group
         group.names = dump.names
         group.take(dump, values)
-        self._describe(group, values, number, extras)
+        self._describe(group, values, number, extras, self.proofs.unproven(dump.pickler.kinds()))
         return records
 
     def _group_for(self, dump: Dump, taken: set[int]) -> Group:
@@ -239,7 +253,9 @@ class Tables:
         self._next += 1
         return group
 
-    def _describe(self, group: Group, values: dict[str, Any], number: int, extras: Extras) -> None:
+    def _describe(
+        self, group: Group, values: dict[str, Any], number: int, extras: Extras, unproven: list[type]
+    ) -> None:
         entry = {
             "size": group.size + sum(map(self.buffers.size, group.buffers)),
             "buffers": [self.buffers.layout(one) for one in group.buffers],
@@ -252,8 +268,36 @@ class Tables:
         for name in group.names:
             value = values[name]
             told = {"group": group.number, "type": type_name(value), "since": number}
-            self.index.set_name(name, {**told, **facts(value), **extras.entry(name)})
+            told.update(facts(value), **extras.entry(name))
+            if unproven and (held := self._held(name, value, unproven, group)):
+                self.proofs.await_trial(name, told, held)
+            self.index.set_name(name, told)
             self._known.add(name)
+
+    def _held(self, name: str, value: Any, unproven: list[type], group: Group) -> list[type]:
+        """Those of a group's unproven types that are in one of its names."""
+        if len(group.names) == 1:
+            return unproven
+        dump = dump_one(self._world, name, value)
+        return unproven if dump is None else self.proofs.unproven(dump.pickler.kinds())
+
+    def tried(self, lost: Iterable[Lost], *, proven: bool) -> None:
+        """What was pending was loaded in a spare worker; `lost` are the names for which that did not go well."""
+        failed = {one.name: one for one in lost if one.name in self._known}
+        for name, pending in self.proofs.settle(failed).items():
+            if proven and pending.entry.pop("holds", None) is not None and name in self._known:
+                self.index.set_name(name, pending.entry)
+        for name, one in failed.items():
+            group = self._group_of.get(name)
+            if group is not None:
+                self.proofs.fails(group.digest, name, one.reason)
+                self._stale |= group.names
+        self._emptied = bool(failed)
+        for one in failed.values():
+            space = self._world.namespace
+            self._lose(one._replace(type=type_name(space[one.name])) if one.name in space else one)
+            self._opaque.add(one.name)
+        self._stale -= failed.keys()
 
     def _drops(self) -> list[Record]:
         """Groups without names, and buffers that no group has."""

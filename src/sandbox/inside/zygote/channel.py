@@ -18,9 +18,11 @@ def send(sock: socket.socket, message: dict[str, Any], fds: "tuple[int, ...]" = 
 def receive(sock: socket.socket) -> "tuple[dict[str, Any], list[int]] | None":
     """Return the next message and its descriptors, or None when the other side is gone."""
     try:
-        data, ancillary, flags, _ = sock.recvmsg(
-            MAX_MESSAGE, socket.CMSG_SPACE(MAX_DESCRIPTORS * 4), socket.MSG_CMSG_CLOEXEC
-        )
+        try:
+            data, ancillary, flags, _ = _received(sock)
+        except ConnectionResetError:
+            # The other side has closed with something of ours unread. That is told once, and before what it has said.
+            data, ancillary, flags, _ = _received(sock)
     except ConnectionError:
         return None
     fds = [
@@ -36,3 +38,7 @@ def receive(sock: socket.socket) -> "tuple[dict[str, Any], list[int]] | None":
             os.close(fd)
         raise ValueError("a message was cut off")
     return json.loads(data), fds
+
+
+def _received(sock: socket.socket) -> "tuple[bytes, list[tuple[int, int, bytes]], int, Any]":
+    return sock.recvmsg(MAX_MESSAGE, socket.CMSG_SPACE(MAX_DESCRIPTORS * 4), socket.MSG_CMSG_CLOEXEC)

@@ -2,7 +2,8 @@
 
 A chart is {"type", "title", "axes": {"x": axis, "y": axis}, "series": [series]}, and a figure with several of them
 {"type": "figure", "title", "charts": [chart]}. An axis has "label", "scale" (linear, log, datetime, categorical, ...),
-"limits", and where the library tells them "ticks" and "tick_labels". A series has "name", "type" and, by its type:
+"limits", "inverted" if it runs the other way, and where the library tells them "ticks" and "tick_labels". A series
+has "name", "type" and, by its type:
 
     line, scatter, area     x, y (area: also base; errors as y_low and y_high, x_low and x_high; colours as color)
     bar                     labels, values, orientation (stacked: bases; errors: low, high)

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 _MOST_TICKS = 60
+_NUMBER = "$\\mathdefault{"
 
 
 class Axis:
@@ -52,6 +53,7 @@ class Axis:
             "label": axis.get_label_text() or None,
             "scale": self._scale(),
             "limits": limits if self._names else self.values(limits),
+            **({"inverted": True} if axis.get_inverted() else {}),
             **self._ticks(*limits),
         }
 
@@ -106,7 +108,14 @@ def _fixed_names(axis: Any) -> "dict[float, str]":
 
 
 def _tick_labels(formatter: Any, places: "list[float]") -> "list[str]":
-    return [str(label) for label in formatter.format_ticks(places)]  # labels that were given may be numbers
+    return [_plain(str(label)) for label in formatter.format_ticks(places)]  # labels that were given may be numbers
+
+
+def _plain(label: str) -> str:
+    """A number as matplotlib writes it for its renderer of formulas, as text: 10^3."""
+    if label.startswith(_NUMBER) and label.endswith("}$"):
+        return label[len(_NUMBER) : -2].replace("{", "").replace("}", "").replace("\\times", "x")
+    return label
 
 
 def _is_number(name: str, place: float) -> bool:

@@ -113,9 +113,17 @@ def _axis(described: Json, data: "list[Any]") -> Json:
         "scale": _scale(described.get("type"), data),
         "limits": described.get("range"),
     }
+    if str(described.get("autorange")).endswith("reversed") or _descends(described.get("range")):
+        axis["inverted"] = True
     if isinstance(described.get("tickvals"), list):
         axis |= {"ticks": described["tickvals"][:100], "tick_labels": (described.get("ticktext") or [])[:100]}
     return axis
+
+
+def _descends(limits: Any) -> bool:
+    if not isinstance(limits, list) or len(limits) != 2 or type(limits[0]) is not type(limits[1]):
+        return False
+    return bool(limits[0] > limits[1])
 
 
 def _axes_of_place(described: Json) -> Json:

@@ -47,6 +47,7 @@ def axis(channel: Json) -> Json:
         "label": _label(channel),
         "scale": scale.get("type") or _SCALES.get(channel.get("type", ""), "linear"),
         "limits": domain if isinstance(domain, list) else None,
+        **({"inverted": True} if scale.get("reverse") is True else {}),
     }
 
 

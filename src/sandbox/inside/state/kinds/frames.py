@@ -6,6 +6,16 @@ from ..pickler import SessionPickler
 from ..registry import builder, reduces_all
 
 
+@reduces_all("pandas.core.generic.NDFrame")
+def _frame(_: SessionPickler, frame: Any) -> Any:
+    """As pandas does it, but for a list that its class has: all frames would share it, and so be one group."""
+    made = frame.__reduce_ex__(4)
+    state = made[2] if len(made) > 2 else None
+    if type(state) is not dict or state.get("_metadata") is not type(frame)._metadata:
+        return made
+    return *made[:2], {**state, "_metadata": list(state["_metadata"])}, *made[3:]
+
+
 @reduces_all("pandas._libs.internals.Block")
 def _block(_: SessionPickler, block: Any) -> Any:
     make, arguments = block.__reduce__()[:2]

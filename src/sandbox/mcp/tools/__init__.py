@@ -1,0 +1,16 @@
+"""The tools, in the order in which clients list them."""
+
+from __future__ import annotations
+
+from sandbox.mcp.tool import Tool
+from sandbox.mcp.tools import artifacts, execute, files, info, jobs, shell, timeline
+
+TOOLS: tuple[Tool, ...] = (
+    execute.TOOL,
+    shell.TOOL,
+    *files.TOOLS,
+    *artifacts.TOOLS,
+    *timeline.TOOLS,
+    *jobs.TOOLS,
+    info.TOOL,
+)

@@ -1,0 +1,27 @@
+"""The demo of the MCP server as people run it: a process of its own, in an empty directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import sandbox
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_an_assistant_plots_makes_a_mistake_and_undoes_it(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(sandbox.__file__).parents[1]), "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "assistant.py")], cwd=tmp_path, env=environment, capture_output=True,
+        text=True, timeout=55, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "12 months, 1758 visitors" in done.stdout
+    assert "with 1 image to look at" in done.stdout
+    assert "denied" in done.stdout
+    assert "goes on from before: 3 executions" in done.stdout
+    assert "(1758, 13)" in done.stdout
+    assert (tmp_path / "demo-output" / "assistant.png").read_bytes().startswith(b"\x89PNG")
