@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import sandbox
+from sandbox.server.database import MIGRATIONS
+from sandbox.server.keys import Keyring, Quotas
+from sandbox.store.database import Database
 
 _SECONDS = 90
 
@@ -79,17 +82,26 @@ class Serving:
         self._process = None
         return code
 
-    def key(self, *arguments: str) -> str:
-        """Make a key."""
-        return str(self.cli("keys", "create", "--json", "test", *arguments)["key"])
+    def key(self, *scopes: str, owner: str | None = None, expires: float | None = None, **quotas: float) -> str:
+        """Make a key, as `sandbox keys create` does."""
+        database = Database(self.home / "server" / "server.db", MIGRATIONS)
+        try:
+            found: Any = Quotas(**quotas)  # type: ignore[arg-type]
+            keys, wanted = Keyring(database), scopes or ("sandboxes",)
+            return keys.create("test", owner=owner, scopes=wanted, expires=expires, quotas=found)[1]
+        finally:
+            database.close()
 
     def cli(self, *arguments: str) -> Any:
         """What a command says, as JSON."""
-        done = subprocess.run(
+        return json.loads(self.run(*arguments))
+
+    def run(self, *arguments: str) -> str:
+        """What a command says."""
+        return subprocess.run(
             [sys.executable, "-m", "sandbox", *arguments], env=self.environment, capture_output=True, text=True,
             check=True, timeout=_SECONDS,
-        )  # fmt: skip
-        return json.loads(done.stdout)
+        ).stdout  # fmt: skip
 
     @property
     def audit(self) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The URL of a server, and a key that may do what a user of this machine may."""
     with Serving(tmp_path_factory.mktemp("served")) as serving:
-        yield serving.url, serving.key("--scope", "sandboxes", "--scope", "host")
+        yield serving.url, serving.key("sandboxes", "host")
 
 
 @pytest.fixture

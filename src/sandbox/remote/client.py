@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import io
 import os
 import secrets
 import threading
@@ -26,6 +27,7 @@ _IDLE_SECONDS = 60.0
 _CHECK_SECONDS = 0.5  # for a server that has never answered
 _PATIENCE_SECONDS = 15.0  # for one that has: it may be starting again
 _MOST_WAITING_SECONDS = 10.0  # for a quota that lets more through in a moment
+_LONG = 256 * 1024
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
 
@@ -81,6 +83,8 @@ class Client:
             await _Exchange(self, thread.session, request, name, sink).finish()
         except SandboxError as error:
             last = m.Failed(error.code, error.message, error.details)
+        except aiohttp.ClientError as error:
+            last = m.Failed("connection", f"the server {self.url} cannot be used: {error}")
         except asyncio.CancelledError:
             last = m.Failed("closed", "the request was cancelled")
             if not thread.closed:
@@ -132,7 +136,7 @@ class _Exchange:
         client, frames = self._client, Frames()
         target = f"{client.url}/v1/messages"
         async with self._session.post(
-            target, data=self._request, headers=self._headers, proxy=client._proxy
+            target, data=self._body(), headers=self._headers, proxy=client._proxy
         ) as response:
             client._reached = True
             if response.status != 200:
@@ -146,6 +150,10 @@ class _Exchange:
                     self._sink(event, last)
         if not self._ended:
             raise aiohttp.ServerDisconnectedError
+
+    def _body(self) -> bytes | io.BytesIO:
+        """A long one as a file, so that it goes out piece by piece."""
+        return self._request if len(self._request) < _LONG else io.BytesIO(self._request)
 
     async def _pause_after(self, error: BaseException, *, progress: bool) -> None:
         """Raises SandboxConnectionError once it has been tried for long enough."""

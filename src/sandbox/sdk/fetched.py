@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.errors import ProtocolError
+from sandbox.errors import ProtocolError, SandboxFileNotFoundError
 from sandbox.protocol import messages as m
 from sandbox.results import Artifact
 
@@ -38,7 +38,10 @@ class Fetched:
         return found
 
     def path(self, session: str, artifact: Artifact) -> Path:
-        """Where an artifact is now; fetched, if it was not. Raises SandboxFileNotFoundError, SandboxConnectionError."""
+        """Where an artifact is now; fetched, if it was not. Of one that was removed, where it would be.
+
+        Raises SandboxConnectionError.
+        """
         target = self.directory(session).joinpath(*_checked(artifact.id))
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -49,9 +52,15 @@ class Fetched:
                         if isinstance(event, m.Data):
                             file.write(event.data)
                 part.replace(target)
+            except SandboxFileNotFoundError:
+                return target  # as of one here: whoever opens it finds that it is gone
             finally:
                 part.unlink(missing_ok=True)
         return target
+
+    def forget(self, session: str, artifact: Artifact) -> None:
+        """Remove what was fetched of an artifact."""
+        self.directory(session).joinpath(*_checked(artifact.id)).unlink(missing_ok=True)
 
 
 class RemoteArtifact(Artifact):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -62,6 +63,13 @@ class RemoteSandbox(SessionSandbox):
 
     def _artifact(self, info: m.ArtifactInfo) -> Artifact:
         return RemoteArtifact(info, self.session_id, self._fetched)
+
+    def remove_artifacts(self, artifacts: Iterable[Artifact | str]) -> list[Artifact]:
+        """Remove artifacts of the session; see `LocalSandbox.remove_artifacts`. What was fetched of them goes too."""
+        removed = super().remove_artifacts(artifacts)
+        for artifact in removed:
+            self._fetched.forget(self.session_id, artifact)
+        return removed
 
     @property
     def artifacts_dir(self) -> Path:

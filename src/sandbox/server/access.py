@@ -33,13 +33,13 @@ class Access:
         key = self._keys.verify(text.strip()) if scheme.lower() == "bearer" else None
         if key is not None:
             return key
-        await self._slow(address)
-        if authorization is None:
+        self.failed += 1
+        if authorization is None:  # no guess
             raise SandboxAccessError("a key is needed: send it as `Authorization: Bearer KEY`", {"status": 401})
+        await self._slow(address)
         raise SandboxAccessError("the key is not one of this server's, or has expired or been revoked", {"status": 401})
 
     async def _slow(self, address: str) -> None:
-        self.failed += 1
         waiting = self._waiting.get(address, 0)
         if waiting >= _MOST_WAITING_EACH or sum(self._waiting.values()) >= _MOST_WAITING:
             raise SandboxQuotaError(

@@ -8,12 +8,12 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sandbox.errors import SandboxConnectionError, SandboxError
+from sandbox.errors import SandboxError
 from sandbox.server import messages
 from sandbox.server.access import Access, require
 from sandbox.server.audit import Caller
 from sandbox.server.gate import Gate
-from sandbox.server.http import Call
+from sandbox.server.http import AnswerLost, Call
 from sandbox.server.quotas import Rates
 
 _log = logging.getLogger("sandbox.server")
@@ -60,13 +60,14 @@ class App:
         given = call.header("x-request-id")
         call.request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         try:
-            await self._admitted(call)
-        except SandboxConnectionError as error:
-            if call.answered or "status" not in error.details:
-                return  # the client has gone
-            await self._refused(call, error)
-        except SandboxError as error:
-            await self._refused(call, error)
+            try:
+                await self._admitted(call)
+            except AnswerLost:
+                raise
+            except SandboxError as error:
+                await self._refused(call, error)
+        except AnswerLost as error:
+            _log.debug("%s", error.message, extra={"request": call.request_id})
 
     async def _refused(self, call: Call, error: SandboxError) -> None:
         self.gate.counts.refused.labels(error.code).inc()

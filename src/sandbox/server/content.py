@@ -7,10 +7,10 @@ import re
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.errors import SandboxConnectionError, SandboxFileNotFoundError, UsageError
+from sandbox.errors import SandboxFileNotFoundError, UsageError
 from sandbox.protocol import messages as m
 from sandbox.server.gate import Gate
-from sandbox.server.http import HEARTBEAT_SECONDS, Call, Headers, failure, last_of
+from sandbox.server.http import HEARTBEAT_SECONDS, AnswerLost, Call, Headers, failure, last_of
 from sandbox.server.recordings import Recording
 
 _RANGE = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?", re.ASCII)
@@ -118,7 +118,7 @@ async def _send(call: Call, recording: Recording, status: int, kind: str, header
                     at += 1
                     error = failure(event)
                     if error is not None:
-                        raise SandboxConnectionError(error.message) if call.answered else error
+                        raise AnswerLost(error.message) if call.answered else error
                     if not call.answered:
                         await call.begin(status, kind, headers)
                     await call.piece(event.data if isinstance(event, m.Data) else b"", more=not event.last)

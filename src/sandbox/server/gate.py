@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from typing import Any, cast
+
+import msgspec
 
 from sandbox.engine.answers import Answer
 from sandbox.engine.engine import Engine
@@ -15,6 +18,7 @@ from sandbox.protocol import messages as m
 from sandbox.server import names, policy, quotas
 from sandbox.server.access import require
 from sandbox.server.audit import Audit, Caller
+from sandbox.server.checks import check
 from sandbox.server.observe import Counts
 from sandbox.server.recordings import Recording, Recordings
 from sandbox.server.registry import Entry, Registry
@@ -52,6 +56,9 @@ class Gate:
         if once is not None and (known := self.recordings.get(owner, "once", once)) is not None:
             return known
         require(caller.key, "sandboxes")
+        if isinstance(request, m.OpenSession) and request.session is None:
+            request = msgspec.structs.replace(request, session=os.urandom(8).hex(), fresh=True)
+        check(request)
         wanted = names.translated(request, owner)
         recording = self._recording(caller, request)
         self.recordings.name(recording, owner, "id", caller.request_id)
@@ -147,8 +154,7 @@ class Gate:
         options = policy.checked(request.options, caller.key, self._idle_timeout)
         known = self.registry.get(owner, name)
         if known is None or not known.open:
-            others = [one for one in self.registry.of(owner) if one.open]
-            quotas.check_sandboxes(caller.key, len(others))
+            quotas.check_sandboxes(caller.key, self._started(owner))
             quotas.check_memory(caller.key, options.memory, self._alive(owner))
         else:
             options = known.options
@@ -162,6 +168,9 @@ class Gate:
         if isinstance(last, m.SessionOpened):
             self.registry.opened(owner, name, options)
         return last
+
+    def _started(self, owner: str) -> int:
+        return sum(one.open for one in self.registry.of(owner))
 
     def _alive(self, owner: str) -> list[int]:
         """The memory of those of an owner's sandboxes that have a worker."""
@@ -192,6 +201,8 @@ class Gate:
     async def _check_quotas(self, caller: Caller, request: Any) -> None:
         if isinstance(request, _USES_CPU):
             self._cpu.check(caller.key)
+        if isinstance(request, m.Fork):
+            quotas.check_sandboxes(caller.key, self._started(caller.key.owner), len(request.ids))
         if isinstance(request, (*_STORES, m.OpenSession)) and caller.key.quotas.disk is not None:
             quotas.check_disk(caller.key, await self._usage.bytes_of(caller.key.owner))
         if isinstance(request, _USES_CPU) and caller.key.quotas.memory is not None:

@@ -33,6 +33,10 @@ class TooLarge(UsageError):
     """The body of a request is larger than any that is taken."""
 
 
+class AnswerLost(SandboxConnectionError):
+    """The client has gone, does not take its answer, or has to be told by a broken answer that it is not whole."""
+
+
 class Call:
     """One request of one caller."""
 
@@ -60,7 +64,7 @@ class Call:
         return bytes(found)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. Raises SandboxConnectionError if it stops to."""
+        """The body as it arrives. Raises SandboxConnectionError if it stops to, AnswerLost."""
         more = True
         while more:
             try:
@@ -69,7 +73,7 @@ class Call:
             except TimeoutError:
                 raise SandboxConnectionError("the request did not arrive in time", {"status": 408}) from None
             if message["type"] == "http.disconnect":
-                raise SandboxConnectionError("the client has gone")
+                raise AnswerLost("the client has gone")
             more = message.get("more_body", False)
             yield message.get("body", b"")
 
@@ -91,17 +95,17 @@ class Call:
         await self._send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
 
     async def piece(self, data: bytes, *, more: bool = True) -> None:
-        """Send a piece of it. Raises SandboxConnectionError if the client does not take it."""
+        """Send a piece of it. Raises AnswerLost if the client does not take it."""
         try:
             async with asyncio.timeout(_STUCK_SECONDS):
                 await self._send({"type": "http.response.body", "body": data, "more_body": more})
         except TimeoutError:
-            raise SandboxConnectionError("the client does not take its answer") from None
+            raise AnswerLost("the client does not take its answer") from None
 
     async def failed(self, error: SandboxError) -> None:
-        """Answer with an error; of an answer that has begun, leave the rest off."""
+        """Answer with an error. Raises AnswerLost where another answer has begun."""
         if self.answered:
-            raise error
+            raise AnswerLost(error.message)
         details = {name: value for name, value in error.details.items() if name != "status"}
         status = int(error.details.get("status") or _STATUSES.get(error.code, 500))
         headers: Headers = []

@@ -67,6 +67,7 @@ _FILES: tuple[Operation, ...] = (
     Operation("POST", f"{_ONE}/directories", m.MakeDirectory, m.Done, "Make a directory"),
     Operation("GET", f"{_ONE}/watch", m.WatchFiles, m.Done, "Changes below a directory as they happen", "events"),
     Operation("GET", f"{_ONE}/artifacts", m.ListArtifacts, m.ArtifactsListed, "Its artifacts, oldest first"),
+    Operation("DELETE", f"{_ONE}/artifacts/{{artifact}}", None, m.ArtifactsListed, "Remove an artifact", ""),
     Operation("GET", f"{_ONE}/artifacts/{{artifact}}", None, None, "An artifact's content; a `Range` of it", ""),
 )
 _TIME: tuple[Operation, ...] = (

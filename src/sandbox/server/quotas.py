@@ -92,11 +92,11 @@ class CpuSeconds:
             raise _too_much("cpu seconds a day", limit, self.of(key.owner), until, 402)
 
 
-def check_sandboxes(key: Key, started: int) -> None:
-    """Whether one more may be started. Raises SandboxQuotaError."""
+def check_sandboxes(key: Key, started: int, more: int = 1) -> None:
+    """Whether so many more may be started. Raises SandboxQuotaError."""
     limit = key.quotas.sandboxes
-    if limit is not None and started >= limit:
-        raise _too_much("sandboxes started", limit, started + 1, None, 429, "stop or delete some of them")
+    if limit is not None and started + more > limit:
+        raise _too_much("sandboxes started", limit, started + more, None, 429, "stop or delete some of them")
 
 
 def check_memory(key: Key, wanted: int, alive: Iterable[int]) -> None:

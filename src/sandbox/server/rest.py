@@ -211,6 +211,12 @@ async def _answer_opened(call: Call, recording: Recording, status: int) -> None:
     await call.json(Created(opened.session, opened.isolation, opened.network, opened.enforced), status)
 
 
+async def _remove_artifact(call: Call, gate: Gate, path: dict[str, Any]) -> None:
+    query_of(call, {})
+    request = m.RemoveArtifacts(path["session"], (path["artifact"],))
+    await call.json(await last_of(gate.begin(call.caller, request, _once(call))))
+
+
 async def _execution(call: Call, gate: Gate, path: dict[str, Any]) -> None:
     await _again(call, gate, "execution", path["session"], path["execution"])
 
@@ -242,5 +248,6 @@ _OWN = {
     ("GET", "/v1/sandboxes/{sandbox}/files/{path}"): content.get_file,
     ("PUT", "/v1/sandboxes/{sandbox}/files/{path}"): content.put_file,
     ("GET", "/v1/sandboxes/{sandbox}/artifacts/{artifact}"): content.get_artifact,
+    ("DELETE", "/v1/sandboxes/{sandbox}/artifacts/{artifact}"): _remove_artifact,
     ("GET", "/v1/sandboxes/{sandbox}/export"): content.export,
 }
