@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 
 from sandbox.cli import terminal
@@ -48,7 +47,6 @@ def main(argv: list[str]) -> int:
         terminal.note(warning)
     if not server.keys.all():
         _make_first_key(server.keys)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # uvicorn has one of its own while it runs
     server.run(lambda url: terminal.write(terminal.OUT, f"serving on {url}\n"))
     return 0
 

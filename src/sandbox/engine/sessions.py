@@ -105,6 +105,9 @@ class Sessions:
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
         isolation.check_without(request.options.without)
         session = self._sessions.get(name) or self._new_session(name, request)
+        if session.cell is not None and self._is_open(session, request):
+            session.used_at = time.monotonic()
+            return _opened(session, session.cell)  # also while it runs something
         async with session.turn:
             opening = session.state == "closed" or session.cell is None
             try:
@@ -114,14 +117,13 @@ class Sessions:
                 if opening and session.cell is None:
                     await uncancelled(self._give_up(session))
                 raise
-        return m.SessionOpened(
-            session=name,
-            isolation=cell.zygote.spec.level,
-            network=session.options.network,
-            enforced=cell.worker.enforced,
-            artifacts_dir=str(session.artifacts.directory),
-            workspace_dir=str(cell.workspace.path),
-        )
+        return _opened(session, cell)
+
+    def _is_open(self, session: Session, request: m.OpenSession) -> bool:
+        """Whether there is nothing left to do to open it."""
+        stored = session.kept is not None or session.keeping is not None
+        ready = session.cell is not None and session.state in {"ready", "running"} and session.cell.worker.alive
+        return ready and (stored or not request.options.persist)
 
     def _new_session(self, name: str, request: m.OpenSession) -> Session:
         directory, options = self.launcher.run.artifacts / name, request.options
@@ -307,3 +309,14 @@ class Sessions:
         await self.stored.close()
         await self.pool.close()
         await self.launcher.close()
+
+
+def _opened(session: Session, cell: Cell) -> m.SessionOpened:
+    return m.SessionOpened(
+        session=session.id,
+        isolation=cell.zygote.spec.level,
+        network=session.options.network,
+        enforced=cell.worker.enforced,
+        artifacts_dir=str(session.artifacts.directory),
+        workspace_dir=str(cell.workspace.path),
+    )

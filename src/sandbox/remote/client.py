@@ -11,6 +11,7 @@ import io
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable
 
 import aiohttp
@@ -27,6 +28,7 @@ _IDLE_SECONDS = 60.0
 _CHECK_SECONDS = 0.5  # for a server that has never answered
 _PATIENCE_SECONDS = 15.0  # for one that has: it may be starting again
 _MOST_WAITING_SECONDS = 10.0  # for a quota that lets more through in a moment
+_MOST_ERROR = 1024 * 1024
 _LONG = 256 * 1024
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
@@ -60,7 +62,7 @@ class Client:
         self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"}
         self._proxy = proxy_for(self.url)
-        self._reached = False
+        self._server = ""  # the number of the one that has answered last
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, request: bytes, sink: Sink) -> RemoteCall:
@@ -106,7 +108,7 @@ class Client:
     @property
     def patience(self) -> float:
         """Seconds to go on trying."""
-        return _PATIENCE_SECONDS if self._reached else _CHECK_SECONDS
+        return _PATIENCE_SECONDS if self._server else _CHECK_SECONDS
 
 
 class _Exchange:
@@ -115,6 +117,9 @@ class _Exchange:
     def __init__(self, client: Client, session: aiohttp.ClientSession, request: bytes, name: str, sink: Sink) -> None:
         self._client, self._session, self._request, self._sink = client, session, request, sink
         self._headers = {**client._headers, "Idempotency-Key": name}
+        self._server = client._server  # that it is sent to first, as far as is known
+        self._begun = time.time()
+        self._sent = False
         self._count = 0  # events that have come
         self._ended = False
         self._trouble = 0.0  # when the last progress was followed by trouble
@@ -138,11 +143,9 @@ class _Exchange:
         async with self._session.post(
             target, data=self._body(), headers=self._headers, proxy=client._proxy
         ) as response:
-            client._reached = True
+            client._server = response.headers.get("Sandbox-Server", client._server)
             if response.status != 200:
-                raise error_of(response.status, await response.content.read(1 << 20), client.url)
-            # From here on the server has the request: it must not take it for a new one.
-            self._headers["Sandbox-After"] = str(self._count)
+                raise error_of(response.status, await _short(response.content), client.url)
             async for data in response.content.iter_any():
                 for event, last in frames.feed(data):
                     self._count += 1
@@ -158,8 +161,10 @@ class _Exchange:
     async def _pause_after(self, error: BaseException, *, progress: bool) -> None:
         """Raises SandboxConnectionError once it has been tried for long enough."""
         now = asyncio.get_running_loop().time()
-        if not isinstance(error, aiohttp.ClientConnectorError):
-            self._headers["Sandbox-After"] = str(self._count)
+        self._sent = self._sent or not isinstance(error, aiohttp.ClientConnectorError)
+        if self._sent:  # the server may have it, and must not take it for a new one
+            age = str(int(time.time() - self._begun))
+            self._headers |= {"Sandbox-After": str(self._count), "Sandbox-Server": self._server, "Sandbox-Age": age}
         if progress or not self._trouble:
             self._trouble, self._pause = now, _FIRST_PAUSE
         if now - self._trouble > self._client.patience:
@@ -177,6 +182,16 @@ class _Exchange:
         if self._refused > _MOST_WAITING_SECONDS:
             raise error
         await asyncio.sleep(seconds)
+
+
+async def _short(content: aiohttp.StreamReader) -> bytes:
+    """The body of an error."""
+    found = bytearray()
+    async for data in content.iter_any():
+        found += data
+        if len(found) > _MOST_ERROR:
+            break
+    return bytes(found)
 
 
 class ClientThread:

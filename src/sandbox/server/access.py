@@ -25,7 +25,6 @@ class Access:
         self._keys = keys
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._waiting: dict[str, int] = {}
-        self.failed = 0
 
     async def admit(self, authorization: str | None, address: str) -> Key:
         """Return the caller's key. Raises SandboxAccessError, SandboxQuotaError for too many failures at once."""
@@ -33,7 +32,6 @@ class Access:
         key = self._keys.verify(text.strip()) if scheme.lower() == "bearer" else None
         if key is not None:
             return key
-        self.failed += 1
         if authorization is None:  # no guess
             raise SandboxAccessError("a key is needed: send it as `Authorization: Bearer KEY`", {"status": 401})
         await self._slow(address)

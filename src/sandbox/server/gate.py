@@ -42,6 +42,7 @@ class Gate:
     ) -> None:  # fmt: skip
         self.engine, self.registry, self.counts = engine, registry, counts
         self.recordings = Recordings()
+        self.number = os.urandom(8).hex()  # by which a client knows that this is not another one
         self._cpu, self._audit, self._idle_timeout = cpu, audit, idle_timeout
         self._usage = Usage(engine.sessions.stored)
         self._waking: dict[str, asyncio.Lock] = {}

@@ -119,6 +119,7 @@ class Call:
 
     async def stream(
         self, recording: Recording, after: int, kind: str, form: Form, *, silence: bytes, cancels: bool = False,
+        headers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:  # fmt: skip
         """Send events from number `after` on. `form` is told whether the last of them ends the answer.
 
@@ -127,9 +128,9 @@ class Call:
         at = after
         await recording.more(at, HEARTBEAT_SECONDS)
         if await recording.ends(_TOGETHER_SECONDS):
-            await self.respond(200, form(recording.take(at), True), kind)
+            await self.respond(200, form(recording.take(at), True), kind, headers)
             return
-        await self.begin(200, kind)
+        await self.begin(200, kind, headers)
         try:
             async with self.watched(recording) as gone:
                 await self._follow(recording, at, form, silence, gone)

@@ -1,7 +1,9 @@
 """`POST /v1/messages`: the protocol's own messages, for our SDK. A request in, its events out, each after its length.
 
-A request has a name of the client's choice (`Idempotency-Key`). Sent again under the same name, it is not carried out
-again: its answer is sent from where `Sandbox-After` says. `DELETE /v1/messages/NAME` cancels it.
+A request has a name of the client's choice (`Idempotency-Key`). Sent again under the same name, with the number of
+events that have come (`Sandbox-After`), it is not carried out again: the rest of its answer is sent. Where the server
+knows nothing of it, it has never come, if the server is the one that it was sent to (`Sandbox-Server`) and that was not
+long ago (`Sandbox-Age`, in seconds). `DELETE /v1/messages/NAME` cancels it.
 """
 
 from __future__ import annotations
@@ -16,31 +18,59 @@ from sandbox.errors import SandboxConnectionError, UsageError
 from sandbox.protocol import messages as m
 from sandbox.server.gate import Gate
 from sandbox.server.http import Call
+from sandbox.server.recordings import REMEMBERED_SECONDS
 
 KIND = "application/vnd.sandbox.messages"
 _NAME = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 _LENGTH = struct.Struct(">I")
 _LAST = 1 << 31  # in the length of the event that ends the answer
-# They change nothing, so that a server that was restarted may simply carry them out again.
-_READS = (
-    m.Complete, m.ReadFile, m.ListFiles, m.StatFile, m.ListArtifacts, m.ReadArtifact, m.GetMetrics, m.GetStats,
-    m.GetHistory, m.ListCheckpoints, m.ListVariables, m.Compare,
+# To carry them out twice is the same as once, so that a server that was restarted may simply do it.
+_HARMLESS = (
+    m.OpenSession, m.Complete, m.ListFiles, m.StatFile, m.MakeDirectory, m.WatchFiles, m.ListArtifacts, m.GetMetrics,
+    m.GetStats, m.GetHistory, m.ClearCache, m.ListCheckpoints, m.ListVariables, m.Compare, m.Export,
 )  # fmt: skip
 
 
 async def answer(call: Call, gate: Gate) -> None:
-    """Answer a request."""
+    """Answer a request, or go on answering one."""
     name, after = _checked_name(call.header("idempotency-key")), _checked_after(call.header("sandbox-after"))
     request = _decoded(await call.body())
-    if gate.recordings.refuses(call.caller.key.owner, "once", name):
+    owner = call.caller.key.owner
+    if gate.recordings.refuses(owner, "once", name):
         raise SandboxConnectionError("the request was cancelled before it came", {"status": 409})
-    if after is not None and gate.recordings.get(call.caller.key.owner, "once", name) is None:
-        _check_safe(request, after)
+    known = gate.recordings.get(owner, "once", name)
+    if after is not None and (known is None or not known.kept):
+        if known is not None:
+            known.cancel()  # nobody reads it any more
+        request, after = _again(call, gate, request, after), 0
+        gate.recordings.drop(owner, "once", name)
     recording = gate.begin(call.caller, request, name)
-    try:
-        await call.stream(recording, after or 0, KIND, _framed, silence=_LENGTH.pack(0), cancels=not recording.kept)
-    except LookupError:
-        raise SandboxConnectionError("what was lost of this answer is not kept", {"status": 410}) from None
+    cancels = not recording.kept
+    server = [(b"sandbox-server", gate.number.encode())]
+    await call.stream(recording, after or 0, KIND, _framed, silence=_LENGTH.pack(0), cancels=cancels, headers=server)
+
+
+def _again(call: Call, gate: Gate, request: Any, after: int) -> Any:
+    """What to carry out for a request that comes again and has no recording. Raises SandboxConnectionError."""
+    if isinstance(request, (m.ReadFile, m.ReadArtifact)):
+        done = after * m.MAX_CHUNK
+        left = None if request.length is None else max(0, request.length - done)
+        return msgspec.structs.replace(request, offset=request.offset + done, length=left)
+    same = call.header("sandbox-server") == gate.number
+    never_came = same and gate.recordings.complete and _age(call) < REMEMBERED_SECONDS
+    if after or not (never_came or isinstance(request, _HARMLESS)):
+        raise SandboxConnectionError(
+            "the server was restarted, or the answer forgotten: whether the request was carried out is not known; "
+            "the session's history has every execution that was",
+            {"status": 410},
+        )
+    return request
+
+
+def _age(call: Call) -> float:
+    """Seconds since the request was sent first."""
+    text = call.header("sandbox-age") or ""
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 12 else REMEMBERED_SECONDS
 
 
 def cancel(call: Call, gate: Gate, name: str) -> None:
@@ -50,16 +80,6 @@ def cancel(call: Call, gate: Gate, name: str) -> None:
         recording.cancel()
     else:
         gate.recordings.refuse(call.caller.key.owner, "once", _checked_name(name))
-
-
-def _check_safe(request: Any, after: int) -> None:
-    """A request that is sent again, and of which nothing is known. Raises SandboxConnectionError."""
-    if after or not isinstance(request, _READS):
-        raise SandboxConnectionError(
-            "the server was restarted, or the answer forgotten: whether the request was carried out is not known; "
-            "the session's history has every execution that was",
-            {"status": 410},
-        )
 
 
 def _framed(events: list[bytes], ended: bool) -> bytes:

@@ -11,6 +11,7 @@ from sandbox.engine.answers import Answer
 from sandbox.protocol import messages as m
 
 _KEPT_SECONDS = 120.0
+REMEMBERED_SECONDS = 60.0  # and a margin, for clocks and networks
 _KEPT_BYTES = 64 * 1024 * 1024
 _MOST_KEPT = 20_000
 _MOST_REFUSED = 100
@@ -98,8 +99,8 @@ class Recording(Answer):
         return await self._until(lambda: self.ended, seconds)
 
     async def is_running(self, seconds: float) -> bool:
-        """Wait for a number of the execution, or the end, at most some seconds."""
-        return await self._until(lambda: self.number is not None or self.ended, seconds)
+        """Wait for a number of the execution, any event, or the end, at most some seconds."""
+        return await self._until(lambda: self.number is not None or self.count() > 0, seconds)
 
     async def drained(self) -> None:
         while self.bytes > _MOST_UNREAD and not self.kept:
@@ -143,6 +144,7 @@ class Recordings:
         self._ended: deque[tuple[float, Recording, list[tuple[str, ...]]]] = deque()
         self._names: dict[Recording, list[tuple[str, ...]]] = {}
         self._bytes = 0
+        self._early = -_KEPT_SECONDS  # when one was forgotten last for lack of room
         self._refused: deque[tuple[str, ...]] = deque(maxlen=_MOST_REFUSED)
 
     def refuse(self, *name: str) -> None:
@@ -156,6 +158,10 @@ class Recordings:
     def get(self, *name: str) -> Recording | None:
         """The recording of this name."""
         return self._by.get(name)
+
+    def drop(self, *name: str) -> None:
+        """Let the name be another's."""
+        self._by.pop(name, None)
 
     def name(self, recording: Recording, *name: str) -> None:
         """Let a recording be found by a name."""
@@ -172,11 +178,20 @@ class Recordings:
         while self._ended and (
             self._ended[0][0] < now - _KEPT_SECONDS or self._bytes > _KEPT_BYTES or len(self._ended) > _MOST_KEPT
         ):
-            _, old, old_names = self._ended.popleft()
-            self._bytes -= old.bytes
-            for name in old_names:
-                if self._by.get(name) is old:
-                    del self._by[name]
+            self._forget(*self._ended.popleft())
+
+    def _forget(self, at: float, old: Recording, names: list[tuple[str, ...]]) -> None:
+        self._bytes -= old.bytes
+        if time.monotonic() < at + _KEPT_SECONDS:
+            self._early = time.monotonic()
+        for name in names:
+            if self._by.get(name) is old:
+                del self._by[name]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every recording is there that has ended in the last `REMEMBERED_SECONDS`."""
+        return self._early + _KEPT_SECONDS < time.monotonic()
 
     @property
     def running(self) -> list[Recording]:

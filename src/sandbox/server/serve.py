@@ -7,6 +7,7 @@ import fcntl
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -27,6 +28,9 @@ from sandbox.server.keys import Keyring
 from sandbox.server.observe import Counts
 from sandbox.server.quotas import CpuSeconds
 from sandbox.server.registry import Registry
+
+
+_INTERRUPTED_SECONDS = 10.0  # for code that was interrupted to end, and its variables to be stored
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -66,8 +70,11 @@ class Server:
 
     async def _stop(self) -> None:
         """Uvicorn has waited for what was under way; what is still running is interrupted, and everything saved."""
-        for one in self._gate.recordings.running:
+        running = self._gate.recordings.running
+        for one in running:
             one.cancel()
+        if tasks := [one.task for one in running if one.task is not None]:
+            await asyncio.wait(tasks, timeout=_INTERRUPTED_SECONDS)
         await self._engine.close()
         self._cpu.write()
         self._audit.close()
@@ -81,6 +88,9 @@ class Server:
                 ssl_certfile=self._settings.tls_cert, ssl_keyfile=self._settings.tls_key, http="httptools", ws="none",
                 loop="asyncio", proxy_headers=False,
             )  # fmt: skip
+            # Uvicorn has handlers of its own while it serves, and then sends itself once more what it has got.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda _number, _frame: None)
             server = _Uvicorn(config, lambda: ready(_url(self._settings, listening)))
             asyncio.run(server.serve([listening]))
         self._database.close()
