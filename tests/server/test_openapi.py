@@ -50,7 +50,8 @@ def _try_all(url: str, key: str) -> None:
     schema = schemathesis.openapi.from_dict(document())
     schema.config.base_url = url
     for result in schema.get_all_operations():
-        operation: Any = result.ok()
+        found: Any = result
+        operation = found.ok()
         if operation.definition.raw["operationId"] not in _ENDLESS:
             _try(operation, key)
 

@@ -29,7 +29,6 @@ from sandbox.server.observe import Counts
 from sandbox.server.quotas import CpuSeconds
 from sandbox.server.registry import Registry
 
-
 _INTERRUPTED_SECONDS = 10.0  # for code that was interrupted to end, and its variables to be stored
 
 
