@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo demo-mcp demo-server test test-here check sync bench clean
+.PHONY: setup demo demo-mcp demo-server test test-here test-newest soak check sync bench clean
 
 setup: $(VENV)/complete
 
@@ -30,6 +30,15 @@ test: setup
 test-here: setup
 	$(BIN)/python -m pytest
 
+# What depends on the version of Python, on the newest one that is installed here.
+test-newest: setup
+	VENV=$(VENV) scripts/test-newest
+
+# A session restarted a thousand times, many kills of whoever saves, many random sessions: some twenty minutes.
+soak: setup
+	SANDBOX_SOAK=34 $(BIN)/python -m pytest tests/faults/test_restarts.py tests/faults/test_killed_while_saving.py \
+	    tests/properties/test_sessions.py
+
 check: setup
 	VENV=$(VENV) scripts/check
 
@@ -41,4 +50,4 @@ bench: setup
 	VENV=$(VENV) scripts/bench
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output dist
+	rm -rf $(VENV) .venv-newest .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output dist

@@ -1,4 +1,4 @@
-"""How long the tests go on that could go on for ever: briefly in the suite, as long as it says in `make soak`."""
+"""How long those tests go on that could go on for ever: briefly in the suite, and for long with `make soak`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ from .conftest import COMMAND, DEADLINE
 
 Start = Callable[..., subprocess.Popen[bytes]]
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
-_SLEEPS = "import time\nprint('begun')\ntime.sleep(600)"
+# Written past the stream: an interrupt in the middle of print() may come before or after its line is done. Sleeping
+# briefly: Python looks for signals before it sleeps, and one that comes right after that waits until it has slept.
+_SLEEPS = "import os, time\nos.write(1, b'begun\\n')\nfor _ in range(6000): time.sleep(0.1)"
 
 
 def first_line(process: subprocess.Popen[bytes]) -> bytes:

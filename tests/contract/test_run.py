@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -119,10 +120,11 @@ async def test_an_exception_has_its_traceback_without_foreign_frames(any_box: An
     with pytest.raises(SandboxExecutionError) as caught:
         await any_box.run("def f(n):\n    return 1 / n\nf(0)")
     assert caught.value.error_type == "ZeroDivisionError"
-    assert caught.value.traceback == (
+    # Without the marks below a line, which newer Pythons set at more lines.
+    assert re.sub(r"\n *[~^]+(?=\n)", "", caught.value.traceback) == (
         "Traceback (most recent call last):\n"
         '  File "<cell 1>", line 3, in <module>\n    f(0)\n'
-        '  File "<cell 1>", line 2, in f\n    return 1 / n\n           ~~^~~\n'
+        '  File "<cell 1>", line 2, in f\n    return 1 / n\n'
         "ZeroDivisionError: division by zero\n"
     )
     assert caught.value.execution.state == "kept"
@@ -313,7 +315,9 @@ async def test_signals_that_end_nothing_end_nothing(any_box: Any) -> None:
 
 
 async def test_a_worker_that_dies_between_executions_is_told_of(any_box: Any) -> None:
-    await any_box.run("x = 1\nimport os, threading\nthreading.Timer(0.05, lambda: os._exit(1)).start()")
+    ends = "    while not os.path.exists('go'): time.sleep(0.01)\n    os._exit(1)"
+    await any_box.run(f"x = 1\nimport os, threading, time\ndef end():\n{ends}\nthreading.Thread(target=end).start()")
+    await any_box.files.write("go", "")
     for _ in range(100):
         execution = await any_box.run("1", check=False)
         if execution.state != "kept":

@@ -10,7 +10,8 @@ import pytest
 from tests.contract.conftest import Open
 from tests.contract.state import elsewhere, plain, restart, until, value
 
-from sandbox import CheckpointNotFound
+from sandbox import CheckpointNotFound, UsageError
+from sandbox.engine.thread import EngineThread
 from sandbox.store.store import Store
 
 _ARRAY = "import numpy as np; array = np.frombuffer(np.random.bytes(4_000_000), np.uint8).copy(); turn = {0}"
@@ -112,3 +113,41 @@ def test_all_sessions_have_a_quota_that_the_environment_sets(tmp_path: Path, mon
         home=home,
     )
     assert told == "SANDBOX_STORAGE='plenty' is not a whole number of MB"
+
+
+@pytest.mark.parametrize("end", ["os._exit(1)", "os.kill(os.getpid(), 9)"])
+async def test_a_worker_that_dies_after_what_could_not_be_saved_goes_back_to_what_was(open_box: Open, end: str) -> None:
+    box = await open_box(storage=5)
+    await box.run("import os; data = os.urandom(1_000_000); i = 0")
+    assert "was not saved" in (await box.run("large = os.urandom(10_000_000)")).warnings[0]
+    execution = await box.run(end, check=False)
+    assert (execution.state, execution.state.restored_to) == ("restored", 1)
+    assert await value(box, "i, len(data)") == "(0, 1000000)"
+    await restart(box)
+    assert await value(box, "i, len(data), 'large' in globals()") == "(0, 1000000, False)"
+
+
+async def test_nothing_is_dropped_for_what_would_not_fit_anyway(open_box: Open) -> None:
+    box = await open_box(storage=5)
+    for turn in range(4):
+        await box.run(f"turn = {turn}")
+    assert "was not saved" in (await box.run("import os; large = os.urandom(10_000_000)")).warnings[0]
+    assert [one.execution for one in plain(box).checkpoints()][:4] == [1, 2, 3, 4]
+
+
+async def test_what_there_is_no_memory_to_save_is_told_of_once_with_what_to_do(open_box: Open) -> None:
+    box = await open_box(memory=256)
+    execution = await box.run("k = bytes(150_000_000)")
+    assert execution.state.lost_names == ("k",)
+    told = [one for one in execution.warnings if "could not be saved" in one]
+    assert len(told) == 1
+    assert told[0].startswith("k could not be saved: that takes more memory than is left")
+    assert "could not be saved" not in " ".join((await box.run("1")).warnings)
+    await restart(box)
+    assert "raise memory=" in str((await box.run("k", check=False)).exception)
+
+
+def test_a_quota_that_is_no_number_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SANDBOX_STORAGE", "abc")
+    with pytest.raises(UsageError, match="not a whole number of MB"):
+        EngineThread()

@@ -24,7 +24,7 @@ def until(condition: Callable[[], bool], what: str = "it did not happen in time"
 
 def cell_of(engine: EngineThread, session: str) -> Cell | None:
     """The session's worker with what belongs to it, if it has one."""
-    return engine._engine.sessions._sessions[session].cell
+    return engine._engine.sessions.known(session).cell
 
 
 def kill_worker(engine: EngineThread, session: str) -> bool:

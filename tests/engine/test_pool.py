@@ -21,7 +21,7 @@ async def test_a_zygote_that_is_warm_only_when_the_engine_closes_has_nobody_park
     thread = EngineThread()
     box = await LocalSandbox(engine=thread)
     _settle(thread, seconds=60)
-    engine = thread._engine
+    engine, sessions = thread._engine, thread._engine.sessions
     cell = cell_of(thread, box.session_id)
     assert cell is not None
     zygote = cell.zygote

@@ -111,9 +111,13 @@ def test_every_text_and_list_has_a_bound() -> None:
 
 
 @pytest.mark.parametrize("depth", [1000, 100_000, 1_000_000])
-def test_deep_json_is_refused_and_does_not_end_the_host(depth: int) -> None:
-    with pytest.raises(msgspec.DecodeError):
-        decoder.decode(result(b"[" * depth + b"]" * depth))
+def test_deep_json_is_refused_or_dropped_and_does_not_end_the_host(depth: int) -> None:
+    """How deep it is decoded at all differs from one Python to the next."""
+    try:
+        event = shown(b"[" * depth + b"]" * depth)
+    except msgspec.DecodeError:
+        return
+    assert (event.data, event.dropped) == ({}, ("application/json",))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from sandbox.engine.pool import SIZE
 from sandbox.engine.sessions import Sessions
 from sandbox.errors import SandboxClosedError, SandboxError, UsageError
 from sandbox.protocol import messages as m
+from sandbox.store.total import total_wanted
 
 
 class Engine:
@@ -28,6 +29,7 @@ class Engine:
     def __init__(self, parked: int = SIZE, keeper: KeeperProcess | None = None, most: int | None = None) -> None:
         isolation.require_linux()
         isolation.require_open_files()
+        total_wanted()  # before anybody runs anything
         self._tasks: set[asyncio.Task[Any]] = set()
         self.sessions = Sessions(self._spawn, lambda: len(self._tasks) == 1, parked, keeper, most)
         self._handlers = all_handlers()

@@ -128,7 +128,7 @@ class Execution:
         seconds = time.perf_counter() - begin
         saved = await self._saved() if self._kept is not None and isinstance(end, Ended) else None
         if self._kept is not None and saved is None and isinstance(end, Ended):
-            self._warnings.append(f"what this execution changed could not be saved and is lost: {self._why_gone()}")
+            self._warnings.append(self._changes_lost())
         truncated = cell.worker.finish()
         files = await self._collect()
         after = cell.counted = self._counted(before)
@@ -152,11 +152,12 @@ class Execution:
         except StoreError:
             return ()
 
-    def _why_gone(self) -> str:
+    def _changes_lost(self) -> str:
         gone = self._cell.worker.gone
+        why = (gone and gone.why) or "the worker ended meanwhile"
         if gone is not None and gone.out_of_memory:
-            return causes.memory(self._options).message
-        return (gone and gone.why) or "the worker ended meanwhile"
+            why = causes.memory(self._options).message
+        return f"what this execution changed could not be saved and is lost: {why}"
 
     async def _saved(self) -> Saved | None:
         """Wait until the worker has said what it changed; None if it ended, or had to be ended, before."""
@@ -204,6 +205,7 @@ class Execution:
         worker.kill(f"it broke the protocol: {error.message}")
         while not isinstance(await worker.next(), Gone):
             pass  # else the next execution would meet a worker that is just ending
+        finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, self._changes_lost()))
         return await self._keep(kept, finished, None, -1)
 
     async def _keep(self, kept: Kept, finished: ExecutionFinished, saved: Saved | None, fd: int) -> ExecutionFinished:

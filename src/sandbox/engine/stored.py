@@ -45,6 +45,7 @@ _SILENCE_SECONDS = 10.0
 _BYTES_A_SECOND = 20e6
 _MOST_ERROR = 10_000
 _MOST_TOLD = 5
+_NO_MEMORY = "that takes more memory than is left"  # as workers say it
 _RESTORE_SECONDS = 120.0
 
 
@@ -80,12 +81,13 @@ async def _outcome(sending: asyncio.Task[None]) -> OSError | None:
 
 
 class _Checkpoint(NamedTuple):
-    """What goes with the variables. `workspace`: whose files changed, if they did."""
+    """What goes with the variables, if they were `saved`. `workspace`: whose files changed, if they did."""
 
     record: ExecutionRecord
     outputs: list[Any]
     artifacts: tuple[ArtifactInfo, ...]
     workspace: Workspace | None
+    saved: bool
 
 
 def _waiting(fd: int) -> int:
@@ -162,7 +164,7 @@ class Kept:
         with self._thread.claimed() as claimed:
             if not claimed:
                 return None
-            made = _Checkpoint(_record(finished, code, finished.number), transcript.outputs, (), None)
+            made = _Checkpoint(_record(finished, code, finished.number), transcript.outputs, (), None, saved=True)
             try:
                 self._commit(self._taken(saved, fd), made)
             except (StoreError, OSError) as error:
@@ -181,7 +183,8 @@ class Kept:
         files = _files_changed(finished, workspace)
         workspace.touched = False
         record = _record(finished, code, self._saved_at if saved is None else finished.number)
-        made = _Checkpoint(record, transcript.outputs, finished.artifacts, workspace if files else None)
+        changed = workspace if files else None
+        made = _Checkpoint(record, transcript.outputs, finished.artifacts, changed, saved=saved is not None)
         try:
             not_kept = await self._made(made, saved, fd)
         except (StoreError, OSError) as error:
@@ -195,9 +198,13 @@ class Kept:
         if saved is None:
             return msgspec.structs.replace(finished, state=self.restored()) if self.restorable else finished
         self.whole, self._saved_at, self.untried = False, finished.number, saved.untried
-        self.lost = tuple(lost.name for lost in saved.lost)
+        known, self.lost = set(self.lost), tuple(lost.name for lost in saved.lost)
         if not self.lost:
             return finished
+        if short := sorted({one.name for one in saved.lost if _NO_MEMORY in one.reason} - known):
+            names = printable(", ".join(short[:_MOST_TOLD]))
+            warning = f"{names} could not be saved: {_NO_MEMORY}; delete what is not needed, or raise memory="
+            finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
         return msgspec.structs.replace(finished, state=msgspec.structs.replace(finished.state, lost_names=self.lost))
 
     def _not_saved(self, finished: ExecutionFinished, error: Exception) -> ExecutionFinished:
@@ -234,7 +241,7 @@ class Kept:
         not_kept: dict[str, str] = {}
         if made.workspace is not None:
             not_kept = self.files.capture(staging, made.workspace.fd).lost
-        if self.whole:
+        if self.whole and made.saved:
             for key in self.session.manifest:
                 if key not in staging.changes and not key.startswith("file/"):
                     staging.drop(key)

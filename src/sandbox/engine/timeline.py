@@ -88,10 +88,12 @@ def variables(store: Store, session: StoredSession, at: int | None = None) -> tu
         if one.group is not None and " " not in name:
             together.setdefault(one.group, []).append(name)
     return tuple(
-        _variable(name, one, index, together)
-        for name, one in sorted(index.names.items())
-        if " " not in name and not (name.startswith("__") and name.endswith("__"))
+        _variable(name, one, index, together) for name, one in sorted(index.names.items()) if _is_variable(name)
     )
+
+
+def _is_variable(name: str) -> bool:
+    return " " not in name and not (name.startswith("__") and name.endswith("__"))
 
 
 def _variable(name: str, one: _Variable, index: _Index, together: Mapping[int, list[str]]) -> m.VariableInfo:
@@ -109,10 +111,10 @@ def compare(store: Store, session: StoredSession, old: int, new: int) -> m.Compa
     keys = store.diff(session.id, old, new, owner=session.owner)
     before, after = (_read(store, session, number) for number in (old, new))
     changed_keys = {*keys.added, *keys.removed, *keys.changed}
-    both = before.names.keys() & after.names.keys()
-    changed = {name for name in both if _differs(before.names[name], after.names[name], changed_keys)}
+    old_names, new_names = (set(filter(_is_variable, index.names)) for index in (before, after))
+    changed = {name for name in old_names & new_names if _differs(before.names[name], after.names[name], changed_keys)}
     return m.Compared(
-        variables=_names(after.names.keys() - before.names.keys(), before.names.keys() - after.names.keys(), changed),
+        variables=_names(new_names - old_names, old_names - new_names, changed),
         files=_names(*(_paths(part) for part in (keys.added, keys.removed, keys.changed))),
     )
 

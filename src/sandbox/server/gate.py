@@ -10,13 +10,13 @@ from typing import Any, cast
 
 import msgspec
 
-from sandbox.engine.answers import Answer
 from sandbox.engine.engine import Engine
 from sandbox.engine.metrics import used
 from sandbox.errors import SandboxError
 from sandbox.protocol import messages as m
 from sandbox.server import names, policy, quotas
 from sandbox.server.access import require
+from sandbox.server.asking import Refused, ask
 from sandbox.server.audit import Audit, Caller
 from sandbox.server.checks import check
 from sandbox.server.observe import Counts
@@ -62,7 +62,7 @@ class Gate:
         check(request)
         wanted = names.translated(request, owner)
         recording = self._recording(caller, request)
-        self.recordings.name(recording, owner, "id", caller.request_id)
+        self.recordings.begun(recording)
         if once is not None:
             self.recordings.name(recording, owner, "once", once)
         if isinstance(request, _USES_CPU):
@@ -131,7 +131,7 @@ class Gate:
         await self._bring_back(owner, request)
         await self._check_quotas(caller, request)
         before = self._cpu_of(wanted.session) if isinstance(request, m.StartCommand) else 0.0
-        last = await self._ask(wanted, recording)
+        last = await ask(self.engine, wanted, recording)
         if isinstance(request, m.StartCommand):
             self._used(owner, max(0.0, self._cpu_of(wanted.session) - before))
         if isinstance(last, m.Done):
@@ -155,8 +155,7 @@ class Gate:
         options = policy.checked(request.options, caller.key, self._idle_timeout)
         known = self.registry.get(owner, name)
         if known is None or not known.open:
-            quotas.check_sandboxes(caller.key, self._started(owner))
-            quotas.check_memory(caller.key, options.memory, self._alive(owner))
+            self._check_room(caller, options.memory)
         else:
             options = known.options
         await self._check_quotas(caller, request)
@@ -165,13 +164,18 @@ class Gate:
     async def _opened(self, owner: str, name: str, options: m.SessionOptions, *, fresh: bool = False) -> m.LastEvent:
         """Have the engine open a session, and know it from then on."""
         request = m.OpenSession(options, names.inner(owner, name), fresh, owner)
-        last = await self._ask(request, Dropped())
+        last = await ask(self.engine, request)
         if isinstance(last, m.SessionOpened):
             self.registry.opened(owner, name, options)
         return last
 
-    def _started(self, owner: str) -> int:
-        return sum(one.open for one in self.registry.of(owner))
+    def _check_room(self, caller: Caller, memory: int, more: int = 1) -> None:
+        """Whether so many more may be started, each with so many MB. Raises SandboxQuotaError."""
+        limits, owner = caller.key.quotas, caller.key.owner
+        if limits.sandboxes is not None:
+            quotas.check_sandboxes(caller.key, sum(one.open for one in self.registry.of(owner)), more)
+        if limits.memory is not None:
+            quotas.check_memory(caller.key, more * memory, self._alive(owner))
 
     def _alive(self, owner: str) -> list[int]:
         """The memory of those of an owner's sandboxes that have a worker."""
@@ -192,37 +196,25 @@ class Gate:
             begin, was_open = time.perf_counter(), entry.open
             last = await self._opened(owner, entry.id, entry.options)
             if isinstance(last, m.SessionOpened) and not was_open:
-                await self._ask(m.CloseSession(session), Dropped())
+                await ask(self.engine, m.CloseSession(session))
                 self.registry.closed(owner, entry.id)
             self.counts.wakes.observe(time.perf_counter() - begin)
         self._waking.pop(session, None)
         if isinstance(last, m.Failed):
-            raise SandboxFailed(last)
+            raise Refused(last)
 
     async def _check_quotas(self, caller: Caller, request: Any) -> None:
         if isinstance(request, _USES_CPU):
             self._cpu.check(caller.key)
         if isinstance(request, m.Fork):
-            quotas.check_sandboxes(caller.key, self._started(caller.key.owner), len(request.ids))
+            entry = self.registry.get(caller.key.owner, request.session)
+            self._check_room(caller, entry.options.memory if entry is not None else 0, len(request.ids))
         if isinstance(request, (*_STORES, m.OpenSession)) and caller.key.quotas.disk is not None:
             quotas.check_disk(caller.key, await self._usage.bytes_of(caller.key.owner))
         if isinstance(request, _USES_CPU) and caller.key.quotas.memory is not None:
             entry = self.registry.get(caller.key.owner, request.session)
             if entry is not None and not self._has_worker(entry):
                 quotas.check_memory(caller.key, entry.options.memory, self._alive(entry.owner))
-
-    async def _ask(self, request: Any, answer: Answer) -> m.LastEvent:
-        """Have the engine carry out a request; its last event is the caller's to pass on."""
-        passing = Passing(answer)
-        task = self.engine.carry_out(request, passing)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait([task])
-            if not task.cancelled() and passing.last is None:
-                raise
-        return passing.last or m.Failed("closed", "the request was cancelled")
 
     # --- counting ---
 
@@ -246,43 +238,6 @@ class Gate:
         if not entry.open:
             return "stopped"
         return self.engine.sessions.state_of(names.inner(entry.owner, entry.id)) or "parked"
-
-
-class SandboxFailed(SandboxError):
-    """What the engine has answered to a request of ours, for the caller whose request needed it."""
-
-    def __init__(self, last: m.Failed) -> None:
-        super().__init__(last.message, last.details)
-        self.code = last.code  # type: ignore[misc]
-
-
-class Dropped(Answer):
-    """Of an answer that is only asked for its last event."""
-
-    def __call__(self, event: m.Event) -> None:
-        """Nobody wants it."""
-
-    def end(self, last: m.LastEvent) -> None:
-        """Nor this: see `Passing`."""
-
-
-class Passing(Answer):
-    """Passes everything on but the last event."""
-
-    def __init__(self, to: Answer) -> None:
-        self._to, self.last = to, cast("m.LastEvent | None", None)
-
-    def __call__(self, event: m.Event) -> None:
-        self._to(event)
-
-    def end(self, last: m.LastEvent) -> None:
-        self.last = last
-
-    def began(self, number: int) -> None:
-        self._to.began(number)
-
-    async def drained(self) -> None:
-        await self._to.drained()
 
 
 def _without_our_mistakes(event: m.Event, caller: Caller) -> m.Event:

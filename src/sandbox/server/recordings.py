@@ -143,6 +143,7 @@ class Recordings:
         self._by: dict[tuple[str, ...], Recording] = {}
         self._ended: deque[tuple[float, Recording, list[tuple[str, ...]]]] = deque()
         self._names: dict[Recording, list[tuple[str, ...]]] = {}
+        self._running: set[Recording] = set()
         self._bytes = 0
         self._early = -_KEPT_SECONDS  # when one was forgotten last for lack of room
         self._refused: deque[tuple[str, ...]] = deque(maxlen=_MOST_REFUSED)
@@ -159,6 +160,10 @@ class Recordings:
         """The recording of this name."""
         return self._by.get(name)
 
+    def begun(self, recording: Recording) -> None:
+        """It is being answered."""
+        self._running.add(recording)
+
     def drop(self, *name: str) -> None:
         """Let the name be another's."""
         self._by.pop(name, None)
@@ -170,6 +175,7 @@ class Recordings:
 
     def ended(self, recording: Recording) -> None:
         """It has ended: forget it some time, and at once those for which there is no room any more."""
+        self._running.discard(recording)
         names = self._names.pop(recording, None)
         if names is not None:
             self._ended.append((time.monotonic(), recording, names))
@@ -196,4 +202,4 @@ class Recordings:
     @property
     def running(self) -> list[Recording]:
         """Those that have not ended."""
-        return list(self._names)
+        return list(self._running)

@@ -7,16 +7,16 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.errors import StoreFull, UsageError
+from sandbox.errors import StoreFull
 from sandbox.store import gc, retention
 from sandbox.store.retention import Limits
+from sandbox.store.total import total_wanted
 
 if TYPE_CHECKING:
     from sandbox.store.session import StoredSession
     from sandbox.store.store import Store
 
 _MB = 1 << 20
-_MOST_MB = 1 << 32
 _PART_OF_DISK, _PART_OF_ALL = 4, 4
 # Of what it has, that part is made free at least: to find out what is needed takes a look at all that is stored.
 _AT_ONCE = 32
@@ -49,13 +49,13 @@ class Quota:
         """Raises StoreFull if `more` bytes are more than can be had."""
         limits = self.limits
         missing = max(self.used + more - limits.session_bytes, self._store.missing(more))
-        if missing > 0 and limits.drop_oldest:
+        if missing > 0 and limits.drop_oldest and more <= limits.session_bytes:  # else it would be for nothing
             self._make_room(missing)
         if self.used + more > limits.session_bytes:
             raise StoreFull(
                 f"the session {self._session.id!r} has {_mb(self.used)} stored, and {_mb(more)} more would exceed the "
                 f"{_mb(limits.session_bytes)} that it may have: delete large variables and files, take away labels of "
-                "checkpoints, or raise storage=",
+                "checkpoints, or raise storage= or SANDBOX_STORAGE, of which one session has at most a quarter",
                 {"session": self._session.id, "seen": self.used + more, "limit": limits.session_bytes},
             )
         self._store.room(more)
@@ -103,12 +103,10 @@ def limits_of(directory: Path) -> Limits:
 
     Raises UsageError if it says no number.
     """
-    given = os.environ.get("SANDBOX_STORAGE", "")
-    if given and not (given.isdecimal() and 0 < int(given) < _MOST_MB):
-        raise UsageError(f"SANDBOX_STORAGE={given!r} is not a whole number of MB")
+    wanted = total_wanted()
     there = next(path for path in (directory, *directory.parents) if path.exists())
     disk = os.statvfs(there)
-    total = int(given) * _MB if given else min(Limits().total_bytes, disk.f_blocks * disk.f_frsize // _PART_OF_DISK)
+    total = wanted or min(Limits().total_bytes, disk.f_blocks * disk.f_frsize // _PART_OF_DISK)
     return Limits(min(Limits().session_bytes, total // _PART_OF_ALL), total)
 
 

@@ -1,5 +1,6 @@
 """Runs one cell: statements, top-level await, the last expression's value, interrupts."""
 
+import _thread
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from .display import Display
 from .failures import describe
 from .past import Past
 from .reserve import Reserve
-from .streams import Streams
+from .streams import WRITING, Streams
 
 if TYPE_CHECKING:
     import asyncio
@@ -125,9 +126,12 @@ class Runner:
                 task.cancel()
                 loop.run_until_complete(asyncio.wait([task]))
 
-    def on_interrupt(self, _number: int, _frame: "types.FrameType | None") -> None:
+    def on_interrupt(self, _number: int, frame: "types.FrameType | None") -> None:
         """SIGINT: raise in the running cell. While its task waits, cancel the task instead, which asyncio expects."""
         if not self._interruptible:
+            return
+        if frame is not None and frame.f_code is WRITING:
+            _thread.interrupt_main()  # right after it
             return
         if self._task is not None and self._loop is not None and self._between_tasks(self._loop):
             self._task.cancel()

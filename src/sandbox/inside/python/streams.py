@@ -33,6 +33,10 @@ class _Pipe(io.FileIO):
         return super().write(data) or 0  # None on a descriptor that the program made non-blocking
 
 
+WRITING = _Pipe.write.__code__
+"""Code in which no interrupt may be raised: what was written just then would be written again."""
+
+
 class Stream(io.TextIOWrapper):
     """One of the two text streams. `streams` is what they share: who wrote last, and the flushing thread."""
 

@@ -71,13 +71,18 @@ def told(name: str) -> str:
     return name[:_MOST_NAME].encode("utf-8", "replace").decode()
 
 
+NO_MEMORY = "that takes more memory than is left; delete what is not needed, or raise memory="
+
+
 def why(error: BaseException) -> str:
     """A reason for people, of bounded length. The error may be the user's own and refuse to say what it is."""
     try:
         text = str(error)
     except BaseException as unprintable:  # noqa: BLE001 - the user's __str__ may raise anything
         text = f"its text raised {type(unprintable).__name__}"
-    if not isinstance(error, Refused):
+    if isinstance(error, MemoryError):
+        text = NO_MEMORY
+    elif not isinstance(error, Refused):
         text = f"{type(error).__name__}: {text}"
     return text.encode("utf-8", "replace").decode()[:_MOST_REASON]
 
