@@ -38,7 +38,7 @@ class Gate:
 
     def __init__(
         self, engine: Engine, registry: Registry, cpu: quotas.CpuSeconds, audit: Audit, counts: Counts,
-        idle_timeout: float | None,
+        idle_timeout: float | None, tracer: Tracer | None = None,
     ) -> None:  # fmt: skip
         self.engine, self.registry, self.counts = engine, registry, counts
         self.recordings = Recordings()
@@ -46,7 +46,7 @@ class Gate:
         self._cpu, self._audit, self._idle_timeout = cpu, audit, idle_timeout
         self._usage = Usage(engine.sessions.stored)
         self._waking: dict[str, asyncio.Lock] = {}
-        self._tracer = Tracer.configured()
+        self._tracer = tracer
 
     def begin(self, caller: Caller, request: Any, once: str | None = None) -> Recording:
         """Begin to answer. A request of the same `once` from the same owner is the same request, and has one answer.

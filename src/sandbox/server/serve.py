@@ -28,6 +28,7 @@ from sandbox.server.keys import Keyring
 from sandbox.server.observe import Counts
 from sandbox.server.quotas import CpuSeconds
 from sandbox.server.registry import Registry
+from sandbox.server.tracing import Tracer
 
 _INTERRUPTED_SECONDS = 10.0  # for code that was interrupted to end, and its variables to be stored
 
@@ -61,11 +62,12 @@ class Server:
         self._engine = Engine(most=settings.workers)
         self._audit = Audit(database.server_dir() / "audit.log")
         self._cpu = CpuSeconds(self._database)
-        gate = Gate(
-            self._engine, Registry(self._database), self._cpu, self._audit, Counts(), settings.idle_timeout
+        self._tracer = Tracer.configured()
+        self._gate = Gate(
+            self._engine, Registry(self._database), self._cpu, self._audit, Counts(), settings.idle_timeout,
+            self._tracer,
         )  # fmt: skip
-        self._gate = gate
-        return gate, Access(self.keys)
+        return self._gate, Access(self.keys)
 
     async def _stop(self) -> None:
         """Uvicorn has waited for what was under way; what is still running is interrupted, and everything saved."""
@@ -77,6 +79,8 @@ class Server:
         await self._engine.close()
         self._cpu.write()
         self._audit.close()
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
 
     def run(self, ready: Callable[[str], None]) -> None:
         """Serve until SIGTERM or SIGINT. `ready` gets the URL as soon as it answers. Raises SandboxStartError."""

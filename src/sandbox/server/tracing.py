@@ -13,10 +13,11 @@ _CONFIGURED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOIN
 
 
 class Tracer:
-    """Begins and ends spans. `tracer` is one of the OpenTelemetry API's."""
+    """Begins and ends spans, with a provider of OpenTelemetry's."""
 
-    def __init__(self, tracer: Any) -> None:
-        self._tracer = tracer
+    def __init__(self, provider: Any) -> None:
+        self._provider = provider
+        self._tracer = provider.get_tracer("sandbox.server")
 
     @classmethod
     def configured(cls) -> Self | None:
@@ -24,7 +25,6 @@ class Tracer:
         if not any(os.environ.get(name) for name in _CONFIGURED) or os.environ.get("OTEL_SDK_DISABLED") == "true":
             return None
         try:
-            from opentelemetry import trace  # noqa: PLC0415
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
             from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
             from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
@@ -34,8 +34,7 @@ class Tracer:
             ) from error
         provider = TracerProvider()
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        trace.set_tracer_provider(provider)
-        return cls(provider.get_tracer("sandbox.server"))
+        return cls(provider)
 
     def begin(self, caller: Caller, request: Any) -> Any:
         """Begin a request's span."""
@@ -55,3 +54,7 @@ class Tracer:
         if isinstance(last, m.Failed):
             span.set_attribute("error.type", last.code)
         span.end()
+
+    def close(self) -> None:
+        """Send what was not sent yet."""
+        self._provider.shutdown()
