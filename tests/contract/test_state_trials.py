@@ -32,7 +32,7 @@ MADE = {
         "    def __init__(self): self.path = tempfile.mkstemp()[1]\n"
         "    def __setstate__(self, state): self.text = open(state['path']).read()\n"
         "x = Reads()",
-        "FileNotFoundError: ",
+        ("FileNotFoundError: ", "PermissionError: "),  # where it lies in another worker's directory
     ),
     "one that comes back as something else": (
         "class Odd:\n    def __reduce__(self): return int, ()\nx = Odd()",
@@ -82,14 +82,16 @@ async def test_what_does_not_load_is_named_by_the_execution_that_made_it(any_box
     assert "x" in execution.state.lost_names
     assert "fine" not in execution.state.lost_names
     (warning,) = [one for one in execution.warnings if one.startswith("x ")]
-    assert warning.startswith(f"x is lost when this session is restored: {reason}")
+    told = "x is lost when this session is restored: "
+    assert warning.startswith(told)
+    assert warning.removeprefix(told).startswith(reason)
     assert next(one.lost for one in plain(any_box).variables() if one.name == "x").startswith(reason)
     again = await any_box.run("isinstance(x, object), fine")
     assert (again.text, "x" in again.state.lost_names, again.warnings) == ("(True, [1])", True, ())
     await restart(any_box)
     failed = await any_box.run("x.anything", check=False)
     assert str(failed.exception).startswith("StateLost: x (")
-    assert reason in str(failed.exception)
+    assert any(one in str(failed.exception) for one in ((reason,) if isinstance(reason, str) else reason))
     assert await value(any_box, "fine") == "[1]"
 
 

@@ -94,7 +94,7 @@ def test_a_worker_that_cannot_go_on_says_that_it_is_memory(box_with: BoxWith) ->
 def test_a_recursion_without_limit_ends_as_an_error(box_with: BoxWith, memory: int) -> None:
     box = box_with(memory=memory)
     execution = run(box, "import sys; sys.setrecursionlimit(10**9)\ndef f(): f()\nf()")
-    assert (execution.status, execution.state, execution.stderr) == ("error", "kept", "")
+    assert (execution.status, execution.state, execution.stderr) == ("error", "kept", ""), execution.warnings
     assert execution.exception is not None
     assert "frames in the middle of the traceback are left out" in execution.exception.traceback
     assert box.run("6 * 7").text == "42"

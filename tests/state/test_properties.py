@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from tests.state.cells import START, cells
@@ -34,6 +35,7 @@ def follow(zygote: Zygote, taken: list[Any]) -> None:
         event(f"{len(session.lineage)} cells led there")
 
 
+@pytest.mark.timeout(300)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(taken=steps)
 def test_any_cells_kills_and_ways_back_give_the_state_of_an_undisturbed_run(zygote: Zygote, taken: list[Any]) -> None:

@@ -102,8 +102,8 @@ def find(database: Database, session: str, owner: str) -> SessionInfo:
 
 def listing(database: Database, owner: str | None) -> list[SessionInfo]:
     """Every session, or an owner's; the last used first."""
-    query = f"SELECT {_COLUMNS} WHERE ?1 IS NULL OR s.owner = ?1 ORDER BY s.used DESC, s.key DESC"
-    return [_info(row) for row in database.all(query, owner)]
+    query = f"SELECT {_COLUMNS} WHERE ? IS NULL OR s.owner = ? ORDER BY s.used DESC, s.key DESC"
+    return [_info(row) for row in database.all(query, owner, owner)]
 
 
 def _info(row: Any) -> SessionInfo:
@@ -168,14 +168,14 @@ def copy_path(database: Database, source: int, number: int, target: int) -> None
     low, high = row_id(source, 0), row_id(source + 1, 0)
     skipped = msgspec.json.encode(sorted(elsewhere(database, source, number))).decode()
     database.run(
-        "INSERT INTO executions SELECT ?1 + id, status, error_type, cause, started, seconds, cache_hit, code, info, "
-        "outputs, outputs_part FROM executions WHERE id >= ?2 AND id < ?3 AND id - ?2 NOT IN "
-        "(SELECT value FROM json_each(?4))",
-        row_id(target, 0) - low, low, high, skipped,
+        "INSERT INTO executions SELECT ? + id, status, error_type, cause, started, seconds, cache_hit, code, info, "
+        "outputs, outputs_part FROM executions WHERE id >= ? AND id < ? AND id - ? NOT IN "
+        "(SELECT value FROM json_each(?))",
+        row_id(target, 0) - low, low, high, low, skipped,
     )  # fmt: skip
     database.run(
-        "INSERT INTO artifacts SELECT ?1, execution, name, mime, size, sha256, created, part FROM artifacts "
-        "WHERE session = ?2 AND execution NOT IN (SELECT value FROM json_each(?3))",
+        "INSERT INTO artifacts SELECT ?, execution, name, mime, size, sha256, created, part FROM artifacts "
+        "WHERE session = ? AND execution NOT IN (SELECT value FROM json_each(?))",
         target, source, skipped,
     )  # fmt: skip
 

@@ -202,8 +202,8 @@ class Store:
     def gc(self, only: Tree | None = None) -> Freed:
         """Free what nothing needs, of one tree or of all. Raises StoreDamaged."""
         freed = Freed(0, 0)
-        rows = self.database.all("SELECT id, name FROM trees WHERE ?1 IS NULL OR id = ?1", only and only.id)
-        for each in (Tree(*row) for row in rows):
+        rows = self.database.all("SELECT id, name FROM trees")
+        for each in (Tree(*row) for row in rows if only is None or row[0] == only.id):
             if not gc.remove_tree(self.database, self.pool, each):
                 freed += self.collect(each)
         if only is None:

@@ -158,7 +158,7 @@ def test_a_worker_whose_descriptors_were_closed_goes_on(open_box: Open) -> None:
         "        if os.readlink(f'/proc/self/fd/{fd}').endswith('statm'): os.close(fd); found = fd\n"
         "    except OSError: pass"
     )
-    assert box.run("os.open('file', os.O_RDWR | os.O_CREAT) == found").text == "True"
+    assert box.run("os.dup2(os.open('file', os.O_RDWR | os.O_CREAT), found) == found").text == "True"
     assert box.run("named = array(); named.size").text == "25000000"
 
 

@@ -7,6 +7,7 @@ function that raised are let go in `run.py`, and the text and code of earlier ce
 """
 
 import ctypes
+import fcntl
 import gc
 import os
 import resource
@@ -22,6 +23,7 @@ _WORTH = 32 << 20
 _SHARE = 4
 _IDLE_SECONDS = 0.1
 _PAUSE = 20  # times what giving back took the last time, until the next one
+_OUT_OF_THE_WAY = 1000  # of code that takes the lowest numbers for its own
 _PAGE = resource.getpagesize()
 _trim = getattr(ctypes.PyDLL(None), "malloc_trim", None)  # of glibc alone
 
@@ -40,7 +42,9 @@ class Past:
     def open(self) -> None:
         """Note how much memory the worker begins with. Where that cannot be seen, nothing is done here."""
         with suppress(OSError):
-            self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+            self._statm = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+            os.close(fd)
         self._begun = self._size()
         self._line = self._begun + _WORTH
 

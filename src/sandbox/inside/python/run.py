@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine
 
+# What may hold so many frames that to let go of them at once ends the interpreter, whose stack is too short.
+_DEEP = (MemoryError, RecursionError, SystemError)
 _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 
 
@@ -53,7 +55,7 @@ class Runner:
         try:
             self._interruptible = True  # objects that are let go may run code of the user's
             # It came through this frame, which has it: a cycle that would keep all variables of what has failed.
-            error = None
+            error = error if isinstance(error, _DEEP) else None
             self._past.leave()
         except KeyboardInterrupt:
             pass
