@@ -315,9 +315,12 @@ async def test_signals_that_end_nothing_end_nothing(any_box: Any) -> None:
 
 
 async def test_a_worker_that_dies_between_executions_is_told_of(any_box: Any) -> None:
-    ends = "    while not os.path.exists('go'): time.sleep(0.01)\n    os._exit(1)"
+    ends = "    while not os.path.exists('go'): time.sleep(0.01)\n    open('gone', 'w').close(); os._exit(1)"
     await any_box.run(f"x = 1\nimport os, threading, time\ndef end():\n{ends}\nthreading.Thread(target=end).start()")
     await any_box.files.write("go", "")
+    async with asyncio.timeout(20):
+        while not await any_box.files.exists("gone"):  # noqa: ASYNC110 - no event of ours
+            await asyncio.sleep(0.01)
     for _ in range(100):
         execution = await any_box.run("1", check=False)
         if execution.state != "kept":
