@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo demo-mcp test test-here test-newest soak check sync bench clean
+.PHONY: setup demo demo-mcp demo-server test test-here test-newest soak check sync bench clean
 
 setup: $(VENV)/complete
 
@@ -17,6 +17,10 @@ demo: setup
 # What an AI assistant does with the MCP server, call by call.
 demo-mcp: setup
 	$(BIN)/python examples/assistant.py
+
+# A server and a remote session: a plot, a kill of the server, a roll back.
+demo-server: setup
+	$(BIN)/python examples/remote.py
 
 # As this user, and where that is root also as an ordinary user made for it; then at level `landlock`.
 test: setup

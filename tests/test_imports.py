@@ -16,13 +16,14 @@ INSIDE = [file for file in FILES if "inside" in file.parts]
 HOST = [file for file in FILES if "inside" not in file.parts]
 # Each layer may import the layers after it, and itself.
 LAYERS = (
-    "cli", "mcp", "core", "sync", "sdk", "engine", "store", "beneath", "inside", "protocol", "results", "options",
-    "ids", "errors",
+    "cli", "mcp", "server", "core", "sync", "sdk", "remote", "engine", "store", "beneath", "inside", "protocol",
+    "results", "options", "ids", "errors",
 )  # fmt: skip
 BELOW = {
     "__main__": {"cli"},
     "cli": {
         "mcp",
+        "server",
         "core",
         "sync",
         "sdk",
@@ -36,9 +37,11 @@ BELOW = {
         "ids",
     },
     "mcp": {"sdk", "results", "options", "errors", "ids"},
+    "server": {"engine", "store", "protocol", "options", "errors", "ids"},
     "core": {"sdk", "engine", "protocol", "results", "options", "errors", "ids"},
     "sync": {"sdk", "protocol", "results", "options", "errors", "core", "ids"},
-    "sdk": {"core", "protocol", "results", "options", "errors", "ids"},
+    "remote": {"protocol", "errors"},
+    "sdk": {"remote", "core", "protocol", "results", "options", "errors", "ids"},
     "engine": {"store", "beneath", "inside", "protocol", "errors", "ids"},
     "store": {"beneath", "inside", "errors", "ids"},
     "beneath": {"inside", "errors", "ids"},

@@ -12,6 +12,7 @@ from benchmarks.settings import Settings
 # In the order of the tables.
 SECTIONS = {
     "Running code": ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp"),
+    "A server": ("remote",),
     "State": ("saving", "arrays", "analysis", "restoring", "forking"),
 }
 NAMES = tuple(name for names in SECTIONS.values() for name in names)

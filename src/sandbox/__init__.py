@@ -8,6 +8,7 @@ TYPE_CHECKING = False  # typing's own, without the 6 ms that importing typing ta
 if TYPE_CHECKING:
     from sandbox.errors import (
         CheckpointNotFound,
+        SandboxAccessError,
         SandboxClosedError,
         SandboxCommandError,
         SandboxConnectionError,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         SandboxFileNotFoundError,
         SandboxInterruptedError,
         SandboxLimitError,
+        SandboxQuotaError,
         SandboxStartError,
         SandboxTimeoutError,
         SandboxWebAppError,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from sandbox.sdk.execution import CommandExecution, Execution
     from sandbox.sdk.local import LocalSandbox
     from sandbox.sdk.python import PythonSandbox
+    from sandbox.sdk.remote import RemoteSandbox
 
 __version__ = "0.1.0"
 
@@ -50,7 +53,9 @@ __all__ = [
     "LocalSandbox",
     "Mount",
     "PythonSandbox",
+    "RemoteSandbox",
     "Result",
+    "SandboxAccessError",
     "SandboxClosedError",
     "SandboxCommandError",
     "SandboxConnectionError",
@@ -63,6 +68,7 @@ __all__ = [
     "SandboxInterruptedError",
     "SandboxLimitError",
     "SandboxOptions",
+    "SandboxQuotaError",
     "SandboxStartError",
     "SandboxTimeoutError",
     "SandboxWebAppError",
@@ -83,6 +89,7 @@ _HOMES = {
     **dict.fromkeys(("CommandExecution", "Execution"), "sandbox.sdk.execution"),
     "LocalSandbox": "sandbox.sdk.local",
     "PythonSandbox": "sandbox.sdk.python",
+    "RemoteSandbox": "sandbox.sdk.remote",
 }
 
 

@@ -4,7 +4,9 @@
     |-- UsageError (ValueError)         usage            unchanged: nothing was sent
     |-- SandboxStartError               start            there is none: no isolation, environment or interpreter
     |-- SandboxConnectionError          connection       unknown: the engine or server cannot be reached
-    |   `-- SandboxClosedError          closed           closed by its user, or deleted
+    |   |-- SandboxClosedError          closed           closed by its user, or deleted
+    |   `-- SandboxAccessError          access           unchanged: the server does not accept the key for this
+    |-- SandboxQuotaError               quota            unchanged: nothing was done; see `retry_after`
     |-- SandboxExecutionError           execution        usable: the code raised
     |   |-- SandboxInterruptedError     interrupted      usable
     |   |-- SandboxLimitError           limit            usable; `execution.state` says what became of the variables
@@ -74,6 +76,24 @@ class SandboxClosedError(SandboxConnectionError):
     """The sandbox was stopped or its session was deleted."""
 
     code = "closed"
+
+
+class SandboxAccessError(SandboxConnectionError):
+    """The server does not accept the key, or the key does not allow what was asked for."""
+
+    code = "access"
+
+
+class SandboxQuotaError(SandboxError):
+    """A quota of the key, or the server's own limit, has no room for this. Nothing was done."""
+
+    code = "quota"
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which it may be tried again; None if waiting alone does not help."""
+        seconds = self.details.get("retry_after")
+        return None if seconds is None else float(seconds)
 
 
 class ProtocolError(SandboxError):

@@ -83,6 +83,8 @@ class SandboxOptions:
         disk: Limit in MB for the workspace, and for the session's artifacts as much again.
         output: Limit in MB for each of stdout and stderr of one execution; more is dropped and marked.
         persist: Store variables, files and history after each execution. With False a stopped session is empty.
+        idle_timeout: Seconds without a call after which the worker is ended, to free its memory; the next call gets
+            a fresh one with the variables as they were. None for never. What code left running ends with the worker.
         storage: Limit in MB for what is stored of the session. Before it is passed, the oldest checkpoints without a
             label are dropped. None for 20 GB, or less on a small disk.
         checkpoints: How many checkpoints without a label are kept, the newest.
@@ -104,6 +106,7 @@ class SandboxOptions:
     disk: int = 1024
     output: float = 10
     persist: bool = True
+    idle_timeout: float | None = None
     storage: int | None = None
     checkpoints: int = 1000
     without: tuple[str, ...] = ()
@@ -115,6 +118,8 @@ class SandboxOptions:
         _one_of("network", self.network, NETWORKS)
         if not isinstance(self.persist, bool):
             raise UsageError(f"persist={self.persist!r} is neither True nor False")
+        if self.idle_timeout is not None and not self.persist:
+            raise UsageError("idle_timeout needs persist=True: nothing brings back variables that are not stored")
         checked = {
             "memory": _whole("memory", self.memory, 32, 1 << 24, "MB"),
             "cpus": _between("cpus", self.cpus, 0.01, 4096, "cpus"),
@@ -124,6 +129,7 @@ class SandboxOptions:
             "checkpoints": _whole("checkpoints", self.checkpoints, 1, 1 << 30, "checkpoints"),
             "output": _between("output", self.output, 0.001, 1024, "MB"),
             "timeout": checked_timeout(self.timeout),
+            "idle_timeout": checked_timeout(self.idle_timeout, "idle_timeout"),
             "env": checked_env(self.env),
             "files": _checked_files(self.files),
             "environment": _checked_environment(self.environment),
@@ -201,13 +207,13 @@ def _between(name: str, value: object, least: float, most: float, unit: str) -> 
     # NaN is between nothing.
     if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most:
         return value
-    none = ", or None for no limit" if name == "timeout" else ""
+    none = ", or None for no limit" if name.endswith("timeout") else ""
     raise UsageError(f"{name}={value!r} is not a number of {unit} from {least:.12g} to {most:.12g}{none}")
 
 
-def checked_timeout(timeout: object) -> float | None:
+def checked_timeout(timeout: object, name: str = "timeout") -> float | None:
     """Return a number of seconds, or None for no limit. Raises UsageError."""
-    return None if timeout is None else float(_between("timeout", timeout, 0.001, 1e9, "seconds"))
+    return None if timeout is None else float(_between(name, timeout, 0.001, 1e9, "seconds"))
 
 
 def _whole(name: str, value: object, least: int, most: int, unit: str) -> int:

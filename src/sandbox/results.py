@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -341,6 +341,7 @@ class ExecutionData(OutputData):
     network: str = ""
     enforced: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    _artifact_of: Callable[[m.ArtifactInfo], Artifact] = field(default=Artifact.of, repr=False, compare=False)
 
     def __repr__(self) -> str:
         """What one looks for first. Each part is short, whatever the code printed or showed."""
@@ -376,6 +377,8 @@ class ExecutionData(OutputData):
         match event:
             case m.Output():
                 self.outputs.append(event)
+            case m.ExecutionStarted():
+                self.number = event.number
             case m.ResultShown():
                 self.results.append(Result(event.data, event.main, event.chart))
             case m.ExecutionFinished():
@@ -389,7 +392,7 @@ class ExecutionData(OutputData):
         self.cause, self.state, self.files = Cause.of(end.cause), State.of(end.state), Files.of(end.files)
         self.truncated, self.warnings = end.truncated, end.warnings
         self.usage = Usage(end.usage.cpu_seconds, end.usage.peak_memory)
-        self.artifacts = [Artifact.of(info) for info in end.artifacts]
+        self.artifacts = [self._artifact_of(info) for info in end.artifacts]
         if end.error is not None:
             self.exception = CodeException(end.error.type, end.error.message, end.error.traceback, end.error.exit_code)
 

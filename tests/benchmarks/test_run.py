@@ -31,6 +31,7 @@ ALONE = (
     ("first_result", "cold", "memory"),
     ("many", "stdout", "commands", "files"),
     ("mcp",),
+    ("remote",),
     ("arrays", "analysis"),
     ("restoring", "forking"),
 )

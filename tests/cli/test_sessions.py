@@ -18,7 +18,7 @@ import pytest
 import sandbox
 from sandbox.cli.sessions_find import OWNER
 from sandbox.cli.sessions_flags import COMMANDS as OF_SESSIONS
-from sandbox.engine.stored import OWNER as OF_ENGINES
+from sandbox.protocol.messages import OWNER as OF_ENGINES
 from sandbox.store.sessions import New
 from sandbox.store.store import Store
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.serving import Serving
 
 import sandbox
 import sandbox.sync
 from sandbox.engine.thread import EngineThread
+from sandbox.remote.client import close_connections
 
 Open = Callable[..., Any]
 
@@ -52,14 +54,31 @@ async def stream_of(box: Any, *args: object, **kwargs: object) -> list[Any]:
     return [event async for event in box.stream(*args, **kwargs)]
 
 
-@pytest.fixture(params=["async", "sync"])
-async def open_box(request: pytest.FixtureRequest, engine: EngineThread) -> AsyncIterator[Open]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every flavour, or those on this machine for what is about its processes and paths."""
+    if "flavour" in metafunc.fixturenames:
+        here = metafunc.definition.get_closest_marker("here") is not None
+        metafunc.parametrize("flavour", ["async", "sync"] if here else ["async", "sync", "remote"])
+
+
+@pytest.fixture(scope="session")
+def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The URL of a server, and a key that may do what a user of this machine may."""
+    with Serving(tmp_path_factory.mktemp("served")) as serving:
+        yield serving.url, serving.key("sandboxes", "host")
+
+
+@pytest.fixture
+async def open_box(flavour: str, request: pytest.FixtureRequest, engine: EngineThread) -> AsyncIterator[Open]:
     """Opens sandboxes over the flavour under test; deletes their sessions afterwards."""
     opened: list[Any] = []
+    server = request.getfixturevalue("remote") if flavour == "remote" else None
 
     async def open_box(**options: object) -> Any:
         box: Any
-        if request.param == "async":
+        if server is not None:
+            box = await sandbox.RemoteSandbox(*server, **options)  # type: ignore[arg-type]
+        elif flavour == "async":
             box = await sandbox.LocalSandbox(**options)  # type: ignore[arg-type]
         else:
             box = Awaitable(await asyncio.to_thread(sandbox.sync.LocalSandbox(**options).start))  # type: ignore[arg-type]
@@ -71,6 +90,8 @@ async def open_box(request: pytest.FixtureRequest, engine: EngineThread) -> Asyn
         inner: Any = box._inner if isinstance(box, Awaitable) else box
         if inner._opened is not None:
             await box.delete()
+    if server is not None:
+        close_connections()
 
 
 @pytest.fixture

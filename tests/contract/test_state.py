@@ -175,6 +175,7 @@ async def test_without_persist_nothing_is_stored(open_box: Open) -> None:
     assert (await box.run("x", check=False)).exception.error_type == "NameError"
 
 
+@pytest.mark.here
 async def test_environment_variables_that_may_be_secret_are_not_in_the_store(open_box: Open) -> None:
     box = await open_box(env={"TOKEN": "s3cr3t-v4lue"})
     await box.run("import os; os.environ['MINE'] = 'm1ne-v4lue'")

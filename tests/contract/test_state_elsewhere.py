@@ -11,6 +11,7 @@ from tests.contract.state import Process, elsewhere, plain, restart, value
 from sandbox import LocalSandbox, SessionBusy
 from sandbox.core.execution_context import PersistentExecutionContext
 
+pytestmark = pytest.mark.here
 _OPEN = "box = LocalSandbox(session_id=sys.argv[1] if len(sys.argv) > 1 else None).start()\n"
 
 

@@ -28,6 +28,7 @@ def packed(box: Any) -> int:
         return sum(path.stat().st_size for path in (store.packs / tree.name).glob("*.pack"))
 
 
+@pytest.mark.here
 async def test_an_array_that_is_new_each_time_does_not_fill_the_disk(open_box: Open) -> None:
     box = await open_box(storage=24)
     for turn in range(40):
@@ -62,6 +63,7 @@ async def test_what_is_larger_than_the_storage_is_said_not_to_be_saved(open_box:
     assert await value(box, "kept") == "2"
 
 
+@pytest.mark.here
 async def test_so_many_checkpoints_are_kept_and_those_with_a_label(open_box: Open) -> None:
     box = await open_box(checkpoints=5)
     for turn in range(12):
@@ -79,6 +81,7 @@ async def test_so_many_checkpoints_are_kept_and_those_with_a_label(open_box: Ope
     assert await value(box, "turn") == "7"
 
 
+@pytest.mark.here
 async def test_a_part_in_many_pieces_is_mended_while_the_session_lives(open_box: Open) -> None:
     box = await open_box(checkpoints=1)
     await box.run("import numpy as np; array = np.zeros(8_000_000, np.uint8)")

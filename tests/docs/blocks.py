@@ -5,6 +5,7 @@ before a block, `<!-- key: value -->`, says what a test has to know:
 
     not run     why it is not run
     level       the level of isolation that it is about
+    server      it uses a server, which the environment names
 """
 
 from __future__ import annotations

@@ -22,10 +22,12 @@ from typing import Any
 
 import pytest
 from tests.docs.blocks import Block, blocks, differs
+from tests.serving import Serving
 
 import sandbox
 import sandbox.sync
 from sandbox import LocalSandbox
+from sandbox.remote.client import close_connections
 
 PYTHON = blocks("python")
 CONSOLE = blocks("console")
@@ -71,6 +73,25 @@ def _prepare(block: Block, here: Path) -> dict[str, Any]:
     if "other-venv" in block.text:
         venv.create(here / "other-venv", with_pip=False)
     return {"__name__": "__main__"}
+
+
+@pytest.fixture(scope="session")
+def served(_home: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The URL of a server and a key."""
+    with Serving(tmp_path_factory.mktemp("served")) as serving:
+        yield serving.url, serving.first_key
+
+
+@pytest.fixture(autouse=True)
+def _server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give an example a server that is about one."""
+    block = getattr(request.node, "callspec", None) and request.node.callspec.params.get("block")
+    if block is not None and "server" in block.notes:
+        url, key = request.getfixturevalue("served")
+        monkeypatch.setenv("SANDBOX_URL", url)
+        monkeypatch.setenv("SANDBOX_API_KEY", key)
+    yield
+    close_connections()
 
 
 def _compare(block: Block, printed: str) -> None:

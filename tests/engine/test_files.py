@@ -26,10 +26,9 @@ pytestmark = pytest.mark.usefixtures("no_new_descriptors")
 
 
 def read(workspace: Workspace, path: str, offset: int = 0, length: int | None = None) -> bytes:
-    pieces: list[Any] = []
-    files.read(workspace, m.ReadFile("s", path, offset, length), pieces.append)
-    assert all(0 < len(piece.data) <= m.MAX_CHUNK for piece in pieces)
-    return b"".join(piece.data for piece in pieces)
+    pieces = list(files.reading(workspace, m.ReadFile("s", path, offset, length)))
+    assert all(0 < len(piece) <= m.MAX_CHUNK for piece in pieces)
+    return b"".join(pieces)
 
 
 def write(workspace: Workspace, path: str, data: bytes, *, append: bool = False) -> None:
@@ -62,10 +61,9 @@ def make_dir(workspace: Workspace, path: str) -> None:
 def test_a_file_is_read_in_pieces(workspace: Workspace) -> None:
     content = os.urandom(2 * m.MAX_CHUNK + 5)
     (workspace.path / "file").write_bytes(content)
-    pieces: list[Any] = []
-    files.read(workspace, m.ReadFile("s", "file"), pieces.append)
-    assert [len(piece.data) for piece in pieces] == [m.MAX_CHUNK, m.MAX_CHUNK, 5]
-    assert b"".join(piece.data for piece in pieces) == content
+    pieces = list(files.reading(workspace, m.ReadFile("s", "file")))
+    assert [len(piece) for piece in pieces] == [m.MAX_CHUNK, m.MAX_CHUNK, 5]
+    assert b"".join(pieces) == content
 
 
 @pytest.mark.parametrize(
@@ -104,27 +102,20 @@ def test_an_empty_and_a_sparse_file_are_read(workspace: Workspace) -> None:
 def test_reading_ends_where_the_file_ended_when_it_was_opened(workspace: Workspace) -> None:
     (workspace.path / "growing").write_bytes(bytes(3 * m.MAX_CHUNK))
     taken = 0
-
-    def grow(piece: Any) -> None:
-        nonlocal taken
-        taken += len(piece.data)
+    for piece in files.reading(workspace, m.ReadFile("s", "growing")):
+        taken += len(piece)
         with (workspace.path / "growing").open("ab") as file:
             file.write(bytes(2 * m.MAX_CHUNK))
-
-    files.read(workspace, m.ReadFile("s", "growing"), grow)
     assert taken == 3 * m.MAX_CHUNK
 
 
 def test_reading_a_file_that_shrinks_ends_early(workspace: Workspace) -> None:
     (workspace.path / "shrinking").write_bytes(bytes(3 * m.MAX_CHUNK))
-    pieces: list[Any] = []
-
-    def shrink(piece: Any) -> None:
-        pieces.append(piece)
+    pieces = 0
+    for _ in files.reading(workspace, m.ReadFile("s", "shrinking")):
+        pieces += 1
         os.truncate(workspace.path / "shrinking", 10)
-
-    files.read(workspace, m.ReadFile("s", "shrinking"), shrink)
-    assert len(pieces) == 1
+    assert pieces == 1
 
 
 # --- writing --------------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def test_the_options_may_come_as_one_object() -> None:
 
 def test_a_sandbox_without_an_engine_says_what_to_use() -> None:
     for call in (PythonSandbox, lambda: PythonSandbox("name"), sandbox.sync.PythonSandbox):  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match=r"LocalSandbox\(\.\.\.\) or create_local\(\.\.\.\)"):
+        with pytest.raises(UsageError, match=r"create_local\(\.\.\.\) or create_remote\(\.\.\.\)"):
             call()
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
 
 from sandbox.engine import isolation
+from sandbox.engine.answers import Answer, Encoded, Sink
 from sandbox.engine.handlers import all_handlers
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.pool import SIZE
@@ -18,18 +19,19 @@ from sandbox.errors import SandboxClosedError, SandboxError, UsageError
 from sandbox.protocol import messages as m
 from sandbox.store.total import total_wanted
 
-Sink = Callable[[bytes, bool], None]
-
 
 class Engine:
-    """Owns the sessions of one process. Use it through `sandbox.engine.thread.EngineThread`."""
+    """Owns the sessions of one process. Use it through `sandbox.engine.thread.EngineThread`, or in a loop of yours.
 
-    def __init__(self, parked: int = SIZE, keeper: KeeperProcess | None = None) -> None:
+    `parked`: how many workers it keeps in advance; `most`: how many sessions may have one at once.
+    """
+
+    def __init__(self, parked: int = SIZE, keeper: KeeperProcess | None = None, most: int | None = None) -> None:
         isolation.require_linux()
         isolation.require_open_files()
         total_wanted()  # before anybody runs anything
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.sessions = Sessions(self._spawn, lambda: len(self._tasks) == 1, parked, keeper)
+        self.sessions = Sessions(self._spawn, lambda: len(self._tasks) == 1, parked, keeper, most)
         self._handlers = all_handlers()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -50,27 +52,29 @@ class Engine:
 
         Cancelling the task cancels the request; the last event is then a failure.
         """
-        return self._spawn(self._answer(request, sink))
+        return self._spawn(self._answer(request, Encoded(sink)))
 
-    async def _answer(self, data: bytes, sink: Sink) -> None:
-        def emit(event: m.Event) -> None:
-            sink(m.encode(event), False)
+    def carry_out(self, request: m.Request, answer: Answer) -> asyncio.Task[None]:
+        """As `start`, for a request that was decoded and checked already, and in the loop's own thread."""
+        return self._spawn(self._answer(request, answer))
 
+    async def _answer(self, wanted: bytes | m.Request, answer: Answer) -> None:
         last: m.LastEvent = m.Failed("error", "the engine failed; its log says how")
         try:
-            request = m.decode_request(data)
-            last = await self._handlers[type(request)](self.sessions, request, emit)
+            request = m.decode_request(wanted) if isinstance(wanted, bytes) else wanted
+            last = await self._handlers[type(request)](self.sessions, request, answer)
         except SandboxError as error:
             last = m.Failed(error.code, error.message, error.details)
         except msgspec.MsgspecError as error:
             last = m.Failed(UsageError.code, f"not a valid request: {error}")
         except Exception:  # noqa: BLE001 - a mistake of ours: its caller must still get an answer
-            last = m.Failed("error", f"the engine made a mistake:\n{traceback.format_exc(limit=-5)}")
+            text = f"the engine made a mistake:\n{traceback.format_exc(limit=-5)}"
+            last = m.Failed("error", text, {"mistake": True})
         except asyncio.CancelledError:
             last = m.Failed(SandboxClosedError.code, "the request was cancelled")
             raise
         finally:
-            sink(m.encode(last), True)
+            answer.end(last)
 
     # --- the end ---
 

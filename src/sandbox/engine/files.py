@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from sandbox.beneath import (
@@ -28,8 +27,6 @@ from sandbox.errors import SandboxFileError
 from sandbox.inside import tidy
 from sandbox.protocol.messages import (
     MAX_CHUNK,
-    Data,
-    Event,
     FileEntry,
     ListFiles,
     MakeDirectory,
@@ -49,23 +46,37 @@ _FIRST_TIME, _LAST_TIME = -62135596800.0, 253402300799.0
 _MOST_REMOVED = 4 * MOST_ENTRIES
 
 
-def read(workspace: Workspace, request: ReadFile, emit: Callable[[Event], None]) -> None:
-    """Emit a part of the file's content in pieces, as far as it reached when it was opened. Raises SandboxFileError."""
+def reading(workspace: Workspace, request: ReadFile) -> Generator[bytes]:
+    """Yield a part of a file's content in pieces, as far as it reached when it was opened. Raises SandboxFileError."""
     path = relative(request.path, str(workspace.path))
     checked_range(request.offset, request.length)
     try:
         fd = open_regular(workspace.fd, path, os.O_RDONLY)
         try:
-            at, end = request.offset, os.fstat(fd).st_size
-            if request.length is not None:
-                end = min(end, at + request.length)
-            while at < end and (data := os.pread(fd, min(MAX_CHUNK, end - at), at)):
-                emit(Data(data))
-                at += len(data)
+            yield from _pieces(fd, request.offset, request.length)
         finally:
             os.close(fd)
     except OSError as error:
         raise file_error(error, request.path, "read") from error
+
+
+def own(path: str | Path, offset: int = 0, length: int | None = None) -> Generator[bytes]:
+    """Yield a part of a file of the engine's own in pieces. Raises OSError, UsageError."""
+    checked_range(offset, length)
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield from _pieces(fd, offset, length)
+    finally:
+        os.close(fd)
+
+
+def _pieces(fd: int, at: int, length: int | None) -> Iterator[bytes]:
+    end = os.fstat(fd).st_size
+    if length is not None:
+        end = min(end, at + length)
+    while at < end and (data := os.pread(fd, min(MAX_CHUNK, end - at), at)):
+        yield data
+        at += len(data)
 
 
 def write(workspace: Workspace, request: WriteFile) -> str:
@@ -242,8 +253,7 @@ def make_directory(workspace: Workspace, request: MakeDirectory) -> None:
         raise file_error(error, request.path, "make directory") from error
 
 
-def send(content: bytes | Path, emit: Callable[[Event], None]) -> None:
-    """Emit bytes, or a file of the engine's own, piece by piece."""
-    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
-        while data := file.read(MAX_CHUNK):
-            emit(Data(data))
+def in_pieces(content: bytes) -> Generator[bytes]:
+    """Yield what is here already, piece by piece."""
+    for start in range(0, len(content), MAX_CHUNK):
+        yield content[start : start + MAX_CHUNK]

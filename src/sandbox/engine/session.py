@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sandbox.engine.answers import Answer
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.execution import Execution, Outcome
 from sandbox.engine.launcher import Cell
@@ -19,7 +19,6 @@ from sandbox.errors import SandboxClosedError
 from sandbox.protocol.messages import (
     CauseInfo,
     Completions,
-    Event,
     ExecutionFinished,
     HistoryRecord,
     Run,
@@ -42,6 +41,7 @@ STEPS = {
     ("running", "finish"): "ready",
     ("running", "lose"): "idle",
     ("ready", "lose"): "idle",
+    ("ready", "park"): "idle",
     ("idle", "close"): "closed",
     ("ready", "close"): "closed",
     ("running", "close"): "closed",
@@ -53,9 +53,11 @@ STEPS = {
 class Session:
     """`cell` is there while a worker is. Methods run in the engine's loop; executions queue up for `turn`."""
 
-    def __init__(self, name: str, options: SessionOptions, artifacts: ArtifactStore) -> None:
+    def __init__(self, name: str, options: SessionOptions, artifacts: ArtifactStore, owner: str) -> None:
         self.id = name
+        self.owner = owner
         self.options = options
+        self.used_at = time.monotonic()
         self.artifacts = artifacts
         self.cell: Cell | None = None
         self.workspace: Workspace | None = None
@@ -119,6 +121,11 @@ class Session:
         """Whether an execution or a command is under way."""
         return self.running is not None or bool(self.commands)
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has a worker that nobody uses, and that can be brought back."""
+        return self.state == "ready" and self.options.persist and not self.busy and not self.turn.locked()
+
     def stop_for(self, cause: CauseInfo, *, at_once: bool = False) -> None:
         """A limit was hit: stop what runs. What an earlier execution left running ends with the worker only."""
         if not self.busy and self.cell is not None:
@@ -135,7 +142,7 @@ class Session:
         if self.cell is not None:
             await self.cell.worker.ask({"do": "clear_cache"}, DoneInside)
 
-    async def run(self, request: Run, cell: Cell, emit: Callable[[Event], None]) -> ExecutionFinished:
+    async def run(self, request: Run, cell: Cell, emit: Answer) -> ExecutionFinished:
         """Run code in `cell`, whose turn the caller holds; emit what it prints and shows; return how it ended."""
         self.executions += 1
         self.step("run")
@@ -148,6 +155,7 @@ class Session:
             execution.restored_before = self.kept.restored()
         execution.warn(self._not_warm(cell))
         self.variables_lost = ""
+        emit.began(self.executions)
         try:
             outcome = await execution.run()
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections import ChainMap
 from collections.abc import Callable, Iterable
 
@@ -13,6 +14,7 @@ from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.metrics import Meter
+from sandbox.engine.parking import Parking
 from sandbox.engine.paths import data_dir
 from sandbox.engine.pool import Pool
 from sandbox.engine.session import Session
@@ -28,9 +30,19 @@ from sandbox.protocol import messages as m
 
 
 class Sessions:
-    """The sessions of one engine, by id. `launcher` starts their workers, `stored` is where the store is."""
+    """The sessions of one engine, by id. `launcher` starts their workers, `stored` is where the store is.
 
-    def __init__(self, spawn: Spawn, alone: Callable[[], bool], parked: int, keeper: KeeperProcess | None) -> None:
+    `most`: how many may have a worker at once; None for no limit.
+    """
+
+    def __init__(
+        self,
+        spawn: Spawn,
+        alone: Callable[[], bool],
+        parked: int,
+        keeper: KeeperProcess | None,
+        most: int | None = None,
+    ) -> None:
         self.spawn = spawn
         self.launcher = Launcher(spawn, keeper)
         self.stored = StoreThread(data_dir() / "store", alone)
@@ -39,12 +51,14 @@ class Sessions:
         self._meters: dict[str, Meter] = {}
         self.trials = Trials(self.pool, self.launcher)
         self._watch = LimitWatch(ChainMap(self._sessions, self.trials.spares.sessions))
+        self._parking = Parking(self._sessions, self.park, most)
 
     def active(self, name: str) -> Session:
         """An open session. Raises SandboxClosedError."""
         session = self.known(name)
         if session.state == "closed":
             raise SandboxClosedError(f"session {name!r} is closed: start it again, or open another")
+        session.used_at = time.monotonic()
         return session
 
     def known(self, name: str) -> Session:
@@ -53,6 +67,24 @@ class Sessions:
         if session is None:
             raise SandboxClosedError(f"there is no open session {name!r}")
         return session
+
+    def has(self, name: str) -> bool:
+        """Whether it is known here, open or closed."""
+        return name in self._sessions
+
+    def state_of(self, name: str) -> str | None:
+        """running, ready, parked or stopped; None where it is not known here."""
+        session = self._sessions.get(name)
+        if session is None:
+            return None
+        if session.state == "closed":
+            return "stopped"
+        return "running" if session.busy else "ready" if session.cell is not None else "parked"
+
+    def cell_of(self, name: str) -> Cell | None:
+        """Its worker, if it has one."""
+        session = self._sessions.get(name)
+        return None if session is None else session.cell
 
     def workspace(self, name: str) -> Workspace:
         """The directory of an open session. Raises SandboxClosedError."""
@@ -73,7 +105,10 @@ class Sessions:
         """Open a session, known or new, with a worker. Raises SessionBusy, SandboxStartError."""
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
         isolation.check_without(request.options.without)
-        session = self._sessions.get(name) or self._new_session(name, request.options)
+        session = self._sessions.get(name) or self._new_session(name, request)
+        if session.cell is not None and self._is_open(session, request):
+            session.used_at = time.monotonic()
+            return _opened(session, session.cell)  # also while it runs something
         async with session.turn:
             opening = session.state == "closed" or session.cell is None
             try:
@@ -83,19 +118,19 @@ class Sessions:
                 if opening and session.cell is None:
                     await uncancelled(self._give_up(session))
                 raise
-        return m.SessionOpened(
-            session=name,
-            isolation=cell.zygote.spec.level,
-            network=session.options.network,
-            enforced=cell.worker.enforced,
-            artifacts_dir=str(session.artifacts.directory),
-            workspace_dir=str(cell.workspace.path),
-        )
+        return _opened(session, cell)
 
-    def _new_session(self, name: str, options: m.SessionOptions) -> Session:
-        directory = self.launcher.run.artifacts / name
+    def _is_open(self, session: Session, request: m.OpenSession) -> bool:
+        """Whether there is nothing left to do to open it."""
+        stored = session.kept is not None or session.keeping is not None
+        ready = session.cell is not None and session.state in {"ready", "running"} and session.cell.worker.alive
+        return ready and (stored or not request.options.persist)
+
+    def _new_session(self, name: str, request: m.OpenSession) -> Session:
+        directory, options = self.launcher.run.artifacts / name, request.options
         directory.mkdir(mode=0o700)
-        session = self._sessions[name] = Session(name, options, ArtifactStore(directory, options.disk << 20))
+        artifacts = ArtifactStore(directory, options.disk << 20)
+        session = self._sessions[name] = Session(name, options, artifacts, request.owner)
         return session
 
     async def _hold(self, session: Session, request: m.OpenSession) -> None:
@@ -103,7 +138,7 @@ class Sessions:
         closed = session.state == "closed"
         if request.options.persist and (closed or (session.kept is None and session.keeping is None)):
             session.keeping = asyncio.get_running_loop().create_task(
-                open_kept(self.stored, session.id, request.options)
+                open_kept(self.stored, session.id, session.owner, request.options)
             )
             if not request.fresh:  # it may be somebody else's, and then there is nothing to begin
                 await session.keep()
@@ -133,15 +168,21 @@ class Sessions:
         if session.cell is not None:
             session.lose()
             await self.end_worker(session)
+        await self._parking.make_room(session)
         session.step("launch")
+        self._parking.launching(1)
         try:
             cell = await self._new_cell(session)
         except BaseException:
             session.step("fail")
             raise
+        finally:
+            self._parking.launching(-1)
         session.step("ready")
         session.cell, session.workspace = cell, cell.workspace
         self._watch.start()
+        if session.options.idle_timeout is not None:
+            self._parking.start()
         return cell
 
     async def _new_cell(self, session: Session) -> Cell:
@@ -170,6 +211,18 @@ class Sessions:
                 await cell.workspace.changed()
             if session.kept.restorable:
                 await session.kept.restore(cell.worker)
+
+    async def park(self, session: Session) -> None:
+        """Store what is not stored yet and end the worker of a session that nobody uses. Raises StoreError."""
+        used_at = session.used_at
+        async with session.turn:
+            await session.keep()
+            if session.kept is None:
+                return
+            await session.kept.checkpoint(None, session.workspace)
+            if session.used_at == used_at and session.state == "ready" and not session.busy:
+                session.step("park")
+                await self.end_worker(session)
 
     async def end_worker(self, session: Session) -> None:
         """End the session's worker, if it has one, and its commands, which only a pid namespace would end with it."""
@@ -228,18 +281,18 @@ class Sessions:
             if kept is not None:
                 await kept.delete()
             elif session.options.persist:
-                await stored_past.delete(self.stored, session.id)
+                await stored_past.delete(self.stored, session.id, session.owner)
             if self._sessions.pop(session.id, None) is not None:
                 self._meters.pop(session.id, None)
                 if session.workspace is not None:
                     await asyncio.to_thread(session.workspace.remove)
                 await asyncio.to_thread(session.artifacts.remove)
 
-    async def forget_all(self, ids: Iterable[str]) -> None:
+    async def forget_all(self, ids: Iterable[str], owner: str) -> None:
         """Delete sessions that were stored and perhaps opened just now."""
         for each in ids:
             session = self._sessions.get(each)
-            await (self.delete(session) if session is not None else stored_past.delete(self.stored, each))
+            await (self.delete(session) if session is not None else stored_past.delete(self.stored, each, owner))
 
     def meter(self, session: Session) -> Meter:
         """What measures a session: a rate needs the measurement before."""
@@ -248,6 +301,7 @@ class Sessions:
     def stop(self) -> None:
         """Begin to end every worker, and park no more."""
         self._watch.stop()
+        self._parking.stop()
         self.pool.stop()
         for session in self._sessions.values():
             if session.cell is not None:
@@ -264,3 +318,14 @@ class Sessions:
         await self.stored.close()
         await self.pool.close()
         await self.launcher.close()
+
+
+def _opened(session: Session, cell: Cell) -> m.SessionOpened:
+    return m.SessionOpened(
+        session=session.id,
+        isolation=cell.zygote.spec.level,
+        network=session.options.network,
+        enforced=cell.worker.enforced,
+        artifacts_dir=str(session.artifacts.directory),
+        workspace_dir=str(cell.workspace.path),
+    )

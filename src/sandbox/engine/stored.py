@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from sandbox.store.store import Store
 
 _T = TypeVar("_T")
-OWNER = "local"
 _SMALL = 128 * 1024
 _SILENCE_SECONDS = 10.0
 _BYTES_A_SECOND = 20e6
@@ -50,18 +49,18 @@ _NO_MEMORY = "that takes more memory than is left"  # as workers say it
 _RESTORE_SECONDS = 120.0
 
 
-async def open_kept(thread: StoreThread, name: str, options: SessionOptions) -> Kept:
-    """Hold a session that is stored, or begin to store it. Raises SessionBusy, StoreError."""
-    return await thread.call(lambda store: Kept(thread, store, _open(store, name, options)))
+async def open_kept(thread: StoreThread, name: str, owner: str, options: SessionOptions) -> Kept:
+    """Hold a session that is stored, or begin to store it. Raises SessionBusy, SessionExists, StoreError."""
+    return await thread.call(lambda store: Kept(thread, store, _open(store, name, owner, options)))
 
 
-def _open(store: Store, name: str, options: SessionOptions) -> StoredSession:
+def _open(store: Store, name: str, owner: str, options: SessionOptions) -> StoredSession:
     from sandbox.store.sessions import New  # noqa: PLC0415
 
     try:
-        session = store.open(name, owner=OWNER)
+        session = store.open(name, owner=owner)
     except SessionNotFound:
-        session = store.create(New(name, OWNER, options.name or "", None, _stored_options(options)))
+        session = store.create(New(name, owner, options.name or "", None, _stored_options(options)))
     own = store.limits.session_bytes if options.storage is None else options.storage << 20
     session.quota.limits = store.limits._replace(session_bytes=own, drop_oldest=True, checkpoints=options.checkpoints)
     return session
@@ -354,9 +353,9 @@ class Kept:
         """Make sessions that begin at the head."""
         from sandbox.store.sessions import New  # noqa: PLC0415
 
-        stored = _stored_options(options)
+        stored, owner = _stored_options(options), self.session.owner
         await self._thread.call(
-            lambda _store: self.session.fork([New(each, OWNER, options.name or "", None, stored) for each in ids])
+            lambda _store: self.session.fork([New(each, owner, options.name or "", None, stored) for each in ids])
         )
 
     # --- the end ---

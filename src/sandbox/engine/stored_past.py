@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sandbox.engine import stored_artifacts
-from sandbox.engine.stored import OWNER
 from sandbox.errors import SessionNotFound
 from sandbox.protocol.messages import ArtifactInfo, HistoryRecord
 
@@ -20,30 +19,30 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-async def delete(thread: StoreThread, name: str) -> None:
+async def delete(thread: StoreThread, name: str, owner: str) -> None:
     """Delete a session that nobody holds, if there is such a one. Raises SessionBusy."""
 
     def delete(store: Store) -> None:
         with contextlib.suppress(SessionNotFound):
-            store.open(name, owner=OWNER).delete()
+            store.open(name, owner=owner).delete()
 
     await thread.call(delete)
 
 
-async def artifacts(thread: StoreThread, name: str, directory: Path, there: set[str]) -> list[ArtifactInfo]:
+async def artifacts(thread: StoreThread, name: str, owner: str, directory: Path, there: set[str]) -> list[ArtifactInfo]:
     """Bring the artifacts that are not `there` into a directory."""
-    return await _past(thread, [], lambda store: stored_artifacts.bring(store, name, OWNER, directory, there))
+    return await _past(thread, [], lambda store: stored_artifacts.bring(store, name, owner, directory, there))
 
 
-async def stats(thread: StoreThread, name: str) -> Stats | None:
+async def stats(thread: StoreThread, name: str, owner: str) -> Stats | None:
     """Figures over all executions."""
-    return await _past(thread, None, lambda store: store.stats(name, owner=OWNER))
+    return await _past(thread, None, lambda store: store.stats(name, owner=owner))
 
 
-async def history(thread: StoreThread, name: str, limit: int) -> list[HistoryRecord]:
+async def history(thread: StoreThread, name: str, owner: str, limit: int) -> list[HistoryRecord]:
     """The last executions, newest first."""
     nothing: list[ExecutionRecord] = []
-    rows = await _past(thread, nothing, lambda store: store.history(name, owner=OWNER, limit=limit))
+    rows = await _past(thread, nothing, lambda store: store.history(name, owner=owner, limit=limit))
     return [_history(row) for row in rows]
 
 

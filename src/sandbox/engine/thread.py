@@ -8,7 +8,8 @@ import os
 import resource
 import threading
 
-from sandbox.engine.engine import Engine, Sink
+from sandbox.engine.answers import Sink
+from sandbox.engine.engine import Engine
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.pool import SIZE
 from sandbox.errors import SandboxConnectionError
@@ -91,7 +92,7 @@ class EngineThread:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         try:
-            _allow_many_descriptors()
+            allow_many_descriptors()
             self._engine = Engine(self._parked, self._keeper)
         except BaseException as error:  # noqa: BLE001 - raised again where the engine was asked for
             self._failure = error
@@ -102,7 +103,7 @@ class EngineThread:
         await self._engine.close()
 
 
-def _allow_many_descriptors() -> None:
+def allow_many_descriptors() -> None:
     """A sandbox takes nine descriptors; the usual soft limit of 1024 would end at a hundred of them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, 1 << 16) if hard != resource.RLIM_INFINITY else 1 << 16

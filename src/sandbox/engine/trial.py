@@ -47,7 +47,7 @@ class Spares:
     async def get(self, session: Session, cell: Cell) -> Session:
         """Another worker like `cell`, as a session of its own. Raises SandboxError, OSError."""
         options = _with_less(session.options)
-        spare = Session(f"{session.id} (trial)", options, session.artifacts)
+        spare = Session(f"{session.id} (trial)", options, session.artifacts, session.owner)
         spare.cell = await self._pool.get(options, cell.zygote)
         spare.workspace = spare.cell.workspace
         self.sessions[spare.id] = spare

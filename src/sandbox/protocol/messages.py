@@ -13,6 +13,8 @@ from msgspec import Struct
 
 MAX_CHUNK = 1024 * 1024
 """The most bytes of a file in one message."""
+OWNER = "local"
+"""Whose the sessions are of who uses an engine without a server."""
 
 
 class MountSpec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,6 +52,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     output: float = 10
     without: tuple[str, ...] = ()
     persist: bool = True
+    idle_timeout: float | None = None
     storage: int | None = None
     checkpoints: int = 1000
 
@@ -64,12 +67,14 @@ class Request(Struct, frozen=True, tag_field="do", forbid_unknown_fields=True):
 class OpenSession(Request, frozen=True, tag="open_session"):
     """Open a session, new or known by its id. Answered by `SessionOpened`.
 
-    `fresh`: the id was made up just now, so that nobody need look for it in the store.
+    `fresh`: the id was made up just now, so that nobody need look for it in the store. `owner`: whose it is in the
+    store; a server sets it, whatever its client says.
     """
 
     options: SessionOptions
     session: str | None = None
     fresh: bool = False
+    owner: str = OWNER
 
 
 class CloseSession(Request, frozen=True, tag="close_session"):
@@ -212,6 +217,15 @@ class ListArtifacts(Request, frozen=True, tag="list_artifacts"):
     session: str
 
 
+class ReadArtifact(Request, frozen=True, tag="read_artifact"):
+    """Read an artifact by its id. Answered by `Data` events and `Done`. `length` None is to the end."""
+
+    session: str
+    artifact: str
+    offset: int = 0
+    length: int | None = None
+
+
 class RemoveArtifacts(Request, frozen=True, tag="remove_artifacts"):
     """Remove these artifacts, by id; what is none is passed over. Answered by `ArtifactsListed` with the removed."""
 
@@ -276,6 +290,12 @@ class ResultShown(Event, frozen=True, tag="result"):
     data: dict[str, Any]
     main: bool = False
     chart: dict[str, Any] | None = None
+
+
+class ExecutionStarted(Event, frozen=True, tag="execution_started"):
+    """An execution has its turn. Only servers send it: by its number a lost answer is asked for again."""
+
+    number: int
 
 
 class CodeError(Struct, frozen=True):
@@ -675,14 +695,14 @@ class WebAppsListed(LastEvent, frozen=True, tag="web_apps_listed"):
 AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
-    | ListArtifacts | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
+    | ListArtifacts | ReadArtifact | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
     | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
     | StartWebApp | RestartWebApp | StopWebApp | ListWebApps | ScreenshotWebApp
 )  # fmt: skip
 AnyEvent = (
-    Output | ResultShown | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened | Completions | Data
-    | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted | HistoryListed
-    | CheckpointsListed | VariablesListed | Compared | WebAppsListed | Done | Failed
+    Output | ResultShown | ExecutionStarted | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened
+    | Completions | Data | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted
+    | HistoryListed | CheckpointsListed | VariablesListed | Compared | WebAppsListed | Done | Failed
 )  # fmt: skip
 
 _Message = TypeVar("_Message")

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from sandbox.errors import ProtocolError, UsageError, from_wire
 from sandbox.protocol import messages as m
-from sandbox.results import Artifact
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from sandbox.engine.thread import EngineThread
+    from sandbox.sdk.transport import Carrier
 
 Last = TypeVar("Last", bound=m.LastEvent)
 
@@ -38,9 +37,9 @@ class OneFlavour:
 
 
 class BlockingTransport:
-    """The engine in this process, for callers without an event loop."""
+    """A carrier in this process, for callers without an event loop: the process's engine, if none is given."""
 
-    def __init__(self, engine: EngineThread | None = None) -> None:
+    def __init__(self, engine: Carrier | None = None) -> None:
         self._engine = engine
 
     def send(self, request: bytes) -> Generator[bytes]:
@@ -60,7 +59,7 @@ class BlockingTransport:
         """Carry a request; its answer is dropped."""
         self._get().submit(request, lambda _data, _last: None)
 
-    def _get(self) -> EngineThread:
+    def _get(self) -> Carrier:
         if self._engine is None:
             from sandbox.engine.thread import default_engine  # noqa: PLC0415 - importing the SDK must not cost an engine
 
@@ -132,7 +131,7 @@ def notify(callback: Callable[[Any], Any] | None, value: object) -> None:
 class Blocking:
     """The few requests that are synchronous everywhere."""
 
-    def __init__(self, engine: EngineThread | None = None) -> None:
+    def __init__(self, engine: Carrier | None = None) -> None:
         self.transport = BlockingTransport(engine)
 
     def stream(self, request: m.Request) -> Iterator[m.AnyEvent]:
@@ -150,14 +149,13 @@ class Blocking:
             raise ProtocolError(f"{type(last).__name__} came where {answer.__name__} was expected")
         return last
 
-    def artifacts(self, session: str) -> list[Artifact]:
+    def artifacts(self, session: str) -> tuple[m.ArtifactInfo, ...]:
         """The session's artifacts, oldest first."""
-        return [Artifact.of(info) for info in self.ask(m.ListArtifacts(session), m.ArtifactsListed).artifacts]
+        return self.ask(m.ListArtifacts(session), m.ArtifactsListed).artifacts
 
-    def remove_artifacts(self, session: str, ids: tuple[str, ...]) -> list[Artifact]:
+    def remove_artifacts(self, session: str, ids: tuple[str, ...]) -> tuple[m.ArtifactInfo, ...]:
         """Remove artifacts by id; those that were removed."""
-        removed = self.ask(m.RemoveArtifacts(session, ids), m.ArtifactsListed).artifacts
-        return [Artifact.of(info) for info in removed]
+        return self.ask(m.RemoveArtifacts(session, ids), m.ArtifactsListed).artifacts
 
     def stats(self, session: str) -> dict[str, Any]:
         """Counts and averages."""

@@ -25,6 +25,7 @@ def session_options(options: SandboxOptions) -> SessionOptions:
         output=float(options.output),
         without=options.without,
         persist=options.persist,
+        idle_timeout=options.idle_timeout,
         storage=options.storage,
         checkpoints=options.checkpoints,
     )

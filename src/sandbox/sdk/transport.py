@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import asyncio
     from types import TracebackType
 
-    from sandbox.engine.thread import EngineThread
     from sandbox.protocol.messages import AnyEvent
 
 
@@ -25,6 +24,20 @@ class Transport(Protocol):
 
     def post(self, request: bytes) -> None:
         """Carry a request whose answer nobody waits for."""
+
+
+class Begun(Protocol):
+    """A request under way."""
+
+    def cancel(self) -> None:
+        """Cancel it, from any thread; its sink still gets a last event."""
+
+
+class Carrier(Protocol):
+    """What takes requests from any thread: an engine with its thread, or a client of a server with its own."""
+
+    def submit(self, request: bytes, sink: Callable[[bytes, bool], None]) -> Begun:
+        """Begin a request; `sink` gets each encoded event, and whether it is the last, in the carrier's thread."""
 
 
 class OneFlavour:
@@ -41,12 +54,12 @@ class OneFlavour:
 
 
 class InProcess:
-    """The engine in this process, in its own thread."""
+    """A carrier in this process: the process's engine, if none is given."""
 
-    def __init__(self, engine: EngineThread | None = None) -> None:
+    def __init__(self, engine: Carrier | None = None) -> None:
         self._engine = engine
 
-    def _get(self) -> EngineThread:
+    def _get(self) -> Carrier:
         if self._engine is None:
             from sandbox.engine.thread import default_engine  # noqa: PLC0415 - importing the SDK must not cost an engine
 

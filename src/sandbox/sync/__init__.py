@@ -4,5 +4,6 @@
 from sandbox.sync.execution import CommandExecution, Execution
 from sandbox.sync.local import LocalSandbox
 from sandbox.sync.python import PythonSandbox
+from sandbox.sync.remote import RemoteSandbox
 
-__all__ = ["CommandExecution", "Execution", "LocalSandbox", "PythonSandbox"]
+__all__ = ["CommandExecution", "Execution", "LocalSandbox", "PythonSandbox", "RemoteSandbox"]

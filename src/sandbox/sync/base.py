@@ -21,6 +21,7 @@ from sandbox.errors import (
 from sandbox.ids import checked_session_id
 from sandbox.options import SandboxOptions
 from sandbox.protocol import messages as m
+from sandbox.results import Artifact
 from sandbox.sdk import checks
 from sandbox.sdk.blocking import OneFlavour, Transport, notify
 from sandbox.sdk.checks import SESSION_TIMEOUT
@@ -45,7 +46,9 @@ class Sandbox(OneFlavour):
 
     def __init__(self, transport: Transport | None = None, session_id: str | None = None, **options: Any) -> None:
         if transport is None or not hasattr(transport, "send"):
-            raise UsageError(f"{type(self).__name__}() has no engine: use LocalSandbox(...) or create_local(...)")
+            raise UsageError(
+                f"{type(self).__name__}() has no engine: use PythonSandbox.create_local(...) or create_remote(...)"
+            )
         self.options = _options(options)
         self._connection = Connection(transport)
         self._wanted_session = None if session_id is None else checked_session_id(session_id)
@@ -112,6 +115,9 @@ class Sandbox(OneFlavour):
     ) -> None:
         self.stop()
 
+    def _artifact(self, info: m.ArtifactInfo) -> Artifact:
+        return Artifact.of(info)
+
     @property
     def _started(self) -> m.SessionOpened:
         if self._opened is None:
@@ -177,7 +183,7 @@ class Sandbox(OneFlavour):
         Raises SandboxExecutionError if the code fails, SandboxTimeoutError if it takes too long, and
         SandboxConnectionError if there is no engine. Being cancelled interrupts the code and keeps the variables.
         """
-        execution = Execution(code=code)
+        execution = Execution(code=code, _artifact_of=self._artifact)
         with closing(self._run(code, timeout, cache_key)) as events:
             for event in events:
                 execution.add(event)
@@ -196,7 +202,7 @@ class Sandbox(OneFlavour):
 
         Ending the iteration early interrupts the code. With `check`, a failure of the code is raised after that.
         """
-        execution = Execution(code=code)
+        execution = Execution(code=code, _artifact_of=self._artifact)
         with closing(self._run(code, timeout, cache_key)) as events:
             for event in events:
                 execution.add(event)

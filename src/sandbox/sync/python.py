@@ -10,6 +10,7 @@ from sandbox.sync.base import Sandbox
 if TYPE_CHECKING:
     from sandbox.options import SandboxOptions
     from sandbox.sync.local import LocalSandbox
+    from sandbox.sync.remote import RemoteSandbox
 
 
 class PythonSandbox(Sandbox):
@@ -21,3 +22,16 @@ class PythonSandbox(Sandbox):
         from sandbox.sync.local import LocalSandbox  # noqa: PLC0415 - it is a subclass
 
         return LocalSandbox(name, **options)
+
+    @classmethod
+    def create_remote(
+        cls,
+        server_url: str | None = None,
+        api_key: str | None = None,
+        name: str | SandboxOptions | None = None,
+        **options: Any,
+    ) -> RemoteSandbox:
+        """Return a sandbox on a server, for `with` or `await`. See `RemoteSandbox`."""
+        from sandbox.sync.remote import RemoteSandbox  # noqa: PLC0415 - it is a subclass
+
+        return RemoteSandbox(server_url, api_key, name, **options)

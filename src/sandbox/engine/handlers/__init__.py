@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from sandbox.engine.answers import Answer
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
     from sandbox.engine.sessions import Sessions
 
-Emit = Callable[[m.Event], None]
+Emit = Answer
 Handlers = dict[type[m.Request], Callable[["Sessions", Any, Emit], Coroutine[Any, Any, m.LastEvent]]]
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sandbox.engine import files
+from sandbox.engine.answers import sent
 from sandbox.errors import UsageError
 from sandbox.protocol import messages as m
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def read_file(sessions: Sessions, request: m.ReadFile, emit: Emit) -> m.Done:
-    await asyncio.to_thread(files.read, sessions.workspace(request.session), request, emit)
+    await sent(files.reading(sessions.workspace(request.session), request), emit)
     return m.Done()
 
 

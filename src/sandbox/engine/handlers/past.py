@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING
 
-from sandbox.engine import stored_past
-from sandbox.errors import UsageError
+from sandbox.engine import files, stored_past
+from sandbox.engine.answers import sent
+from sandbox.errors import SandboxFileNotFoundError, UsageError
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
@@ -19,6 +21,18 @@ async def list_artifacts(sessions: Sessions, request: m.ListArtifacts, emit: Emi
     session = sessions.known(request.session)
     await _bring_artifacts(sessions, session)
     return m.ArtifactsListed(tuple(session.artifacts.all))
+
+
+async def read_artifact(sessions: Sessions, request: m.ReadArtifact, emit: Emit) -> m.Done:
+    session = sessions.known(request.session)
+    await _bring_artifacts(sessions, session)
+    found = next(iter(session.artifacts.named((request.artifact,))), None)
+    if found is None:
+        raise SandboxFileNotFoundError(
+            f"the session has no artifact {request.artifact[:200]!r}", {"errno": errno.ENOENT, "path": request.artifact}
+        )
+    await sent(files.own(found.path, request.offset, request.length), emit)
+    return m.Done()
 
 
 async def remove_artifacts(sessions: Sessions, request: m.RemoveArtifacts, emit: Emit) -> m.ArtifactsListed:
@@ -40,7 +54,7 @@ async def _bring_artifacts(sessions: Sessions, session: Session) -> None:
             return
         there = {one.id for one in session.artifacts.all}
         session.artifacts.add_stored(
-            await stored_past.artifacts(sessions.stored, session.id, session.artifacts.directory, there)
+            await stored_past.artifacts(sessions.stored, session.id, session.owner, session.artifacts.directory, there)
         )
 
 
@@ -51,7 +65,9 @@ async def get_metrics(sessions: Sessions, request: m.GetMetrics, emit: Emit) -> 
 
 async def get_stats(sessions: Sessions, request: m.GetStats, emit: Emit) -> m.StatsCounted:
     session = sessions.known(request.session)
-    return session.stats(await stored_past.stats(sessions.stored, session.id) if session.options.persist else None)
+    if not session.options.persist:
+        return session.stats(None)
+    return session.stats(await stored_past.stats(sessions.stored, session.id, session.owner))
 
 
 async def get_history(sessions: Sessions, request: m.GetHistory, emit: Emit) -> m.HistoryListed:
@@ -59,12 +75,15 @@ async def get_history(sessions: Sessions, request: m.GetHistory, emit: Emit) -> 
         raise UsageError(f"limit={request.limit} is negative")
     session = sessions.known(request.session)
     if session.options.persist:
-        return m.HistoryListed(tuple(await stored_past.history(sessions.stored, session.id, request.limit)))
+        return m.HistoryListed(
+            tuple(await stored_past.history(sessions.stored, session.id, session.owner, request.limit))
+        )
     return m.HistoryListed(tuple(reversed(session.history))[: request.limit])
 
 
 HANDLERS: Handlers = {
     m.ListArtifacts: list_artifacts,
+    m.ReadArtifact: read_artifact,
     m.RemoveArtifacts: remove_artifacts,
     m.GetMetrics: get_metrics,
     m.GetStats: get_stats,

@@ -7,12 +7,14 @@ import os
 from typing import TYPE_CHECKING
 
 from sandbox.engine import files, timeline
+from sandbox.engine.answers import sent
 from sandbox.engine.waiting import uncancelled
 from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
     from sandbox.engine.handlers import Emit, Handlers
+    from sandbox.engine.session import Session
     from sandbox.engine.sessions import Sessions
 
 _AT_ONCE = 2 * (os.cpu_count() or 1)
@@ -53,24 +55,24 @@ async def fork(sessions: Sessions, request: m.Fork, emit: Emit) -> m.Done:
         session, kept = await sessions.kept(request.session)
         await kept.checkpoint(None, session.workspace)
         await kept.fork(ids, session.options)
-    await _open_all(sessions, ids, session.options)
+    await _open_all(sessions, ids, session)
     return m.Done()
 
 
-async def _open_all(sessions: Sessions, ids: tuple[str, ...], options: m.SessionOptions) -> None:
+async def _open_all(sessions: Sessions, ids: tuple[str, ...], parent: Session) -> None:
     """Start all of them, several at a time. If one cannot be started there is none."""
     few = asyncio.Semaphore(_AT_ONCE)
 
     async def open_one(session: str) -> None:
         async with few:
-            await sessions.open(m.OpenSession(options, session))
+            await sessions.open(m.OpenSession(parent.options, session, owner=parent.owner))
 
     try:
         async with asyncio.TaskGroup() as opening:
             for session in ids:
                 opening.create_task(open_one(session))
     except BaseException as error:
-        await uncancelled(sessions.forget_all(ids))
+        await uncancelled(sessions.forget_all(ids, parent.owner))
         if isinstance(error, ExceptionGroup):
             raise error.exceptions[0] from error
         raise
@@ -91,7 +93,7 @@ async def export(sessions: Sessions, request: m.Export, emit: Emit) -> m.Done:
     scratch = sessions.launcher.run.path / f"export-{os.urandom(8).hex()}"
     try:
         exported = await kept.timeline(lambda store, session: timeline.export(store, session, request, scratch))
-        await asyncio.to_thread(files.send, exported, emit)
+        await sent(files.in_pieces(exported) if isinstance(exported, bytes) else files.own(exported), emit)
     finally:
         scratch.unlink(missing_ok=True)
     return m.Done()

@@ -1,0 +1,1 @@
+"""The server: sandboxes over HTTP, for callers with keys."""

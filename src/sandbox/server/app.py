@@ -1,0 +1,109 @@
+"""The application: who calls is settled here, and then which door the request goes through."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sandbox.errors import SandboxError
+from sandbox.server import messages
+from sandbox.server.access import Access, require
+from sandbox.server.audit import Caller
+from sandbox.server.gate import Gate
+from sandbox.server.http import AnswerLost, Call
+from sandbox.server.quotas import Rates
+
+_log = logging.getLogger("sandbox.server")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
+_MESSAGES = "/v1/messages"
+Rest = Callable[[Call, Gate], Awaitable[None]]
+
+
+class App:
+    """An ASGI application. `gate` is there between `started` and `stopped`, in the server's loop."""
+
+    def __init__(
+        self, started: Callable[[], Awaitable[tuple[Gate, Access]]], stopped: Callable[[], Awaitable[None]]
+    ) -> None:
+        from sandbox.server.rest import Api  # noqa: PLC0415 - it makes the API's description
+
+        self._started, self._stopped = started, stopped
+        self._rates = Rates()
+        self._api = Api()
+        self.gate: Gate
+        self._access: Access
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(Call(scope, receive, send))
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        try:
+            self.gate, self._access = await self._started()
+        except SandboxError as error:
+            await send({"type": "lifespan.startup.failed", "message": error.message})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stopped()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, call: Call) -> None:
+        given = call.header("x-request-id")
+        call.request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        try:
+            try:
+                await self._admitted(call)
+            except AnswerLost:
+                raise
+            except SandboxError as error:
+                await self._refused(call, error)
+        except AnswerLost as error:
+            _log.debug("%s", error.message, extra={"request": call.request_id})
+
+    async def _refused(self, call: Call, error: SandboxError) -> None:
+        self.gate.counts.refused.labels(error.code).inc()
+        _log.info(
+            "%s %s: %s", call.scope["method"], call.scope["path"], error.message, extra={"request": call.request_id}
+        )
+        await call.failed(error)
+
+    async def _admitted(self, call: Call) -> None:
+        path, method = call.scope["path"], call.scope["method"]
+        if path == "/healthz":
+            await call.json({"status": "ok"})
+            return
+        address = call.scope["client"][0] if call.scope.get("client") else ""
+        key = await self._access.admit(call.header("authorization"), address)
+        call.caller = Caller(key, call.request_id, address)
+        self._rates.enter(key)
+        try:
+            if path == _MESSAGES and method == "POST":
+                await messages.answer(call, self.gate)
+            elif path.startswith(f"{_MESSAGES}/") and method == "DELETE":
+                messages.cancel(call, self.gate, path.removeprefix(f"{_MESSAGES}/"))
+                await call.respond(204, b"", "application/json")
+            elif path == "/metrics":
+                require(key, "metrics")
+                await call.respond(200, self._figures(), "text/plain; version=0.0.4; charset=utf-8")
+            else:
+                await self._api.answer(call, self.gate)
+        finally:
+            self._rates.leave(key)
+
+    def _figures(self) -> bytes:
+        counts, states = self.gate.counts, dict.fromkeys(("running", "ready", "parked", "stopped"), 0)
+        for entry in self.gate.registry.every():
+            states[self.gate.state_of(entry)] += 1
+        for state, number in states.items():
+            counts.sandboxes.labels(state).set(number)
+        counts.answers.set(len(self.gate.recordings.running))
+        return counts.text()

@@ -1,0 +1,248 @@
+"""Between callers and the engine: whose sandbox it is, what a key allows, and bringing back what sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from typing import Any, cast
+
+import msgspec
+
+from sandbox.engine.engine import Engine
+from sandbox.engine.metrics import used
+from sandbox.errors import SandboxError
+from sandbox.protocol import messages as m
+from sandbox.server import names, policy, quotas
+from sandbox.server.access import require
+from sandbox.server.asking import Refused, ask
+from sandbox.server.audit import Audit, Caller
+from sandbox.server.checks import check
+from sandbox.server.observe import Counts
+from sandbox.server.recordings import Recording, Recordings
+from sandbox.server.registry import Entry, Registry
+from sandbox.server.stored import Usage
+from sandbox.server.tracing import Tracer
+
+_log = logging.getLogger("sandbox.server")
+# Looks at what was: also of a sandbox that is stopped.
+_OF_THE_PAST = (m.GetHistory, m.GetStats, m.ListArtifacts, m.ReadArtifact, m.DeleteSession)
+_LONG = (m.ReadFile, m.ReadArtifact, m.Export, m.WatchFiles)
+_USES_CPU = (m.Run, m.StartCommand)
+_STORES = (m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint)
+
+
+class Gate:
+    """Answers requests of callers. Everything runs in the engine's loop."""
+
+    def __init__(
+        self, engine: Engine, registry: Registry, cpu: quotas.CpuSeconds, audit: Audit, counts: Counts,
+        idle_timeout: float | None, tracer: Tracer | None = None,
+    ) -> None:  # fmt: skip
+        self.engine, self.registry, self.counts = engine, registry, counts
+        self.recordings = Recordings()
+        self.number = os.urandom(8).hex()  # by which a client knows that this is not another one
+        self._cpu, self._audit, self._idle_timeout = cpu, audit, idle_timeout
+        self._usage = Usage(engine.sessions.stored)
+        self._waking: dict[str, asyncio.Lock] = {}
+        self._tracer = tracer
+
+    def begin(self, caller: Caller, request: Any, once: str | None = None) -> Recording:
+        """Begin to answer. A request of the same `once` from the same owner is the same request, and has one answer.
+
+        Raises SandboxError for what is not even tried.
+        """
+        owner = caller.key.owner
+        if once is not None and (known := self.recordings.get(owner, "once", once)) is not None:
+            return known
+        require(caller.key, "sandboxes")
+        if isinstance(request, m.OpenSession) and request.session is None:
+            request = msgspec.structs.replace(request, session=os.urandom(8).hex(), fresh=True)
+        check(request)
+        wanted = names.translated(request, owner)
+        recording = self._recording(caller, request)
+        self.recordings.begun(recording)
+        if once is not None:
+            self.recordings.name(recording, owner, "once", once)
+        if isinstance(request, _USES_CPU):
+            recording.when_it_begins(lambda one: self._name_by_number(one, owner, request.session))
+        if self._is_simple(caller, request, wanted):
+            recording.task = self.engine.carry_out(wanted, recording)
+        else:
+            recording.task = asyncio.get_running_loop().create_task(self._work(caller, request, wanted, recording))
+        return recording
+
+    def _recording(self, caller: Caller, request: Any) -> Recording:
+        owner, begin = caller.key.owner, time.perf_counter()
+        sessions = (request.session, *(request.ids if isinstance(request, m.Fork) else ()))
+        span = self._tracer.begin(caller, request) if self._tracer is not None else None
+
+        def on_end(last: m.LastEvent) -> None:
+            seconds = time.perf_counter() - begin
+            self._audit.note(caller, request, last, seconds)
+            self._count(owner, request, last, seconds)
+            if self._tracer is not None and span is not None:
+                self._tracer.end(span, last)
+            asyncio.get_running_loop().call_soon(self.recordings.ended, recording)
+
+        def show(event: m.Event) -> m.Event:
+            return names.shown(_without_our_mistakes(event, caller), owner, sessions)
+
+        recording = Recording(show, on_end, kept=not isinstance(request, _LONG))
+        return recording
+
+    def _name_by_number(self, recording: Recording, owner: str, session: str) -> None:
+        if recording.command is not None:
+            self.recordings.name(recording, owner, "command", session, str(recording.command))
+        else:
+            self.recordings.name(recording, owner, "execution", session, str(recording.number))
+
+    def _is_simple(self, caller: Caller, request: Any, wanted: Any) -> bool:
+        """Whether the engine can have the request at once: nothing is to be looked up, brought back or noted."""
+        limits = caller.key.quotas
+        if isinstance(request, (m.OpenSession, m.CloseSession, m.DeleteSession, m.Fork, m.StartCommand)):
+            return False
+        if isinstance(request, _STORES) and not (limits.disk is limits.cpu_seconds is limits.memory is None):
+            return False
+        return self._known(wanted.session)
+
+    def _known(self, session: str) -> bool:
+        return self.engine.sessions.has(session)
+
+    # --- what takes more than the engine ---
+
+    async def _work(self, caller: Caller, request: Any, wanted: Any, recording: Recording) -> None:
+        last: m.LastEvent = m.Failed("closed", "the request was cancelled")
+        try:
+            last = await self._done(caller, request, wanted, recording)
+        except SandboxError as error:
+            last = m.Failed(error.code, error.message, error.details)
+        except Exception:  # noqa: BLE001 - a mistake of ours: its caller must still get an answer
+            _log.exception("a mistake of this program", extra={"request": caller.request_id})
+            last = m.Failed("error", "the server made a mistake; its log has it", {"request": caller.request_id})
+        finally:
+            recording.end(last)
+
+    async def _done(self, caller: Caller, request: Any, wanted: Any, recording: Recording) -> m.LastEvent:
+        owner = caller.key.owner
+        if isinstance(request, m.OpenSession):
+            return await self._open(caller, request)
+        await self._bring_back(owner, request)
+        await self._check_quotas(caller, request)
+        before = self._cpu_of(wanted.session) if isinstance(request, m.StartCommand) else 0.0
+        last = await ask(self.engine, wanted, recording)
+        if isinstance(request, m.StartCommand):
+            self._used(owner, max(0.0, self._cpu_of(wanted.session) - before))
+        if isinstance(last, m.Done):
+            self._note(owner, request)
+        return last
+
+    def _note(self, owner: str, request: Any) -> None:
+        """Know from now on what has been done."""
+        match request:
+            case m.CloseSession():
+                self.registry.closed(owner, request.session)
+            case m.DeleteSession():
+                self.registry.deleted(owner, request.session)
+            case m.Fork():
+                entry = self.registry.get(owner, request.session)
+                for one in request.ids if entry is not None else ():
+                    self.registry.opened(owner, one, cast("Entry", entry).options)
+
+    async def _open(self, caller: Caller, request: m.OpenSession) -> m.LastEvent:
+        owner, name = caller.key.owner, request.session or ""
+        options = policy.checked(request.options, caller.key, self._idle_timeout)
+        known = self.registry.get(owner, name)
+        if known is None or not known.open:
+            self._check_room(caller, options.memory)
+        else:
+            options = known.options
+        await self._check_quotas(caller, request)
+        return await self._opened(owner, name, options, fresh=request.fresh)
+
+    async def _opened(self, owner: str, name: str, options: m.SessionOptions, *, fresh: bool = False) -> m.LastEvent:
+        """Have the engine open a session, and know it from then on."""
+        request = m.OpenSession(options, names.inner(owner, name), fresh, owner)
+        last = await ask(self.engine, request)
+        if isinstance(last, m.SessionOpened):
+            self.registry.opened(owner, name, options)
+        return last
+
+    def _check_room(self, caller: Caller, memory: int, more: int = 1) -> None:
+        """Whether so many more may be started, each with so many MB. Raises SandboxQuotaError."""
+        limits, owner = caller.key.quotas, caller.key.owner
+        if limits.sandboxes is not None:
+            quotas.check_sandboxes(caller.key, sum(one.open for one in self.registry.of(owner)), more)
+        if limits.memory is not None:
+            quotas.check_memory(caller.key, more * memory, self._alive(owner))
+
+    def _alive(self, owner: str) -> list[int]:
+        """The memory of those of an owner's sandboxes that have a worker."""
+        return [one.options.memory for one in self.registry.of(owner) if self._has_worker(one)]
+
+    def _has_worker(self, entry: Entry) -> bool:
+        return self.engine.sessions.cell_of(names.inner(entry.owner, entry.id)) is not None
+
+    async def _bring_back(self, owner: str, request: Any) -> None:
+        """Have the engine know a sandbox that it does not know yet, since the server was restarted."""
+        session, entry = names.inner(owner, request.session), self.registry.get(owner, request.session)
+        past = isinstance(request, _OF_THE_PAST)
+        if self._known(session) or entry is None or not (entry.open or past):
+            return
+        async with self._waking.setdefault(session, asyncio.Lock()):
+            if self._known(session):
+                return
+            begin, was_open = time.perf_counter(), entry.open
+            last = await self._opened(owner, entry.id, entry.options)
+            if isinstance(last, m.SessionOpened) and not was_open:
+                await ask(self.engine, m.CloseSession(session))
+                self.registry.closed(owner, entry.id)
+            self.counts.wakes.observe(time.perf_counter() - begin)
+        self._waking.pop(session, None)
+        if isinstance(last, m.Failed):
+            raise Refused(last)
+
+    async def _check_quotas(self, caller: Caller, request: Any) -> None:
+        if isinstance(request, _USES_CPU):
+            self._cpu.check(caller.key)
+        if isinstance(request, m.Fork):
+            entry = self.registry.get(caller.key.owner, request.session)
+            self._check_room(caller, entry.options.memory if entry is not None else 0, len(request.ids))
+        if isinstance(request, (*_STORES, m.OpenSession)) and caller.key.quotas.disk is not None:
+            quotas.check_disk(caller.key, await self._usage.bytes_of(caller.key.owner))
+        if isinstance(request, _USES_CPU) and caller.key.quotas.memory is not None:
+            entry = self.registry.get(caller.key.owner, request.session)
+            if entry is not None and not self._has_worker(entry):
+                quotas.check_memory(caller.key, entry.options.memory, self._alive(entry.owner))
+
+    # --- counting ---
+
+    def _cpu_of(self, session: str) -> float:
+        return used(self.engine.sessions.cell_of(session))[0]
+
+    def _used(self, owner: str, seconds: float) -> None:
+        self._cpu.add(owner, seconds)
+        self.counts.cpu_seconds.inc(seconds)
+
+    def _count(self, owner: str, request: Any, last: m.LastEvent, seconds: float) -> None:
+        do = request.__struct_config__.tag
+        self.counts.requests.labels(do, last.code if isinstance(last, m.Failed) else "ok").inc()
+        self.counts.seconds.labels(do).observe(seconds)
+        if isinstance(last, m.ExecutionFinished):
+            self.counts.executions.labels(last.status, last.cause.kind if last.cause else "").inc()
+            self._used(owner, last.usage.cpu_seconds)
+
+    def state_of(self, entry: Entry) -> str:
+        """running, ready, parked or stopped."""
+        if not entry.open:
+            return "stopped"
+        return self.engine.sessions.state_of(names.inner(entry.owner, entry.id)) or "parked"
+
+
+def _without_our_mistakes(event: m.Event, caller: Caller) -> m.Event:
+    """A traceback of ours is for our log alone."""
+    if isinstance(event, m.Failed) and event.details.get("mistake"):
+        _log.error("%s", event.message, extra={"request": caller.request_id})
+        return m.Failed("error", "the server made a mistake; its log has it", {"request": caller.request_id})
+    return event

@@ -1,0 +1,70 @@
+"""Which options a key may ask for. Whoever holds one is trusted less than whoever has an account on this machine."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from sandbox.errors import SandboxAccessError, UsageError
+from sandbox.options import Environment, Mount, SandboxOptions
+from sandbox.protocol.messages import SessionOptions
+from sandbox.server.keys import Key
+
+_MOST_OUTPUT = 64  # MB: an answer is kept in memory while it may be asked for again
+_MOST_NAME = 200
+
+
+def checked(options: SessionOptions, key: Key, idle_timeout: float | None) -> SessionOptions:
+    """The options as the engine gets them. Raises UsageError, SandboxAccessError.
+
+    `idle_timeout` is the server's own, and the longest for what can be parked.
+    """
+    _check_values(options)
+    own = os.environ.get("SANDBOX_ISOLATION", "auto")
+    if options.output > _MOST_OUTPUT:
+        raise UsageError(f"output={options.output:g} MB: a server takes at most {_MOST_OUTPUT}")
+    _check_scopes(options, key, {"auto", "namespaces", own})
+    changes: dict[str, object] = {"isolation": own} if options.isolation == "auto" else {}
+    if options.persist and idle_timeout is not None:
+        changes["idle_timeout"] = min(options.idle_timeout or idle_timeout, idle_timeout)
+    return msgspec.structs.replace(options, **changes)
+
+
+def _check_scopes(options: SessionOptions, key: Key, levels: set[str]) -> None:
+    environment = options.environment
+    asked = {
+        "files": bool(options.files),
+        "network": options.network != "none",
+        "isolation": options.isolation not in levels,
+        "without": bool(options.without),
+        "environment": environment.path is not None or environment.allow_source_builds,
+    }
+    _require(key, "host", [name for name, used in asked.items() if used])
+    if environment.python is not None or environment.packages or environment.warm is not None:
+        scope = "host" if environment.python is not None and os.sep in environment.python else "environments"
+        _require(key, scope, ["environment"])
+
+
+def _require(key: Key, scope: str, names: list[str]) -> None:
+    if names and scope not in key.scopes and "host" not in key.scopes:
+        raise SandboxAccessError(
+            f"the key {key.name!r} may not set {', '.join(names)}: that needs the scope {scope!r}",
+            {"status": 403, "scope": scope, "options": names},
+        )
+
+
+def _check_values(options: SessionOptions) -> None:
+    """What the SDK checks before it sends something is checked again: others can send what they like."""
+    if options.name is not None and len(options.name) > _MOST_NAME:
+        raise UsageError(f"the name has {len(options.name)} characters: at most {_MOST_NAME}")
+    values = {name: getattr(options, name) for name in SandboxOptions.__dataclass_fields__ if hasattr(options, name)}
+    values["files"] = {one.target: Mount(one.path, one.writable) for one in options.files}
+    environment = options.environment
+    values["environment"] = environment.path or Environment(
+        environment.python,
+        environment.packages,
+        () if environment.warm is None else environment.warm,
+        allow_source_builds=environment.allow_source_builds,
+    )
+    SandboxOptions(**values)
