@@ -122,9 +122,14 @@ class Session:
         return self.running is not None or bool(self.commands)
 
     @property
+    def in_use(self) -> bool:
+        """Whether something is under way, or a web app is there, which somebody may be about to look at."""
+        return self.busy or any(app.alive for app in self.apps.values())
+
+    @property
     def idle(self) -> bool:
         """Whether it has a worker that nobody uses, and that can be brought back."""
-        return self.state == "ready" and self.options.persist and not self.busy and not self.turn.locked()
+        return self.state == "ready" and self.options.persist and not self.in_use and not self.turn.locked()
 
     def stop_for(self, cause: CauseInfo, *, at_once: bool = False) -> None:
         """A limit was hit: stop what runs. What an earlier execution left running ends with the worker only."""

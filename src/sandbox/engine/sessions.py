@@ -220,7 +220,7 @@ class Sessions:
             if session.kept is None:
                 return
             await session.kept.checkpoint(None, session.workspace)
-            if session.used_at == used_at and session.state == "ready" and not session.busy:
+            if session.used_at == used_at and session.state == "ready" and not session.in_use:
                 session.step("park")
                 await self.end_worker(session)
 

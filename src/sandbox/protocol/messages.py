@@ -652,13 +652,16 @@ class StartWebApp(Request, frozen=True, tag="start_web_app"):
 
 
 class RestartWebApp(Request, frozen=True, tag="restart_web_app"):
-    """End an app and start it again at its port, with new code if there is some."""
+    """End an app and start it again at its port: as it was, or from new code, another file, or as a command."""
 
     session: str
     name: str
     code: str | None = None
     timeout: float = 60.0
     screenshot: bool = False
+    app_type: str | None = None
+    path: str | None = None
+    command: tuple[str, ...] = ()
 
 
 class StopWebApp(Request, frozen=True, tag="stop_web_app"):

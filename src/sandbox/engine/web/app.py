@@ -71,22 +71,33 @@ class WebApp:
         self.state, self.why, self.exit_code, self.notes = STARTING, "", None, ()
         self._cell, self._log, self._began, self._status = cell, Log(), time.time(), 0
         try:
-            shared = way.shares_the_hosts_network(cell)
             if self._relay is None:
-                # Without a network of its own, a command that insists on the port has to get it.
-                listener = listen(self.spec.port + (shared and self._insists))
-                self._relay = Relay(listener, self._connect, self.spec.hosts)
+                self._relay = self._listen(cell)
             self._inner_port = await self._free_port(cell, self._relay.port)
             self._run = self._start(cell, kinds.program(self.spec, self._python(cell), self._inner_port), self._log)
             await self._answered(cell, self._run, self._relay.port, seconds)
         except BaseException as error:
-            await uncancelled(self._end_program(0.0))
-            self.state, self.why = ENDED, self.why or str(error) or "the request was cancelled"
+            await self._give_up(error)
             raise
         self.state = RUNNING
         self._keep_log()
         if self._run.done():  # in this very moment
             self._on_end(cell)
+
+    def _listen(self, cell: Cell) -> Relay:
+        # Without a network of its own, a command that insists on the port has to get it.
+        wanted = self.spec.port + (way.shares_the_hosts_network(cell) and self._insists)
+        relay = Relay(listen(wanted), self._connect, self.spec.hosts)
+        if wanted and relay.port != wanted:
+            self.notes = (f"port {wanted} was not free, so it is at {relay.port}",)
+        return relay
+
+    async def _give_up(self, error: BaseException) -> None:
+        """What it began has failed, or was cancelled: nothing of it is to run on."""
+        try:
+            await uncancelled(self._end_program(0.0))
+        finally:
+            self.state, self.why = ENDED, self.why or str(error) or "the request was cancelled"
 
     @property
     def _insists(self) -> bool:
@@ -171,7 +182,7 @@ class WebApp:
         if done.exit_code == kinds.CHECK_FAILED:
             raise self._failed("failed", "answers, and its script raises an exception", log.end)
         if done.exit_code:
-            self.notes = (f"its script could not be tried ahead of a visitor: {log.end.strip()[-500:]}",)
+            self._note(f"its script could not be tried ahead of a visitor: {log.end.strip()[-500:]}")
 
     # --- failures ---
 
@@ -274,10 +285,14 @@ class WebApp:
 
     async def restart(self, cell: Cell, spec: Spec, seconds: float) -> None:
         """End it and begin again at the same port. The caller holds `turn`. Raises SandboxWebAppError."""
-        self.state = RESTARTING
-        await self._end_program(_END_SECONDS)
-        if self._relay is not None:
-            await self._relay.drop()
+        self.state, self.why = RESTARTING, ""
+        try:
+            await self._end_program(_END_SECONDS)
+            if self._relay is not None:
+                await self._relay.drop()
+        except BaseException as error:
+            await self._give_up(error)
+            raise
         self.spec = spec
         await self.begin(cell, seconds)
 
@@ -300,6 +315,11 @@ class WebApp:
                 await self._relay.close()
 
     # --- what is known of it ---
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, or is about to."""
+        return self.state != ENDED
 
     @property
     def port(self) -> int:
@@ -325,4 +345,8 @@ class WebApp:
                 self._session.executions, f"{self.spec.name}.log", "text/plain", content, self._log_artifact
             )
         except NoRoom as error:
-            self.notes = (f"its log was not kept as an artifact: {error}",)
+            self._note(f"its log was not kept as an artifact: {error}")
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes = (*self.notes, text)
