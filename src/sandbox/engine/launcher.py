@@ -42,7 +42,10 @@ _REMOVE_SECONDS = 10.0
 
 
 class Cell(msgspec.Struct, eq=False):
-    """A worker with everything that is its own: what a session holds while it has one."""
+    """A worker with everything that is its own: what a session holds while it has one.
+
+    `lacks`: packages that it was parked too early for, until something has run in it.
+    """
 
     worker: Worker
     zygote: Zygote
@@ -55,6 +58,7 @@ class Cell(msgspec.Struct, eq=False):
     started_at: float = msgspec.field(default_factory=time.monotonic)
     headroom: Headroom = msgspec.field(default_factory=Headroom)
     commands: set[int] = msgspec.field(default_factory=set)  # the pidfds of those that run
+    lacks: tuple[str, ...] = ()
 
 
 class Launcher:

@@ -9,7 +9,7 @@ import time
 from collections import ChainMap
 from collections.abc import Callable, Iterable
 
-from sandbox.engine import isolation, stored_past
+from sandbox.engine import isolation, stored_past, timeline
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.launcher import Cell, Launcher, Spawn
@@ -101,6 +101,10 @@ class Sessions:
             raise UsageError("the session is not stored: it was opened with persist=False, or is closed")
         return session, session.kept
 
+    async def prepare(self, options: m.SessionOptions) -> None:
+        """Begin to get workers ready for sessions with these options. Raises SandboxStartError."""
+        self.pool.prepare(options, await self.launcher.zygote(options))
+
     async def open(self, request: m.OpenSession) -> m.SessionOpened:
         """Open a session, known or new, with a worker. Raises SessionBusy, SandboxStartError."""
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
@@ -185,11 +189,23 @@ class Sessions:
             self._parking.start()
         return cell
 
+    async def cell_for(self, session: Session, code: str) -> Cell:
+        """As `cell`, to run this: a worker that was parked early gives way to one with the packages that it names."""
+        cell = await self.cell(session)
+        if wanted := [name for name in cell.lacks if name in code]:
+            await cell.zygote.has(wanted)
+            session.step("park")
+            await self.end_worker(session)
+            cell = await self.cell(session)
+        cell.lacks = ()
+        return cell
+
     async def _new_cell(self, session: Session) -> Cell:
         zygote = await self.launcher.zygote(session.options)
         fresh = session.workspace is None
         if session.workspace is None:
-            cell = await self.pool.get(session.options, zygote)
+            early = zygote.warm_left > 0 and await self._is_plain(session)
+            cell = await self.pool.get(session.options, zygote, early=early)
         else:
             cell = await self.launcher.launch(session.options, zygote, session.workspace)
         try:
@@ -200,6 +216,11 @@ class Sessions:
                 cell.workspace.remove()
             raise
         return cell
+
+    async def _is_plain(self, session: Session) -> bool:
+        """Whether bringing it back takes no package."""
+        kept = session.kept
+        return kept is None or not kept.restorable or await kept.timeline(timeline.is_plain)
 
     async def _bring_back(self, session: Session, cell: Cell, *, fresh: bool) -> None:
         """Restore what is stored of the session: its variables, and its files where the workspace is a `fresh` one."""

@@ -7,12 +7,14 @@ import atexit
 import os
 import resource
 import threading
+from concurrent.futures import Future
 
 from sandbox.engine.answers import Sink
 from sandbox.engine.engine import Engine
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.pool import SIZE
 from sandbox.errors import SandboxConnectionError
+from sandbox.protocol.messages import SessionOptions
 
 
 class Call:
@@ -69,6 +71,17 @@ class EngineThread:
         call = Call(self._loop)
         self._loop.call_soon_threadsafe(call.begin, self._engine, request, sink)
         return call
+
+    def prepare(self, options: SessionOptions) -> Future[None]:
+        """Begin to get workers ready for sessions that somebody will open with these options.
+
+        What is returned is done when that has begun, or fails with SandboxStartError.
+        """
+
+        async def prepare() -> None:
+            await self._engine.prepare(options)
+
+        return asyncio.run_coroutine_threadsafe(prepare(), self._loop)
 
     def busy(self) -> bool:
         """Whether requests or work in the background, such as filling the pool, are under way."""

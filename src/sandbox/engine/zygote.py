@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,11 +51,15 @@ class IsolationUnavailable(SandboxStartError):
 
 
 class Forked(Struct, eq=False):
-    """A new process: `pidfd` to signal it, `ended` to await its exit code (negative for a signal)."""
+    """A new process: `pidfd` to signal it, `ended` to await its exit code (negative for a signal).
+
+    `cold`: how many of the zygote's imports it was forked before.
+    """
 
     number: int
     pidfd: int
     ended: asyncio.Future[int]
+    cold: int = 0
 
 
 class _Waiting(Struct, eq=False):
@@ -86,6 +90,7 @@ class Zygote:
         self.warm_left = len(self._warm)
         self.on_warm: Callable[[Zygote], None] = lambda _zygote: None
         self.lost: asyncio.Future[str] | None = None
+        self._changed = asyncio.Event()  # in what is imported; set for a moment
         self._run = run
         self._ids = ids
         self._numbers = itertools.count(1)
@@ -216,6 +221,15 @@ class Zygote:
         """
         return await self._fork({"do": "fork_command", "plan": plan}, fds)
 
+    def lacks(self, left: int) -> tuple[str, ...]:
+        """The packages of the last `left` imports."""
+        return tuple(name.partition(".")[0] for name in self._warm[len(self._warm) - left :])
+
+    async def has(self, packages: Collection[str]) -> None:
+        """Wait until these packages were imported, or could not be, or the zygote is gone."""
+        while not set(packages).isdisjoint(self.lacks(self.warm_left)) and not (self.lost and self.lost.done()):
+            await self._changed.wait()
+
     async def signal_group(self, number: int, signal_number: int) -> None:
         await self._send({"do": "signal_group", "id": number, "signal": signal_number}, [])
 
@@ -299,7 +313,7 @@ class Zygote:
             os.close(pidfd)  # the caller was cancelled; closing the control socket ends the worker
             return
         self._running[number] = waiting.ended
-        waiting.answer.set_result(Forked(number, pidfd, waiting.ended))
+        waiting.answer.set_result(Forked(number, pidfd, waiting.ended, self.warm_left))
 
     def _on_made(self, number: int, made: socket.socket) -> None:
         wanted = self._sockets.get(number)
@@ -322,7 +336,12 @@ class Zygote:
             self.warm_errors[report.warmed] = report.error
         else:
             self.warmed.append(report.warmed)
+        self._tell()
         self.on_warm(self)
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed.clear()
 
     # --- mounts ---
 
@@ -359,6 +378,7 @@ class Zygote:
         text = f"the zygote is gone: {why}"
         if self.lost is not None and not self.lost.done():
             self.lost.set_result(text)
+        self._tell()
         self._fail_all(text)
 
     def _fail_all(self, text: str) -> None:
