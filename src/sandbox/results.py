@@ -335,6 +335,7 @@ class ExecutionData(OutputData):
     cause: Cause | None = None
     state: State = field(default_factory=lambda: State.of(m.StateInfo()))
     files: Files = field(default_factory=Files)
+    changes: Difference | None = None
     truncated: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     isolation: str = ""

@@ -163,7 +163,7 @@ class Sandbox(OneFlavour):
 
     # --- running code ---
 
-    async def run(
+    async def run(  # noqa: PLR0913
         self,
         code: str,
         *,
@@ -173,6 +173,7 @@ class Sandbox(OneFlavour):
         on_stderr: Callable[[str], Any] | None = None,
         on_result: Callable[[Any], Any] | None = None,
         cache_key: str | None = None,
+        dry_run: bool = False,
     ) -> Execution:
         """Run code in the session and return its execution.
 
@@ -184,10 +185,27 @@ class Sandbox(OneFlavour):
             on_stderr: Called with text while the code runs.
             on_result: Called with each `Result` while the code runs.
             cache_key: A name for the compiled code; the code itself if left out.
+            dry_run: Run it in a fork of the session that is deleted afterwards, so that variables, files and history
+                stay as they are. The execution's `changes` are what it would have done to variables and files.
 
         Raises SandboxExecutionError if the code fails, SandboxTimeoutError if it takes too long, and
         SandboxConnectionError if there is no engine. Being cancelled interrupts the code and keeps the variables.
         """
+        act = self._dry_run if dry_run else self._execute
+        execution = await act(code, timeout, cache_key, on_stdout, on_stderr, on_result)
+        if check and execution.exception is not None:
+            raise _failure(execution)
+        return execution
+
+    async def _execute(
+        self,
+        code: str,
+        timeout: float | None,
+        cache_key: str | None,
+        on_stdout: Callable[[str], Any] | None,
+        on_stderr: Callable[[str], Any] | None,
+        on_result: Callable[[Any], Any] | None,
+    ) -> Execution:
         execution = Execution(code=code, _artifact_of=self._artifact)
         async with aclosing(self._run(code, timeout, cache_key)) as events:
             async for event in events:
@@ -196,9 +214,11 @@ class Sandbox(OneFlavour):
                     await notify(on_stdout if event.stream == "stdout" else on_stderr, event.text)
                 elif isinstance(event, m.ResultShown):
                     await notify(on_result, execution.results[-1])
-        if check and execution.exception is not None:
-            raise _failure(execution)
         return execution
+
+    async def _dry_run(self, code: str, *how: Any) -> Execution:
+        """Execute code in a fork that is deleted afterwards, and note what that has changed."""
+        raise UsageError("dry_run=True: this sandbox has no checkpoints to go back to")
 
     async def stream(
         self, code: str, *, timeout: float | None = SESSION_TIMEOUT, check: bool = False, cache_key: str | None = None

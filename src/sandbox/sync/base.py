@@ -168,6 +168,7 @@ class Sandbox(OneFlavour):
         on_stderr: Callable[[str], Any] | None = None,
         on_result: Callable[[Any], Any] | None = None,
         cache_key: str | None = None,
+        dry_run: bool = False,
     ) -> Execution:
         """Run code in the session and return its execution.
 
@@ -179,10 +180,27 @@ class Sandbox(OneFlavour):
             on_stderr: Called with text while the code runs.
             on_result: Called with each `Result` while the code runs.
             cache_key: A name for the compiled code; the code itself if left out.
+            dry_run: Run it in a fork of the session that is deleted afterwards, so that variables, files and history
+                stay as they are. The execution's `changes` are what it would have done to variables and files.
 
         Raises SandboxExecutionError if the code fails, SandboxTimeoutError if it takes too long, and
         SandboxConnectionError if there is no engine. Being cancelled interrupts the code and keeps the variables.
         """
+        act = self._dry_run if dry_run else self._execute
+        execution = act(code, timeout, cache_key, on_stdout, on_stderr, on_result)
+        if check and execution.exception is not None:
+            raise _failure(execution)
+        return execution
+
+    def _execute(
+        self,
+        code: str,
+        timeout: float | None,
+        cache_key: str | None,
+        on_stdout: Callable[[str], Any] | None,
+        on_stderr: Callable[[str], Any] | None,
+        on_result: Callable[[Any], Any] | None,
+    ) -> Execution:
         execution = Execution(code=code, _artifact_of=self._artifact)
         with closing(self._run(code, timeout, cache_key)) as events:
             for event in events:
@@ -191,9 +209,11 @@ class Sandbox(OneFlavour):
                     notify(on_stdout if event.stream == "stdout" else on_stderr, event.text)
                 elif isinstance(event, m.ResultShown):
                     notify(on_result, execution.results[-1])
-        if check and execution.exception is not None:
-            raise _failure(execution)
         return execution
+
+    def _dry_run(self, code: str, *how: Any) -> Execution:
+        """Execute code in a fork that is deleted afterwards, and note what that has changed."""
+        raise UsageError("dry_run=True: this sandbox has no checkpoints to go back to")
 
     def stream(
         self, code: str, *, timeout: float | None = SESSION_TIMEOUT, check: bool = False, cache_key: str | None = None
