@@ -150,7 +150,7 @@ async def _run(visit: Visit, code: str) -> None:
         if not told and recording.number is not None:
             told = True
             found.append({"type": "number_of_executions", "execution_count": recording.number})
-        found += [line for event in events for line in results.lines(m.decode_event(event))]
+        found += [line for event in results.together(map(m.decode_event, events)) for line in results.lines(event)]
         return b"".join(msgspec.json.encode(line) + b"\n" for line in found)
 
     await visit.call.stream(recording, 0, Written(_LINES, form, _SILENCE, head=b""), cancels=True)

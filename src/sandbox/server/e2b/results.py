@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sandbox.protocol import messages as m
@@ -31,6 +31,22 @@ def lines(event: m.AnyEvent) -> Iterator[dict[str, Any]]:
         case m.Failed():
             yield {"type": "error", "name": "SandboxError", "value": event.message, "traceback": event.message}
             yield {"type": "unexpected_end_of_execution"}
+
+
+def together(events: Iterable[m.AnyEvent]) -> Iterator[m.AnyEvent]:
+    """The same events, with what was printed to one stream in a row as one."""
+    open_: m.Output | None = None
+    for event in events:
+        if isinstance(event, m.Output) and open_ is not None and open_.stream == event.stream:
+            open_ = m.Output(event.stream, open_.text + event.text)
+            continue
+        if open_ is not None:
+            yield open_
+        open_ = event if isinstance(event, m.Output) else None
+        if open_ is None:
+            yield event
+    if open_ is not None:
+        yield open_
 
 
 def _finished(event: m.ExecutionFinished) -> Iterator[dict[str, Any]]:
