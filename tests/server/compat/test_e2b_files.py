@@ -39,6 +39,13 @@ def test_large_and_packed_uploads_arrive_whole(box: Any) -> None:
     assert {one.name for one in box.files.list(".")} == {"large0", "large1", "large2", "from-a-file"}
 
 
+@pytest.mark.needs_namespaces
+def test_the_home_directory_is_there_for_code_and_commands_too(box: Any) -> None:
+    box.files.write("/home/user/f", "1")
+    assert box.run_code("open('/home/user/f').read()").text == "1"
+    assert box.commands.run("cd /home/user && cat f").stdout == "1"
+
+
 def test_several_files_are_written_at_once(box: Any) -> None:
     written = box.files.write_files([WriteEntry(path=f"many/{n}", data=str(n)) for n in range(3)])
     assert [one.path for one in written] == [f"/home/user/many/{n}" for n in range(3)]
