@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,19 @@ _STATUSES = {
 }  # fmt: skip
 Headers = list[tuple[bytes, bytes]]
 Form = Callable[[list[bytes], bool], bytes]
+
+
+class Written(NamedTuple):
+    """How events are written. `form` is told whether the last of them ends the answer.
+
+    `silence` is what says that all is well where nothing happens. `head` is sent at once, before anything has happened.
+    """
+
+    kind: str
+    form: Form
+    silence: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    head: bytes | None = None
 
 
 class TooLarge(UsageError):
@@ -104,36 +117,36 @@ class Call:
 
     async def failed(self, error: SandboxError) -> None:
         """Answer with an error. Raises AnswerLost where another answer has begun."""
+        details = {name: value for name, value in error.details.items() if name != "status"}
+        body = {"error": {"code": error.code, "message": error.message, "details": details}}
+        await self.refused(error, status_of(error), msgspec.json.encode(body))
+
+    async def refused(self, error: SandboxError, status: int, body: bytes, kind: str = "application/json") -> None:
+        """Answer with an error in a form of the caller's. Raises AnswerLost where another answer has begun."""
         if self.answered:
             raise AnswerLost(error.message)
-        details = {name: value for name, value in error.details.items() if name != "status"}
-        status = int(error.details.get("status") or _STATUSES.get(error.code, 500))
         headers: Headers = []
         seconds = error.details.get("retry_after")
         if isinstance(seconds, (int, float)):
             headers.append((b"retry-after", b"%d" % max(1, -int(-seconds // 1))))
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
-        body = {"error": {"code": error.code, "message": error.message, "details": details}}
-        await self.respond(status, msgspec.json.encode(body), "application/json", headers)
+        await self.respond(status, body, kind, headers)
 
-    async def stream(
-        self, recording: Recording, after: int, kind: str, form: Form, *, silence: bytes, cancels: bool = False,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-    ) -> None:  # fmt: skip
-        """Send events from number `after` on. `form` is told whether the last of them ends the answer.
-
-        `silence` is what says that all is well where nothing happens. `cancels`: the client's going cancels.
-        """
+    async def stream(self, recording: Recording, after: int, written: Written, *, cancels: bool = False) -> None:
+        """Send events from number `after` on. `cancels`: the client's going cancels."""
         at = after
-        await recording.more(at, HEARTBEAT_SECONDS)
-        if await recording.ends(_TOGETHER_SECONDS):
-            await self.respond(200, form(recording.take(at), True), kind, headers)
-            return
-        await self.begin(200, kind, headers)
+        if written.head is None:
+            await recording.more(at, HEARTBEAT_SECONDS)
+            if await recording.ends(_TOGETHER_SECONDS):
+                await self.respond(200, written.form(recording.take(at), True), written.kind, written.headers)
+                return
         try:
+            await self.begin(200, written.kind, written.headers)
+            if written.head:
+                await self.piece(written.head)
             async with self.watched(recording) as gone:
-                await self._follow(recording, at, form, silence, gone)
+                await self._follow(recording, at, written.form, written.silence, gone)
         finally:
             if cancels:
                 recording.cancel()
@@ -169,6 +182,11 @@ class Call:
             yield gone
         finally:
             gone.cancel()
+
+
+def status_of(error: SandboxError) -> int:
+    """The HTTP status that says what an error says."""
+    return int(error.details.get("status") or _STATUSES.get(error.code, 500))
 
 
 def failure(last: m.AnyEvent | None) -> SandboxError | None:

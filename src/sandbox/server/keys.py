@@ -118,6 +118,17 @@ class Keyring:
         same = hmac.compare_digest(digest, _digest(text))
         return key if same and key is not None and key.valid else None
 
+    def in_force(self, number: str) -> Key | None:
+        """The key of this id, if it is in force."""
+        self._look(now=False)
+        _, key = self._known.get(number, (_NOBODY, None))
+        return key if key is not None and key.valid else None
+
+    def of_owner(self, owner: str) -> list[Key]:
+        """An owner's keys that are in force."""
+        self._look(now=False)
+        return [key for _, key in self._known.values() if key.owner == owner and key.valid]
+
     def _look(self, *, now: bool) -> None:
         """Read the keys again where somebody has changed them."""
         at = time.monotonic()

@@ -23,8 +23,11 @@ from sandbox.server import database
 from sandbox.server.access import Access
 from sandbox.server.app import App
 from sandbox.server.audit import Audit
+from sandbox.server.dialects import Dialect
+from sandbox.server.e2b.dialect import E2b
 from sandbox.server.gate import Gate
 from sandbox.server.keys import Keyring
+from sandbox.server.microsandbox.dialect import Microsandbox
 from sandbox.server.observe import Counts
 from sandbox.server.quotas import CpuSeconds
 from sandbox.server.registry import Registry
@@ -56,7 +59,7 @@ class Server:
         self.keys = Keyring(self._database)
         self.app = App(self._start, self._stop)
 
-    async def _start(self) -> tuple[Gate, Access]:
+    async def _start(self) -> tuple[Gate, Access, tuple[Dialect, ...]]:
         allow_many_descriptors()
         settings = self._settings
         self._engine = Engine(most=settings.workers)
@@ -67,10 +70,13 @@ class Server:
             self._engine, Registry(self._database), self._cpu, self._audit, Counts(), settings.idle_timeout,
             self._tracer,
         )  # fmt: skip
-        return self._gate, Access(self.keys)
+        self._dialects: tuple[Dialect, ...] = (E2b(self._database, self.keys, self._gate), Microsandbox())
+        return self._gate, Access(self.keys), self._dialects
 
     async def _stop(self) -> None:
         """Uvicorn has waited for what was under way; what is still running is interrupted, and everything saved."""
+        for dialect in self._dialects:
+            await dialect.close()
         running = self._gate.recordings.running
         for one in running:
             one.cancel()
