@@ -11,6 +11,8 @@ from typing import Any
 from sandbox.errors import SandboxError
 from sandbox.server import messages
 from sandbox.server.access import Access, require
+from sandbox.server.apps import proxy
+from sandbox.server.apps.apps import Apps
 from sandbox.server.audit import Caller
 from sandbox.server.gate import Gate
 from sandbox.server.http import AnswerLost, Call
@@ -25,8 +27,10 @@ Rest = Callable[[Call, Gate], Awaitable[None]]
 class App:
     """An ASGI application. `gate` is there between `started` and `stopped`, in the server's loop."""
 
+    apps: Apps
+
     def __init__(
-        self, started: Callable[[], Awaitable[tuple[Gate, Access]]], stopped: Callable[[], Awaitable[None]]
+        self, started: Callable[[], Awaitable[tuple[Gate, Access, Apps]]], stopped: Callable[[], Awaitable[None]]
     ) -> None:
         from sandbox.server.rest import Api  # noqa: PLC0415 - it makes the API's description
 
@@ -47,7 +51,7 @@ class App:
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
         try:
-            self.gate, self._access = await self._started()
+            self.gate, self._access, self.apps = await self._started()
         except SandboxError as error:
             await send({"type": "lifespan.startup.failed", "message": error.message})
             return
@@ -61,13 +65,16 @@ class App:
         call.request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         try:
             try:
-                await self._admitted(call)
+                await (proxy.answer(call, self.apps) if self._is_for_an_app(call) else self._admitted(call))
             except AnswerLost:
                 raise
             except SandboxError as error:
                 await self._refused(call, error)
         except AnswerLost as error:
             _log.debug("%s", error.message, extra={"request": call.request_id})
+
+    def _is_for_an_app(self, call: Call) -> bool:
+        return self.apps.is_meant(call.header("host") or "")
 
     async def _refused(self, call: Call, error: SandboxError) -> None:
         self.gate.counts.refused.labels(error.code).inc()

@@ -91,7 +91,7 @@ async def _spec(sessions: Sessions, request: m.StartWebApp, name: str, emit: Emi
         directory, path = _place(sessions, request.session, request.path)
     return Spec(
         name=name, kind=request.app_type, port=request.port, path=path, command=request.command, directory=directory,
-        env=request.env, restore=request.restore, hosts=request.hosts,
+        env=request.env, restore=request.restore, hosts=request.hosts, anywhere=request.anywhere,
     )  # fmt: skip
 
 
