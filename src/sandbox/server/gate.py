@@ -82,10 +82,14 @@ class Gate:
         def on_end(last: m.LastEvent) -> None:
             seconds = time.perf_counter() - begin
             self._audit.note(caller, request, last, seconds)
+            asyncio.get_running_loop().call_soon(counted, last, seconds)
+
+        def counted(last: m.LastEvent, seconds: float) -> None:
+            """What need not be done before the caller has its answer."""
             self._count(owner, request, last, seconds)
             if self._tracer is not None and span is not None:
                 self._tracer.end(span, last)
-            asyncio.get_running_loop().call_soon(self.recordings.ended, recording)
+            self.recordings.ended(recording)
 
         def show(event: m.Event) -> m.Event:
             if isinstance(event, m.WebAppsListed):

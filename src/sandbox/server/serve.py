@@ -33,6 +33,7 @@ from sandbox.server.observe import Counts
 from sandbox.server.quotas import CpuSeconds
 from sandbox.server.registry import Registry
 from sandbox.server.tracing import Tracer
+from sandbox.server.writes import Http
 
 MAX_MESSAGE = 64 * 1024
 """Bytes of one message of a WebSocket to the server itself."""
@@ -103,7 +104,7 @@ class Server:
             config = uvicorn.Config(
                 self.app, lifespan="on", log_config=None, access_log=False, server_header=False,
                 date_header=False, timeout_graceful_shutdown=int(self._settings.drain), timeout_keep_alive=75,
-                ssl_certfile=self._settings.tls_cert, ssl_keyfile=self._settings.tls_key, http="httptools",
+                ssl_certfile=self._settings.tls_cert, ssl_keyfile=self._settings.tls_key, http=Http,
                 ws=cast("type[asyncio.Protocol]", self._upgraded), ws_max_size=MAX_MESSAGE,
                 ws_per_message_deflate=False, loop="asyncio", proxy_headers=False,
             )  # fmt: skip
