@@ -36,7 +36,7 @@ NAMES = {
     "AsyncGenerator": "Generator",
     "AsyncIterator": "Iterator",
     "aclosing": "closing",
-    "InProcess": "BlockingTransport",
+    "Carried": "BlockingTransport",
 }
 # Whole lines that have no synchronous counterpart, or another one.
 LINES = (

@@ -31,7 +31,8 @@ ALONE = (
     ("first_result", "cold", "memory"),
     ("many", "stdout", "commands", "files"),
     ("mcp",),
-    ("remote",),
+    ("remote", "clients"),
+    ("transfer", "parked"),
     ("arrays", "analysis"),
     ("restoring", "forking"),
 )

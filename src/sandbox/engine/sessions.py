@@ -8,6 +8,7 @@ import os
 import time
 from collections import ChainMap
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from sandbox.engine import isolation, stored_past, timeline
 from sandbox.engine.artifacts import ArtifactStore
@@ -27,6 +28,9 @@ from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxClosedError, StoreError, UsageError
 from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
+
+if TYPE_CHECKING:
+    from sandbox.engine.web.app import WebApp
 
 
 class Sessions:
@@ -49,6 +53,8 @@ class Sessions:
         self.pool = Pool(self.launcher, spawn, parked)
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, Meter] = {}
+        self.apps: dict[str, WebApp] = {}
+        """Web apps that were not stopped, by their ids."""
         self.trials = Trials(self.pool, self.launcher)
         self._watch = LimitWatch(ChainMap(self._sessions, self.trials.spares.sessions))
         self._parking = Parking(self._sessions, self.park, most)

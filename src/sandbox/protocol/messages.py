@@ -609,8 +609,10 @@ class WebAppInfo(Struct, frozen=True):
     """A web app. `state` is starting, running, restarting or ended; `why` says how it came to its end.
 
     `port` is on the engine's machine, `inner_port` inside. `status` is what its page answered with at the start.
+    `id` is another one for each app that is started, also of the same name, and stays when it is restarted.
     """
 
+    id: str
     name: str
     app_type: str
     url: str
@@ -634,7 +636,8 @@ class WebAppInfo(Struct, frozen=True):
 class StartWebApp(Request, frozen=True, tag="start_web_app"):
     """Start a web app from `code`, from a file or directory of the workspace, or as a command.
 
-    Answered by `WebAppsListed` with that one, once it answers.
+    Answered by `WebAppsListed` with that one, once it answers. `anywhere`: `port` is for inside alone, and the one on
+    the engine's machine is any that is free.
     """
 
     session: str
@@ -649,6 +652,7 @@ class StartWebApp(Request, frozen=True, tag="start_web_app"):
     restore: bool = False
     screenshot: bool = False
     hosts: tuple[str, ...] = ()
+    anywhere: bool = False
 
 
 class RestartWebApp(Request, frozen=True, tag="restart_web_app"):
