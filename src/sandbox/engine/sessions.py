@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from sandbox.engine import isolation, stored_past
 from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.egress.outside import Outside
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.metrics import Meter
@@ -47,6 +48,7 @@ class Sessions:
         self.launcher = Launcher(spawn, keeper)
         self.stored = StoreThread(data_dir() / "store", alone)
         self.pool = Pool(self.launcher, spawn, parked)
+        self.outside = Outside()
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, Meter] = {}
         self.trials = Trials(self.pool, self.launcher)
@@ -130,7 +132,7 @@ class Sessions:
         directory, options = self.launcher.run.artifacts / name, request.options
         directory.mkdir(mode=0o700)
         artifacts = ArtifactStore(directory, options.disk << 20)
-        session = self._sessions[name] = Session(name, options, artifacts, request.owner)
+        session = self._sessions[name] = Session(name, options, artifacts, request.owner, self.outside)
         return session
 
     async def _hold(self, session: Session, request: m.OpenSession) -> None:
@@ -188,13 +190,16 @@ class Sessions:
     async def _new_cell(self, session: Session) -> Cell:
         zygote = await self.launcher.zygote(session.options)
         fresh = session.workspace is None
+        options = session.egress.options(session.options)
         if session.workspace is None:
-            cell = await self.pool.get(session.options, zygote)
+            cell = await self.pool.get(options, zygote)
         else:
-            cell = await self.launcher.launch(session.options, zygote, session.workspace)
+            cell = await self.launcher.launch(options, zygote, session.workspace)
         try:
+            await session.egress.serve(cell)
             await self._bring_back(session, cell, fresh=fresh)
         except BaseException:
+            await session.egress.stop()
             await self.launcher.end(cell)
             if fresh:
                 cell.workspace.remove()
@@ -212,6 +217,12 @@ class Sessions:
             if session.kept.restorable:
                 await session.kept.restore(cell.worker)
 
+    async def connect(self, session: Session, cell: Cell) -> None:
+        """Give a worker the proxy that its session had no use for before. The caller holds the session's turn."""
+        if not session.egress.serving:
+            await session.egress.serve(cell)
+            await self.launcher.attach(cell, session.egress.options(session.options))
+
     async def park(self, session: Session) -> None:
         """Store what is not stored yet and end the worker of a session that nobody uses. Raises StoreError."""
         used_at = session.used_at
@@ -227,6 +238,7 @@ class Sessions:
     async def end_worker(self, session: Session) -> None:
         """End the session's worker, if it has one, and its commands, which only a pid namespace would end with it."""
         cell, session.cell = session.cell, None
+        await session.egress.stop()
         if cell is not None:
             for command in list(session.commands.values()):
                 await command.end()
@@ -315,6 +327,7 @@ class Sessions:
             await self._release(session)
             if session.workspace is not None:
                 session.workspace.close()
+        self.outside.close()
         await self.stored.close()
         await self.pool.close()
         await self.launcher.close()

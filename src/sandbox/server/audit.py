@@ -14,7 +14,7 @@ from sandbox.server.keys import Key
 
 _DONE = (
     m.OpenSession, m.CloseSession, m.DeleteSession, m.Run, m.StartCommand, m.WriteFile, m.RemoveFile, m.RenameFile,
-    m.MakeCheckpoint, m.Rollback, m.Fork, m.Export,
+    m.MakeCheckpoint, m.Rollback, m.Fork, m.Export, m.SetNetwork,
 )  # fmt: skip
 _LOOK_SECONDS = 1.0
 
@@ -76,6 +76,8 @@ def _what(request: m.Request) -> dict[str, object]:
             return {"program": request.argv[0][:200] if request.argv else "", "argv_sha256": digest}
         case m.WriteFile() | m.RemoveFile() | m.RenameFile():
             return {"path": request.path[:200]}
+        case m.SetNetwork():
+            return {"network": request.network, "allow": request.policy.allow}
         case m.Fork():
             return {"forks": request.ids}
     return {}
