@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from sandbox import LocalSandbox, NetworkPolicy
+from sandbox.engine.egress.authority import Authority, _pem
 from sandbox.engine.egress.outside import Outside
 from sandbox.engine.thread import EngineThread
 from sandbox.network.hosts import Address, parsed_address
@@ -32,6 +34,7 @@ class Internet(Outside):
         self.places: dict[tuple[str, int], tuple[str, int]] = {}
         self.resolved: list[str] = []
         self.connected: list[tuple[str, int]] = []
+        self.believed = ""
 
     def name(self, name: str, *answers: list[str]) -> None:
         self.names[name] = list(answers)
@@ -49,6 +52,9 @@ class Internet(Outside):
 
     def is_own(self, address: Address) -> bool:
         return False
+
+    def authorities(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cadata=self.believed)
 
     async def connect(self, address: Address, port: int) -> socket.socket:
         self.connected.append((str(address), port))
@@ -119,6 +125,29 @@ class Server(ThreadingHTTPServer):
         self._thread.join()
 
 
+class TlsServer(Server):
+    """The same by TLS, for names that an authority of the test's own vouches for."""
+
+    def __init__(self, *names: str) -> None:
+        self.authority = Authority(names)
+        self._contexts = {name: self.authority.context(name) for name in names}
+        super().__init__()
+
+    def get_request(self) -> tuple[Any, Any]:
+        plain, address = super().get_request()
+        context = next(iter(self._contexts.values()))
+
+        def choose(tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+            tls.context = self._contexts.get(name or "", context)
+
+        context.sni_callback = choose
+        # The handshake is made when somebody reads, so that one who does not begin keeps no other waiting.
+        return context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False), address
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Of clients that do not go through with it."""
+
+
 def echo(request: Any, body: str) -> bytes:
     return json.dumps({"path": request.path, "headers": dict(request.headers.items()), "body": body}).encode()
 
@@ -138,6 +167,18 @@ def web(internet: Internet) -> Iterator[Server]:
     server = Server()
     internet.name("api.example.com", [PUBLIC])
     internet.place(PUBLIC, 80, server.address)
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def tls(internet: Internet) -> Iterator[TlsServer]:
+    """https://api.example.com and https://other.example.com, at the same address."""
+    server = TlsServer("api.example.com", "other.example.com")
+    internet.name("api.example.com", [PUBLIC])
+    internet.name("other.example.com", [PUBLIC])
+    internet.place(PUBLIC, 443, server.address)
+    internet.believed = _pem(server.authority._certificate)
     yield server
     server.end()
 

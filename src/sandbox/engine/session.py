@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from sandbox.engine.answers import Answer
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.egress.egress import Egress
-from sandbox.engine.egress.outside import Outside
 from sandbox.engine.execution import Execution, Outcome
 from sandbox.engine.launcher import Cell
 from sandbox.engine.scan import EMPTY, printable
@@ -56,13 +55,12 @@ class Session:
     """`cell` is there while a worker is. Methods run in the engine's loop; executions queue up for `turn`."""
 
     def __init__(
-        self, name: str, options: SessionOptions, artifacts: ArtifactStore, owner: str, outside: Outside | None = None
+        self, name: str, options: SessionOptions, artifacts: ArtifactStore, owner: str, egress: Egress
     ) -> None:
         self.id = name
         self.owner = owner
         self.options = options
-        self._outside = outside or Outside()
-        self.egress = Egress(options, self._outside)
+        self.egress = egress
         self.used_at = time.monotonic()
         self.artifacts = artifacts
         self.cell: Cell | None = None
@@ -97,10 +95,10 @@ class Session:
         self.state = state
 
     def reopen(self, options: SessionOptions) -> None:
-        """Start again after `close`, with these options."""
+        """Start again after `close`, with these options. Raises UsageError, SandboxStartError."""
+        egress = Egress(options, self.egress.gate.outside)
         self.step("open")
-        self.options = options
-        self.egress = Egress(options, self._outside)
+        self.options, self.egress = options, egress
         self.artifacts.complete = False  # another process may have had the session meanwhile
         self.retired = False
         if self.executions and self.kept is None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from sandbox.engine import isolation, stored_past
 from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.egress.egress import Egress
 from sandbox.engine.egress.outside import Outside
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.launcher import Cell, Launcher, Spawn
@@ -108,6 +109,7 @@ class Sessions:
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
         isolation.check_without(request.options.without)
         session = self._sessions.get(name) or self._new_session(name, request)
+        session.egress.learn(request.options.secrets)
         if session.cell is not None and self._is_open(session, request):
             session.used_at = time.monotonic()
             return _opened(session, session.cell)  # also while it runs something
@@ -130,9 +132,10 @@ class Sessions:
 
     def _new_session(self, name: str, request: m.OpenSession) -> Session:
         directory, options = self.launcher.run.artifacts / name, request.options
+        egress = Egress(options, self.outside)
         directory.mkdir(mode=0o700)
         artifacts = ArtifactStore(directory, options.disk << 20)
-        session = self._sessions[name] = Session(name, options, artifacts, request.owner, self.outside)
+        session = self._sessions[name] = Session(name, options, artifacts, request.owner, egress)
         return session
 
     async def _hold(self, session: Session, request: m.OpenSession) -> None:

@@ -22,6 +22,8 @@ from sandbox.network.hosts import Address, BadHost, Host, parsed_host, shown
 from sandbox.network.rules import HTTP, HTTPS, TCP
 
 if TYPE_CHECKING:
+    import ssl
+
     from sandbox.engine.egress.egress import Egress
 
 _HEAD_SECONDS = 60.0
@@ -95,10 +97,10 @@ class Conversation:
         entry = Entry(kind, shown(target.host), target.port, True, "", method=request.method.decode())
         entry.path = target.path.partition(b"?")[0].decode("ascii", "replace")
         outer = await self._reach((kind,), target.host, target.port, entry)
-        if target.secure:
-            outer = await self._egress.secured(outer, target.host)
         try:
-            changes = self._egress.changes(target)
+            if target.secure:
+                outer = await self._egress.secured(outer, target.host)
+            changes = self._egress.changes(target, request.method)
             await exchange(end, HttpEnd(outer, h11.CLIENT), request, target, changes)
         except (h11.RemoteProtocolError, ConnectionError, TimeoutError) as error:
             entry.reason = f"the answer broke off: {error}"
@@ -148,8 +150,12 @@ class Conversation:
     async def _connect(self, end: HttpEnd, host: Host, port: int) -> None:
         """Answer a CONNECT, look at what comes, and carry it."""
         raw = self._egress.gate.rules.verdict(TCP, host, port).allowed
+        kinds = (TCP,) if raw else (HTTPS, HTTP)
         entry = Entry(TCP if raw else HTTPS, shown(host), port, True, "", method="CONNECT")
-        outer = await self._reach((TCP,) if raw else (HTTPS, HTTP), host, port, entry)
+        identity = None if raw else self._egress.intercepts(host)
+        outer = None if identity else await self._reach(kinds, host, port, entry)
+        if identity:
+            await self._check(kinds, host, port, entry)
         await end.send(h11.Response(status_code=200, headers=[], reason=b"Connection established"))
         inner: Link = Pushed(self._link, end.state.trailing_data[0])
         if not raw:
@@ -159,9 +165,37 @@ class Conversation:
                 self._let_go()
                 await self._serve(HttpEnd(inner, h11.SERVER), (host, port), secure=False)
                 return
-            if not await self._is_meant(said, host, port, entry):
+            if not await self._is_meant(said, host, port):
                 return
-        await carry(inner, outer)
+        if outer is not None:
+            await carry(inner, outer)
+        elif identity is not None:
+            await self._stand_for(inner, identity, entry)
+
+    async def _check(self, kinds: tuple[str, ...], host: Host, port: int, entry: Entry) -> None:
+        """Look whether a host is allowed, and note only if it is not: each request to it will be looked at."""
+        try:
+            await self._egress.way(kinds, host, port)
+        except Refused as refused:
+            entry.allowed, entry.reason, entry.rule = False, refused.reason, refused.rule
+            self._egress.journal.note(entry)
+            raise
+
+    async def _stand_for(self, inner: Link, identity: ssl.SSLContext, entry: Entry) -> None:
+        """Be the other end of TLS for a host that gets secrets, and answer the requests within."""
+        from sandbox.engine.egress.tls_link import TlsLink  # noqa: PLC0415 - ssl, for who has secrets
+
+        link = TlsLink(inner, identity)
+        try:
+            await link.handshake(_HELLO_SECONDS)
+        except (OSError, TimeoutError) as error:
+            entry.reason = f"the program does not believe the sandbox's certificates, or ended: {error}"
+            self._egress.journal.note(entry)
+            return
+        host = parsed_host(entry.host)
+        await self._serve(HttpEnd(link, h11.SERVER), (host, entry.port), secure=True)
+        with contextlib.suppress(OSError):
+            await link.end()
 
     async def _first_bytes(self, inner: Link) -> bytes:
         """A whole ClientHello, or what cannot be one."""
@@ -175,11 +209,11 @@ class Conversation:
                 return said
         raise ConnectionResetError("it ended before it has said anything")
 
-    async def _is_meant(self, said: bytes, host: Host, port: int, entry: Entry) -> bool:
+    async def _is_meant(self, said: bytes, host: Host, port: int) -> bool:
         """Whether a ClientHello is for the host of its tunnel; else answer with an alert, and note that."""
         reason = self._wrong_hello(said, host, port)
         if reason:
-            refused = Entry(HTTPS, entry.host, port, False, "", reason, "CONNECT")
+            refused = Entry(HTTPS, shown(host), port, False, "", reason, "CONNECT")
             self._egress.journal.note(refused)
             await self._link.send(_ACCESS_DENIED)
         return not reason

@@ -13,12 +13,17 @@ from sandbox.engine.egress.journal import Journal
 from sandbox.engine.egress.link import Link
 from sandbox.engine.egress.meter import Meter
 from sandbox.engine.egress.outside import Outside
+from sandbox.engine.egress.secrets import Secrets, Substitution
 from sandbox.errors import SandboxStartError, UsageError
 from sandbox.network.hosts import BadHost, Host
 from sandbox.network.rules import TCP, Rules
-from sandbox.protocol.messages import LEARN, POLICY, PROXIED, NetworkShown, PolicySpec, SessionOptions
+from sandbox.protocol.messages import LEARN, POLICY, PROXIED, NetworkShown, PolicySpec, SecretSpec, SessionOptions
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable
+
+    from sandbox.engine.egress.authority import Authority
     from sandbox.engine.egress.conversation import Conversation
     from sandbox.engine.egress.exchange import Changes
     from sandbox.engine.egress.proxy import Proxy
@@ -30,6 +35,13 @@ _PROXY_URL = f"http://{LOOPBACK}:{PORT}"
 _DIRECT = "localhost,127.0.0.1,::1"
 # Names that are resolved for one sandbox at once.
 _MOST_RESOLVING = 8
+_HANDSHAKE_SECONDS = 30.0
+# Where programs look for the certificates that they believe.
+_TRUST = (
+    "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "PIP_CERT", "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+)  # fmt: skip
+_BUNDLE = "/tmp/sandbox-certificates.pem"  # noqa: S108 - the sandbox's own /tmp
 _ANYTHING = ("*:*",)
 
 
@@ -42,6 +54,9 @@ class Egress:
         self._proxy: Proxy | None = None
         self.network, self.policy = options.network, options.policy
         self.gate = Gate(_rules(options.network, options.policy), outside)
+        self._secrets = Secrets(options.secrets)
+        self._authority = _authority(self._secrets)
+        self._trust: ssl.SSLContext | None = None  # made when it is needed
         self._set_limits()
 
     def _set_limits(self) -> None:
@@ -57,6 +72,7 @@ class Egress:
         return {
             **dict.fromkeys(names, _PROXY_URL), "NO_PROXY": _DIRECT, "no_proxy": _DIRECT,
             "NODE_USE_ENV_PROXY": "1",  # else its fetch() knows of no proxy
+            **self._secrets.variables(), **(dict.fromkeys(_TRUST, _BUNDLE) if self._authority else {}),
         }  # fmt: skip
 
     def options(self, options: SessionOptions) -> SessionOptions:
@@ -81,6 +97,8 @@ class Egress:
         except OSError as error:
             raise SandboxStartError(f"the sandbox's proxy could not listen inside: {error}") from error
         self._proxy = Proxy(listener, self._begin)
+        if self._authority is not None:
+            await cell.worker.tell({"do": "place", "path": _BUNDLE, "text": self._authority.bundle})
 
     def _begin(self, inner: socket.socket) -> Conversation:
         from sandbox.engine.egress.conversation import Conversation  # noqa: PLC0415 - as above
@@ -128,16 +146,45 @@ class Egress:
 
     async def secured(self, outer: Link, host: Host) -> Link:
         """TLS to a host, for requests that the proxy sends itself."""
-        raise Unreachable(f"{host}: no secret is for it")
+        from sandbox.engine.egress.tls_link import TlsLink  # noqa: PLC0415 - ssl, for who has secrets
 
-    def changes(self, target: Target) -> Changes | None:
+        if self._trust is None:
+            self._trust = self.gate.outside.authorities()
+        link = TlsLink(outer, self._trust, server_name=str(host))
+        try:
+            await link.handshake(_HANDSHAKE_SECONDS)
+        except (OSError, TimeoutError) as error:
+            raise Unreachable(f"TLS with {host} failed: {error}") from error
+        return link
+
+    def intercepts(self, host: Host) -> ssl.SSLContext | None:
+        """What it takes to stand for a host that gets secrets; None for another."""
+        if self._authority is None or not isinstance(host, str) or not self._secrets.of(host):
+            return None
+        return self._authority.context(host)
+
+    def learn(self, secrets: Iterable[SecretSpec]) -> None:
+        """Take the values of secrets that were not known after a restart."""
+        self._secrets.learn(secrets)
+
+    def changes(self, target: Target, method: bytes) -> Changes | None:
         """What is put in for secrets in a request to this target."""
-        return None
+        if not target.secure:
+            return None
+        return Substitution(self._secrets.of(str(target.host)), method)
 
     def shown(self) -> NetworkShown:
         """All that can be told of it."""
         records = tuple(entry.shown() for entry in self.journal.entries)
         return NetworkShown(self.network, self.policy, records, tuple(self.journal.wanted), self.meter.total)
+
+
+def _authority(secrets: Secrets) -> Authority | None:
+    if not secrets.hosts:
+        return None
+    from sandbox.engine.egress.authority import Authority  # noqa: PLC0415 - cryptography, for who has secrets
+
+    return Authority(secrets.hosts)
 
 
 def _rules(network: str, policy: PolicySpec) -> Rules:

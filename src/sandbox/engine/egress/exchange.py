@@ -26,7 +26,7 @@ async def exchange(
     client: HttpEnd, server: HttpEnd, request: h11.Request, target: Target, changes: Changes | None = None
 ) -> None:
     """Carry out a request. Raises h11.ProtocolError, OSError, TimeoutError, OverLimit."""
-    path, headers = target.path, [one for one in passed_on(request.headers) if one[0] != b"host"]
+    path, headers = target.path, [one for one in passed_on(request) if one[0].lower() != b"host"]
     if changes is not None:
         path, headers = changes.request(path, headers)
     head = [(b"Host", target.authority), *headers, (b"Connection", b"close")]
@@ -60,7 +60,7 @@ async def _answer(server: HttpEnd, client: HttpEnd, changes: Changes | None) -> 
     while not isinstance(event := await server.receive(_ANSWER_SECONDS), h11.Response):
         if isinstance(event, h11.ConnectionClosed):
             raise ConnectionResetError("it ended without an answer")
-    headers = passed_on(event.headers)
+    headers = passed_on(event)
     if changes is not None:
         headers = changes.response(headers)
     await client.send(h11.Response(status_code=event.status_code, headers=headers, reason=event.reason))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import h11
@@ -95,12 +94,13 @@ def _same(named: bytes, target: Target) -> bool:
     return found == (target.host, target.port)
 
 
-def passed_on(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The headers that are for the other end, and not for the proxy."""
-    found = [(bytes(name), bytes(value)) for name, value in headers]
-    named = {token.strip().lower() for name, value in found if name == b"connection" for token in value.split(b",")}
+def passed_on(message: h11.Request | h11.Response) -> Headers:
+    """The headers that are for the other end, and not for the proxy. Their names are spelled as they came."""
+    values = [value for name, value in message.headers if name == b"connection"]
+    named = {token.strip().lower() for value in values for token in value.split(b",")}
     drop = _HOP_BY_HOP | (named - _NEVER_DROPPED)
-    return [(name, value) for name, value in found if name not in drop]
+    found = ((bytes(name), bytes(value)) for name, value in message.headers.raw_items())
+    return [(name, value) for name, value in found if name.lower() not in drop]
 
 
 def same_name(sent: str, host: str) -> bool:
