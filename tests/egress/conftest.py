@@ -73,10 +73,10 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def _echo(self) -> None:
-        size = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(size).decode("latin-1")
         if self.headers.get("Transfer-Encoding") == "chunked":
             body = self._chunked()
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode("latin-1")
         self.server.seen.append((self.command, self.path, self.headers.items(), body))  # type: ignore[attr-defined]
         answer: bytes = self.server.answer(self, body)  # type: ignore[attr-defined]
         self.send_response(self.server.status)  # type: ignore[attr-defined]

@@ -44,9 +44,9 @@ class Rule(NamedTuple):
     def _has(self, host: Host) -> bool:
         if self.network is not None:
             return not isinstance(host, str) and self.has_address(host)
-        if isinstance(host, str):
-            return not self.name or host == self.name or (self.name[0] == "." and host.endswith(self.name))
-        return False
+        if isinstance(host, str) and self.name:
+            return host == self.name or (self.name[0] == "." and host.endswith(self.name))
+        return not self.name
 
     def has_address(self, address: Address) -> bool:
         """Whether the rule is about a network that has this address."""
@@ -108,7 +108,7 @@ def _meant(host: str, text: str) -> tuple[str, Network | None]:
 
 def _network(text: str) -> Network:
     network = ipaddress.ip_network(text)
-    if isinstance(network, ipaddress.IPv6Network) and any(network.overlaps(one) for one in STANDS_FOR_V4):
+    if isinstance(network, ipaddress.IPv6Network) and any(network.subnet_of(one) for one in STANDS_FOR_V4):
         raise BadHost("it has addresses that stand for IPv4: write those, as 10.0.0.0/8")
     return network
 

@@ -67,7 +67,7 @@ def _message(data: bytes) -> bytes | None:
             raise BadHello("it is not TLS")
         found += data[at + 5 : at + 5 + size]
         at += 5 + size
-        if found[0] != _CLIENT_HELLO:
+        if found and found[0] != _CLIENT_HELLO:
             raise BadHello("it does not begin with a ClientHello")
         if len(found) >= 4 and len(found) >= (end := 4 + int.from_bytes(found[1:4], "big")):
             if len(found) > end:

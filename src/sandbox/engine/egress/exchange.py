@@ -11,7 +11,7 @@ from sandbox.engine.egress.http_end import HttpEnd
 from sandbox.engine.egress.targets import Headers, Target, passed_on
 
 _ANSWER_SECONDS = 900.0
-_PIECE_SECONDS = 300.0
+_PIECE_SECONDS = 900.0
 
 
 class Changes(Protocol):

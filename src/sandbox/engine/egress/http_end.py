@@ -11,6 +11,7 @@ from sandbox.engine.egress.link import Link
 
 MOST_HEAD = 64 * 1024
 _MOST_REASON = 400
+_EVENTS_AT_ONCE = 32
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -21,9 +22,13 @@ class HttpEnd:
     def __init__(self, link: Link, role: type[h11.CLIENT | h11.SERVER]) -> None:
         self.link = link
         self.state = h11.Connection(role, max_incomplete_event_size=MOST_HEAD)
+        self._events = 0
 
     async def receive(self, seconds: float) -> Any:
         """The next event, which must come within that many seconds as a whole."""
+        self._events += 1
+        if self._events % _EVENTS_AT_ONCE == 0:
+            await asyncio.sleep(0)  # others of the engine's loop have their turn too
         async with asyncio.timeout(seconds):
             while (event := self.state.next_event()) is h11.NEED_DATA:
                 if self.state.they_are_waiting_for_100_continue:

@@ -29,7 +29,10 @@ class SocketLink:
         self._loop = asyncio.get_running_loop()
 
     async def receive(self) -> bytes:
-        return await self._loop.sock_recv(self._socket, CHUNK)
+        data = await self._loop.sock_recv(self._socket, CHUNK)
+        # What is there at once does not make the loop go round: who has much to say would keep all others waiting.
+        await asyncio.sleep(0)
+        return data
 
     async def send(self, data: bytes) -> None:
         await self._loop.sock_sendall(self._socket, data)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import ssl
 
 _CONNECT_SECONDS = 15.0
+# What the kernel may keep of what is sent to code that does not read it: it is the host's memory.
+_BUFFER_BYTES = 512 * 1024
 _RESOLVE_SECONDS = 15.0
 # A slow name server holds one of these, and nothing else of the engine.
 _MOST_RESOLVING = 16
@@ -48,6 +50,7 @@ class Outside:
         made = socket.socket(_family(address), socket.SOCK_STREAM)
         try:
             made.setblocking(False)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await asyncio.get_running_loop().sock_connect(made, (str(address), port))

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from sandbox.engine.egress.conversation import Conversation
 
-MOST_CONNECTIONS = 128
+MOST_CONNECTIONS = 64
 _BACKLOG = 128
 _PAUSE_SECONDS = 1.0
 # What the kernel may keep of what is sent to somebody inside who does not read: it is the host's memory.
-_BUFFER_BYTES = 256 * 1024
+_BUFFER_BYTES = 128 * 1024
 
 
 def listen(made: socket.socket, address: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -69,6 +70,9 @@ class Substitution:
         self._head_only = method == b"HEAD"
         self._used = False
         self._held = b""
+        self._placeholders = {one.outside: one.inside for one in secrets if one.outside}
+        longest_first = sorted(self._placeholders, key=len, reverse=True)
+        self._values = re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
 
     # --- the request ---
 
@@ -124,22 +128,20 @@ class Substitution:
 
     def body(self, data: bytes, *, last: bool) -> bytes:
         """Take values out of the next piece; what may be the beginning of one is held until the next."""
-        data = self._taken_out(self._held + data)
-        keep = 0 if last else self._begun(data)
+        data = self._held + data
+        ends = [found.end() for found in self._values.finditer(data)] if self._values else []
+        rest = data[ends[-1] if ends else 0 :]
+        keep = 0 if last else max((_overlap(rest, value) for value in self._placeholders), default=0)
         self._held = data[len(data) - keep :]
-        return data[: len(data) - keep]
+        return self._taken_out(data[: len(data) - keep])
 
     def _taken_out(self, data: bytes) -> bytes:
-        for one in self._secrets:
-            if one.outside:
-                data = data.replace(one.outside, one.inside)
-        return data
-
-    def _begun(self, data: bytes) -> int:
-        """How many bytes at the end may be the beginning of a value."""
-        return max((_overlap(data, one.outside) for one in self._secrets), default=0)
+        if self._values is None:
+            return data
+        return self._values.sub(lambda found: self._placeholders[found[0]], data)
 
 
 def _overlap(data: bytes, value: bytes) -> int:
+    """How many bytes at the end may be the beginning of a value."""
     sizes = range(min(len(data), len(value) - 1), 0, -1)
     return next((size for size in sizes if data.endswith(value[:size])), 0)
