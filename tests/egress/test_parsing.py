@@ -13,13 +13,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sandbox.engine.egress import client_hello
+from sandbox.engine.egress.border import Border
 from sandbox.engine.egress.client_hello import BadHello, Hello
 from sandbox.engine.egress.conversation import Conversation
-from sandbox.engine.egress.egress import Egress
+from sandbox.engine.egress.journal import Journal
 from sandbox.engine.egress.outside import Outside
 from sandbox.engine.egress.secrets import Secrets, Substitution
 from sandbox.network.hosts import Address, parsed_address
-from sandbox.protocol.messages import PolicySpec, SecretSpec, SessionOptions
+from sandbox.protocol.messages import PolicySpec, SecretSpec
 
 
 def hello(name: str | None, *, old: bool = False) -> bytes:
@@ -155,14 +156,15 @@ _PIECES = [
 def test_no_bytes_raise_anything_in_the_proxy(said: bytes) -> None:
     async def converse() -> None:
         nowhere = Nowhere()
-        egress = Egress(SessionOptions(network="policy", policy=PolicySpec(("*:*", "tcp://*:22"))), nowhere)
+        border = Border(Journal(), (), nowhere)
+        border.set("policy", PolicySpec(("*:*", "tcp://*:22")))
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
             theirs.sendall(said)
             theirs.shutdown(socket.SHUT_WR)
             async with asyncio.timeout(20):
-                await Conversation(egress, ours).serve()
+                await Conversation(border, ours).serve()
         for one in nowhere.others:
             one.close()
 

@@ -9,6 +9,7 @@ import pytest
 from tests.egress.conftest import Internet, Open, TlsServer, value
 
 from sandbox import LocalSandbox, Secret
+from sandbox.engine.thread import EngineThread
 
 pytestmark = pytest.mark.needs_namespaces
 
@@ -126,14 +127,14 @@ async def test_a_server_that_the_host_does_not_believe_gets_nothing(
         other.end()
 
 
-async def test_the_certificates_are_good_for_the_hosts_of_secrets_only(box: LocalSandbox, tls: TlsServer) -> None:
+async def test_the_certificates_are_good_for_the_hosts_of_secrets_only(
+    box: LocalSandbox, tls: TlsServer, engine: EngineThread
+) -> None:
     """The session's authority names them; one for another host, made with its key, is not believed."""
-    session = box._engine  # noqa: F841 - the default engine's
-    from sandbox.engine.thread import default_engine
-
-    authority = default_engine()._engine.sessions._sessions[box.session_id].egress._authority
-    assert authority is not None
-    tls._contexts = {"other.example.com": authority.context("other.example.com")}
+    border = engine._engine.sessions._sessions[box.session_id].egress.border
+    assert border is not None
+    assert border.authority is not None
+    tls._contexts = {"other.example.com": border.authority.context("other.example.com")}
     status, body = await value(box, "get('https://other.example.com/')")
     assert (status, "permitted subtree violation" in body) == (0, True)
 

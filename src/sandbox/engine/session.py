@@ -96,7 +96,7 @@ class Session:
 
     def reopen(self, options: SessionOptions) -> None:
         """Start again after `close`, with these options. Raises UsageError, SandboxStartError."""
-        egress = Egress(options, self.egress.gate.outside)
+        egress = Egress(options, self.egress.outside)
         self.step("open")
         self.options, self.egress = options, egress
         self.artifacts.complete = False  # another process may have had the session meanwhile

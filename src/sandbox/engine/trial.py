@@ -48,7 +48,7 @@ class Spares:
     async def get(self, session: Session, cell: Cell) -> Session:
         """Another worker like `cell`, as a session of its own. Raises SandboxError, OSError."""
         options = _with_less(session.options)
-        nowhere = Egress(options, session.egress.gate.outside)
+        nowhere = Egress(options, session.egress.outside)
         spare = Session(f"{session.id} (trial)", options, session.artifacts, session.owner, nowhere)
         spare.cell = await self._pool.get(options, cell.zygote)
         spare.workspace = spare.cell.workspace

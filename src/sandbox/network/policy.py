@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sandbox.errors import UsageError
-from sandbox.network.hosts import BadHost, name_of_rule
-from sandbox.network.rules import Rules
 
 _LEAST_SECRET = 8
 _MOST_SECRET = 8192
@@ -50,10 +48,7 @@ class NetworkPolicy:
         }  # fmt: skip
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        try:
-            Rules(self.allow, self.deny)
-        except BadHost as error:
-            raise UsageError(f"NetworkPolicy: {error}") from error
+        _check_rules(self.allow, self.deny)
 
     @classmethod
     def pypi(cls) -> NetworkPolicy:
@@ -119,7 +114,19 @@ def checked_secrets(secrets: object, network: object, env: Mapping[str, str]) ->
     return dict(secrets)
 
 
+def _check_rules(allow: tuple[str, ...], deny: tuple[str, ...]) -> None:
+    from sandbox.network.hosts import BadHost  # noqa: PLC0415 - 4 ms, for who has a policy
+    from sandbox.network.rules import Rules  # noqa: PLC0415
+
+    try:
+        Rules(allow, deny)
+    except BadHost as error:
+        raise UsageError(f"NetworkPolicy: {error}") from error
+
+
 def _check_allowed(name: str, secret: Secret, network: NetworkPolicy) -> None:
+    from sandbox.network.rules import Rules  # noqa: PLC0415 - as above
+
     rules = Rules(network.allow)
     missing = [host for host in secret.hosts if not rules.covers(host)]
     if missing:
@@ -156,6 +163,8 @@ def _secret(value: object) -> str:
 
 
 def _hosts(hosts: object) -> tuple[str, ...]:
+    from sandbox.network.hosts import BadHost, name_of_rule  # noqa: PLC0415 - as above
+
     found = _texts("hosts", hosts)
     if not found:
         raise UsageError("Secret(hosts=[]): it needs the hosts that get the value")

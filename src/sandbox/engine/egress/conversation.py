@@ -24,7 +24,7 @@ from sandbox.network.rules import HTTP, HTTPS, TCP
 if TYPE_CHECKING:
     import ssl
 
-    from sandbox.engine.egress.egress import Egress
+    from sandbox.engine.egress.border import Border
 
 _HEAD_SECONDS = 60.0
 _HELLO_SECONDS = 30.0
@@ -43,8 +43,8 @@ class Going(NamedTuple):
 class Conversation:
     """Serves one connection until it ends. Cancelling it closes both sides."""
 
-    def __init__(self, egress: Egress, inner: socket.socket) -> None:
-        self._egress = egress
+    def __init__(self, border: Border, inner: socket.socket) -> None:
+        self._border = border
         self._link: Link = SocketLink(inner)
         self._outer: Link | None = None
         self.going: Going | None = None
@@ -79,7 +79,7 @@ class Conversation:
         request = await end.receive(_HEAD_SECONDS)
         if not isinstance(request, h11.Request):
             return False
-        if self._egress.meter.used_up:
+        if self._border.meter.used_up:
             raise OverLimit("all that its policy allows to transfer is used up")
         if tunnel is not None:
             await self._forward(end, request, targets.for_origin(request, *tunnel, secure=secure))
@@ -99,8 +99,8 @@ class Conversation:
         outer = await self._reach((kind,), target.host, target.port, entry)
         try:
             if target.secure:
-                outer = await self._egress.secured(outer, target.host)
-            changes = self._egress.changes(target, request.method)
+                outer = await self._border.secured(outer, target.host)
+            changes = self._border.changes(target, request.method)
             await exchange(end, HttpEnd(outer, h11.CLIENT), request, target, changes)
         except (h11.RemoteProtocolError, ConnectionError, TimeoutError) as error:
             entry.reason = f"the answer broke off: {error}"
@@ -110,9 +110,9 @@ class Conversation:
 
     async def _reach(self, kinds: tuple[str, ...], host: Host, port: int, entry: Entry) -> Link:
         """Connect to what is allowed, and note how that went. Raises Refused, Unreachable."""
-        egress = self._egress
+        border = self._border
         try:
-            way = await egress.way(kinds, host, port)
+            way = await border.way(kinds, host, port)
             entry.rule = way.rule
             outer, address = await self._connected(way, host, port)
         except Refused as refused:
@@ -122,10 +122,10 @@ class Conversation:
             entry.reason = str(error)
             raise
         finally:
-            egress.journal.note(entry)
+            border.journal.note(entry)
         self.going = Going(kinds, host, port, address)
-        self._outer = Counted(SocketLink(outer), egress.meter, entry)
-        if not egress.gate.still_allows(kinds, host, port, address):
+        self._outer = Counted(SocketLink(outer), border.meter, entry)
+        if not border.gate.still_allows(kinds, host, port, address):
             self._let_go()  # the rules have changed meanwhile
             raise Refused(f"{shown(host)}:{port} is not allowed any more")
         return self._outer
@@ -134,7 +134,7 @@ class Conversation:
         error: Exception | None = None
         for address in way.addresses:
             try:
-                return await self._egress.gate.outside.connect(address, port), address
+                return await self._border.gate.outside.connect(address, port), address
             except (OSError, TimeoutError) as failed:
                 error = failed
         raise Unreachable(f"{shown(host)}:{port} cannot be connected to: {error or 'it does not answer'}")
@@ -149,10 +149,10 @@ class Conversation:
 
     async def _connect(self, end: HttpEnd, host: Host, port: int) -> None:
         """Answer a CONNECT, look at what comes, and carry it."""
-        raw = self._egress.gate.rules.verdict(TCP, host, port).allowed
+        raw = self._border.gate.rules.verdict(TCP, host, port).allowed
         kinds = (TCP,) if raw else (HTTPS, HTTP)
         entry = Entry(TCP if raw else HTTPS, shown(host), port, True, "", method="CONNECT")
-        identity = None if raw else self._egress.intercepts(host)
+        identity = None if raw else self._border.intercepts(host)
         outer = None if identity else await self._reach(kinds, host, port, entry)
         if identity:
             await self._check(kinds, host, port, entry)
@@ -175,10 +175,10 @@ class Conversation:
     async def _check(self, kinds: tuple[str, ...], host: Host, port: int, entry: Entry) -> None:
         """Look whether a host is allowed, and note only if it is not: each request to it will be looked at."""
         try:
-            await self._egress.way(kinds, host, port)
+            await self._border.way(kinds, host, port)
         except Refused as refused:
             entry.allowed, entry.reason, entry.rule = False, refused.reason, refused.rule
-            self._egress.journal.note(entry)
+            self._border.journal.note(entry)
             raise
 
     async def _stand_for(self, inner: Link, identity: ssl.SSLContext, entry: Entry) -> None:
@@ -190,7 +190,7 @@ class Conversation:
             await link.handshake(_HELLO_SECONDS)
         except (OSError, TimeoutError) as error:
             entry.reason = f"the program does not believe the sandbox's certificates, or ended: {error}"
-            self._egress.journal.note(entry)
+            self._border.journal.note(entry)
             return
         host = parsed_host(entry.host)
         await self._serve(HttpEnd(link, h11.SERVER), (host, entry.port), secure=True)
@@ -214,14 +214,14 @@ class Conversation:
         reason = self._wrong_hello(said, host, port)
         if reason:
             refused = Entry(HTTPS, shown(host), port, False, "", reason, "CONNECT")
-            self._egress.journal.note(refused)
+            self._border.journal.note(refused)
             await self._link.send(_ACCESS_DENIED)
         return not reason
 
     def _wrong_hello(self, said: bytes, host: Host, port: int) -> str:
         try:
             hello = client_hello.parse(said)
-            self._egress.gate.verdict((HTTPS,), host, port)
+            self._border.gate.verdict((HTTPS,), host, port)
             if hello is None:
                 return f"in a tunnel to {shown(host)}:{port} TLS did not begin"
             if isinstance(host, str):
@@ -230,7 +230,7 @@ class Conversation:
                 named = f"for {hello.server_name[:100]!r}" if hello.server_name else "without a server's name"
                 return f"TLS {named} in a tunnel to {shown(host)}:{port}"
             if hello.server_name:
-                self._egress.gate.verdict((HTTPS,), parsed_host(hello.server_name), port)
+                self._border.gate.verdict((HTTPS,), parsed_host(hello.server_name), port)
         except client_hello.BadHello as error:
             return f"TLS to {shown(host)}:{port}: {error}"
         except (BadHost, Refused) as error:

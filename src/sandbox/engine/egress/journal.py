@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from sandbox.network.hosts import Host
-from sandbox.network.rules import rule_for
 from sandbox.protocol.messages import NetworkRecord
+
+if TYPE_CHECKING:
+    from sandbox.network.hosts import Host
 
 _MOST = 1000
 _MOST_TOLD = 5
@@ -56,6 +58,8 @@ class Journal:
 
     def want(self, host: Host, port: int, kind: str) -> None:
         """Remember what a policy would have to allow."""
+        from sandbox.network.rules import rule_for  # noqa: PLC0415 - for who has a policy
+
         if len(self.wanted) < _MOST:
             self.wanted[rule_for(host, port, kind)] = None
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from sandbox.engine.egress.journal import Entry
-from sandbox.engine.egress.link import Link
+if TYPE_CHECKING:
+    from sandbox.engine.egress.journal import Entry
+    from sandbox.engine.egress.link import Link
 
 _BURST_SECONDS = 0.25
 

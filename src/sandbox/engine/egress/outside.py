@@ -8,10 +8,10 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from sandbox.network.hosts import Address, parsed_address
-
 if TYPE_CHECKING:
     import ssl
+
+    from sandbox.network.hosts import Address
 
 _CONNECT_SECONDS = 15.0
 # What the kernel may keep of what is sent to code that does not read it: it is the host's memory.
@@ -73,6 +73,8 @@ class Outside:
 
 
 def _addresses(name: str, port: int) -> list[Address]:
+    from sandbox.network.hosts import parsed_address  # noqa: PLC0415 - ipaddress, for who has a policy
+
     found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     texts = dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found)
     return [parsed_address(text) for text in texts]

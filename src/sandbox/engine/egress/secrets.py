@@ -14,6 +14,7 @@ from sandbox.engine.egress.gate import Refused, Unreachable
 from sandbox.protocol.messages import SecretSpec
 
 if TYPE_CHECKING:
+    from sandbox.engine.egress.authority import Authority
     from sandbox.engine.egress.targets import Headers
 
 _OF_A_PART = (b"range", b"if-range")
@@ -48,10 +49,13 @@ class Secrets:
         values = {spec.unknown(): spec for spec in specs if spec.value}
         self._all = [Secret(values.get(one.spec, one.spec)) for one in self._all]
 
-    @property
-    def hosts(self) -> set[str]:
-        """All that get one."""
-        return {host for one in self._all for host in one.spec.hosts}
+    def authority(self) -> Authority | None:
+        """What it takes to stand for the hosts that get one; None if there are none. Raises SandboxStartError."""
+        if not self._all:
+            return None
+        from sandbox.engine.egress.authority import Authority  # noqa: PLC0415 - cryptography, for who has secrets
+
+        return Authority(host for one in self._all for host in one.spec.hosts)
 
     def variables(self) -> dict[str, str]:
         """What code has instead of the values."""
