@@ -161,7 +161,7 @@ class Gate:
         if known is None or not known.open:
             self._check_room(caller, options.memory)
         else:
-            options = known.options
+            options = policy.with_values(known.options, options.secrets)
         await self._check_quotas(caller, request)
         return await self._opened(owner, name, options, fresh=request.fresh)
 

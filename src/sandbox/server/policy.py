@@ -11,7 +11,7 @@ from sandbox.network.addresses import is_never_public
 from sandbox.network.policy import NetworkPolicy, Secret
 from sandbox.network.rules import parsed_rule
 from sandbox.options import Environment, Mount, SandboxOptions
-from sandbox.protocol.messages import HOST_NETWORK, POLICY, PROXIED, PolicySpec, SessionOptions, SetNetwork
+from sandbox.protocol.messages import HOST_NETWORK, POLICY, PROXIED, PolicySpec, SecretSpec, SessionOptions, SetNetwork
 from sandbox.server.keys import Key
 
 _MOST_OUTPUT = 64  # MB: an answer is kept in memory while it may be asked for again
@@ -58,6 +58,13 @@ def check_network(request: SetNetwork, key: Key) -> None:
         _require(key, "network", ["network"])
     if names_private(request.policy):
         _require(key, "host", ["network"])
+
+
+def with_values(options: SessionOptions, given: tuple[SecretSpec, ...]) -> SessionOptions:
+    """The options of a sandbox that is there already, with values for the secrets whose values are not known."""
+    values = {one.unknown(): one for one in given}
+    secrets = (one if one.value else values.get(one, one) for one in options.secrets)
+    return msgspec.structs.replace(options, secrets=tuple(secrets))
 
 
 def network_of(kind: str, policy: PolicySpec) -> str | NetworkPolicy:
