@@ -47,34 +47,31 @@ async def test_each_request_of_a_connection_is_decided_about(open_box: Open, int
 _SMUGGLED = b"0\r\n\r\nGET http://evil.example.com/ HTTP/1.1\r\nHost: evil.example.com\r\n\r\n"
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
-        b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
-        b"Content-Length: 4\r\nContent-Length: 5\r\n",
-        b"Content-Length: +4\r\n",
-        b"Content-Length: 0x4\r\n",
-        b"Content-Length: -1\r\n",
-        b"Transfer-Encoding: xchunked\r\n",
-        b"Transfer-Encoding: chunked, identity\r\n",
-        b"Transfer-Encoding : chunked\r\n",
-        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
-        b"X: a\rContent-Length: 4\r\n",
-        b"X: a\x00b\r\n",
-        b" X: a\r\n",
-        b"X y: a\r\n",
-        b"X" * 70_000 + b": a\r\n",
-    ],
-)
-async def test_a_request_that_can_be_read_in_two_ways_is_not_passed_on(
-    open_box: Open, web: Server, headers: bytes
-) -> None:
+_AFTER = b"\r\n" + _SMUGGLED
+_TWO_WAYS = [
+    b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+    b"Content-Length: 4\r\nContent-Length: 5\r\n",
+    b"Content-Length: +4\r\n",
+    b"Content-Length: 0x4\r\n",
+    b"Content-Length: -1\r\n",
+    b"Transfer-Encoding: xchunked\r\n",
+    b"Transfer-Encoding: chunked, identity\r\n",
+    b"Transfer-Encoding : chunked\r\n",
+    b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+    b"X: a\rContent-Length: 4\r\n",
+    b"X: a\x00b\r\n",
+    b" X: a\r\n",
+    b"X y: a\r\n",
+    b"X" * 70_000 + b": a\r\n",
+]
+
+
+async def test_a_request_that_can_be_read_in_two_ways_is_not_passed_on(open_box: Open, web: Server) -> None:
     box = await open_box("api.example.com")
-    head = b"POST http://api.example.com/ HTTP/1.1\r\nHost: api.example.com\r\n" + headers + b"\r\n"
-    answer = await value(box, f"say({head + _SMUGGLED!r})")
-    assert answer[:9] == "HTTP/1.1 "
-    assert answer[9] in "45"
+    head = b"POST http://api.example.com/ HTTP/1.1\r\nHost: api.example.com\r\n"
+    answers = await value(box, f"[say({head!r} + one + {_AFTER!r})[:10] for one in {_TWO_WAYS!r}]")
+    assert [pair for pair in zip(_TWO_WAYS, answers, strict=True) if pair[1] not in {"HTTP/1.1 4", "HTTP/1.1 5"}] == []
     assert web.seen == []
 
 
