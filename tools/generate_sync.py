@@ -25,6 +25,7 @@ FILES = (
     "files",
     "local",
     "metrics",
+    "network",
     "python",
     "remote",
     "session",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.answers import Answer
 from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.egress.egress import Egress
 from sandbox.engine.execution import Execution, Outcome
 from sandbox.engine.launcher import Cell
 from sandbox.engine.scan import EMPTY, printable
@@ -53,10 +54,13 @@ STEPS = {
 class Session:
     """`cell` is there while a worker is. Methods run in the engine's loop; executions queue up for `turn`."""
 
-    def __init__(self, name: str, options: SessionOptions, artifacts: ArtifactStore, owner: str) -> None:
+    def __init__(
+        self, name: str, options: SessionOptions, artifacts: ArtifactStore, owner: str, egress: Egress
+    ) -> None:
         self.id = name
         self.owner = owner
         self.options = options
+        self.egress = egress
         self.used_at = time.monotonic()
         self.artifacts = artifacts
         self.cell: Cell | None = None
@@ -91,9 +95,10 @@ class Session:
         self.state = state
 
     def reopen(self, options: SessionOptions) -> None:
-        """Start again after `close`, with these options."""
+        """Start again after `close`, with these options. Raises UsageError, SandboxStartError."""
+        egress = Egress(options, self.egress.outside)
         self.step("open")
-        self.options = options
+        self.options, self.egress = options, egress
         self.artifacts.complete = False  # another process may have had the session meanwhile
         self.retired = False
         if self.executions and self.kept is None:
@@ -155,6 +160,8 @@ class Session:
         execution = self.running = Execution(
             self.executions, request, self.options, cell, self.artifacts, emit, self.kept
         )
+        self.egress.journal.forget_refused()
+        execution.refused = self.egress.journal.warnings
         execution.lost_before = self.variables_lost
         if self.variables_lost and self.kept is not None and self.kept.restorable:
             execution.restored_before = self.kept.restored()

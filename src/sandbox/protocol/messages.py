@@ -35,6 +35,36 @@ class EnvironmentSpec(Struct, frozen=True, forbid_unknown_fields=True):
     allow_source_builds: bool = False
 
 
+HOST_NETWORK, POLICY, LEARN = "host", "policy", "learn"
+PROXIED = (POLICY, LEARN)
+"""The kinds of network whose traffic goes through the engine's proxy. `SessionOptions.network` may be "none" too."""
+
+
+class PolicySpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """The rules of `sandbox.NetworkPolicy`. `transfer` in MB, `rate` in MB a second."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    transfer: float | None = None
+    rate: float | None = None
+
+
+class SecretSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """A secret for `hosts`. An engine that has only read of it, from what is stored, has no `value`."""
+
+    name: str
+    value: str
+    hosts: tuple[str, ...]
+    query: bool = False
+
+    def unknown(self) -> SecretSpec:
+        """The same without its value."""
+        return SecretSpec(self.name, "", self.hosts, self.query)
+
+    def __repr__(self) -> str:
+        return f"SecretSpec({self.name!r}, hosts={self.hosts!r})"
+
+
 class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """The options of `sandbox.SandboxOptions`, in the form that travels."""
 
@@ -55,6 +85,8 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     idle_timeout: float | None = None
     storage: int | None = None
     checkpoints: int = 1000
+    policy: PolicySpec = PolicySpec()
+    secrets: tuple[SecretSpec, ...] = ()
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -699,17 +731,61 @@ class WebAppsListed(LastEvent, frozen=True, tag="web_apps_listed"):
     apps: tuple[WebAppInfo, ...]
 
 
+class SetNetwork(Request, frozen=True, tag="set_network"):
+    """Change what a session may reach: "none", "policy" or "learn". Not from or to the host's network."""
+
+    session: str
+    network: str
+    policy: PolicySpec = PolicySpec()
+
+
+class GetNetwork(Request, frozen=True, tag="get_network"):
+    """Ask what a session may reach, and what it has asked for. Answered by `NetworkShown`."""
+
+    session: str
+
+
+class NetworkRecord(Struct, frozen=True):
+    """One request or connection through the proxy. `kind` is http, https or tcp.
+
+    `rule` allowed it, or would; `reason` says why it was refused, or what went wrong.
+    """
+
+    kind: str
+    host: str
+    port: int
+    allowed: bool
+    rule: str
+    reason: str
+    method: str
+    path: str
+    sent: int
+    received: int
+    at: float
+
+
+class NetworkShown(LastEvent, frozen=True, tag="network_shown"):
+    """The network of a session; the newest records, oldest first; the rules that would allow what was asked for."""
+
+    network: str
+    policy: PolicySpec
+    records: tuple[NetworkRecord, ...]
+    wanted: tuple[str, ...]
+    transferred: int
+
+
 AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
     | ListArtifacts | ReadArtifact | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
     | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
-    | StartWebApp | RestartWebApp | StopWebApp | ListWebApps | ScreenshotWebApp
+    | StartWebApp | RestartWebApp | StopWebApp | ListWebApps | ScreenshotWebApp | SetNetwork | GetNetwork
 )  # fmt: skip
 AnyEvent = (
     Output | ResultShown | ExecutionStarted | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened
     | Completions | Data | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted
-    | HistoryListed | CheckpointsListed | VariablesListed | Compared | WebAppsListed | Done | Failed
+    | HistoryListed | CheckpointsListed | VariablesListed | Compared | WebAppsListed | NetworkShown | Done
+    | Failed
 )  # fmt: skip
 
 _Message = TypeVar("_Message")

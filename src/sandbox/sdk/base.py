@@ -18,6 +18,7 @@ from sandbox.errors import (
     UsageError,
 )
 from sandbox.ids import checked_session_id
+from sandbox.network.policy import NetworkPolicy
 from sandbox.options import SandboxOptions
 from sandbox.protocol import messages as m
 from sandbox.results import Artifact
@@ -29,6 +30,7 @@ from sandbox.sdk.convert import session_options
 from sandbox.sdk.execution import Execution
 from sandbox.sdk.files import Files
 from sandbox.sdk.metrics import Metrics
+from sandbox.sdk.network import Network
 from sandbox.sdk.transport import OneFlavour, Transport, notify
 from sandbox.sdk.web import Web
 
@@ -57,6 +59,7 @@ class Sandbox(OneFlavour):
         self.command = Command(self._connection)
         self.metrics = Metrics(self._connection)
         self.web = Web(self._connection)
+        self.network = Network(self._connection, self._learn_network)
 
     # --- life ---
 
@@ -119,6 +122,10 @@ class Sandbox(OneFlavour):
         return self.start().__await__()
 
     # end of async only
+
+    def _learn_network(self, network: str | NetworkPolicy) -> None:
+        """It was changed: `start` after a `stop` goes on with that."""
+        self.options = self.options.but(network=network)
 
     def _artifact(self, info: m.ArtifactInfo) -> Artifact:
         return Artifact.of(info)

@@ -14,7 +14,7 @@ from sandbox.server.keys import Key
 
 _DONE = (
     m.OpenSession, m.CloseSession, m.DeleteSession, m.Run, m.StartCommand, m.WriteFile, m.RemoveFile, m.RenameFile,
-    m.MakeCheckpoint, m.Rollback, m.Fork, m.Export, m.StartWebApp, m.RestartWebApp, m.StopWebApp,
+    m.MakeCheckpoint, m.Rollback, m.Fork, m.Export, m.StartWebApp, m.RestartWebApp, m.StopWebApp, m.SetNetwork,
 )  # fmt: skip
 _LOOK_SECONDS = 1.0
 
@@ -79,9 +79,9 @@ def _what(request: m.Request) -> dict[str, object]:
             return {"app": (request.name or "")[:200], **digest}
         case m.WriteFile() | m.RemoveFile() | m.RenameFile():
             return {"path": request.path[:200]}
-        case m.Fork():
-            return {"forks": request.ids}
-    return {}
+        case m.SetNetwork():
+            return {"network": request.network, "allow": request.policy.allow}
+    return {"forks": request.ids} if isinstance(request, m.Fork) else {}
 
 
 def _digest(*texts: str) -> str:

@@ -61,6 +61,8 @@ class Gate:
         if isinstance(request, m.OpenSession) and request.session is None:
             request = msgspec.structs.replace(request, session=os.urandom(8).hex(), fresh=True)
         check(request)
+        if isinstance(request, m.SetNetwork):
+            policy.check_network(request, caller.key)
         wanted = names.translated(request, owner)
         recording = self._recording(caller, request)
         self.recordings.begun(recording)
@@ -108,7 +110,7 @@ class Gate:
     def _is_simple(self, caller: Caller, request: Any, wanted: Any) -> bool:
         """Whether the engine can have the request at once: nothing is to be looked up, brought back or noted."""
         limits = caller.key.quotas
-        if isinstance(request, (m.OpenSession, m.CloseSession, m.DeleteSession, m.Fork, m.StartCommand)):
+        if isinstance(request, (m.OpenSession, m.CloseSession, m.DeleteSession, m.Fork, m.StartCommand, m.SetNetwork)):
             return False
         if isinstance(request, _STORES) and not (limits.disk is limits.cpu_seconds is limits.memory is None):
             return False
@@ -152,6 +154,8 @@ class Gate:
                 self.registry.closed(owner, request.session)
             case m.DeleteSession():
                 self.registry.deleted(owner, request.session)
+            case m.SetNetwork():
+                self.registry.changed(owner, request.session, network=request.network, policy=request.policy)
             case m.Fork():
                 entry = self.registry.get(owner, request.session)
                 for one in request.ids if entry is not None else ():
@@ -164,7 +168,7 @@ class Gate:
         if known is None or not known.open:
             self._check_room(caller, options.memory)
         else:
-            options = known.options
+            options = policy.with_values(known.options, options.secrets)
         await self._check_quotas(caller, request)
         return await self._opened(owner, name, options, fresh=request.fresh)
 

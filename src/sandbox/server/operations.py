@@ -82,6 +82,8 @@ _TIME: tuple[Operation, ...] = (
     Operation(
         "GET", f"{_ONE}/export", None, None, "The session as a notebook or an archive", "", query={"format": str}
     ),
+    Operation("GET", f"{_ONE}/network", m.GetNetwork, m.NetworkShown, "What it may reach, and what it has asked for"),
+    Operation("POST", f"{_ONE}/network", m.SetNetwork, m.Done, "Change what it may reach, at once"),
     Operation("GET", f"{_ONE}/metrics", m.GetMetrics, m.MetricsMeasured, "What it uses right now"),
     Operation("GET", f"{_ONE}/stats", m.GetStats, m.StatsCounted, "Counts and averages of its executions"),
 )

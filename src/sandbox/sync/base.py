@@ -19,6 +19,7 @@ from sandbox.errors import (
     UsageError,
 )
 from sandbox.ids import checked_session_id
+from sandbox.network.policy import NetworkPolicy
 from sandbox.options import SandboxOptions
 from sandbox.protocol import messages as m
 from sandbox.results import Artifact
@@ -31,6 +32,7 @@ from sandbox.sync.connection import DELETED, STOPPED, Connection
 from sandbox.sync.execution import Execution
 from sandbox.sync.files import Files
 from sandbox.sync.metrics import Metrics
+from sandbox.sync.network import Network
 from sandbox.sync.web import Web
 
 _BY_STATUS: dict[str, type[SandboxExecutionError]] = {
@@ -58,6 +60,7 @@ class Sandbox(OneFlavour):
         self.command = Command(self._connection)
         self.metrics = Metrics(self._connection)
         self.web = Web(self._connection)
+        self.network = Network(self._connection, self._learn_network)
 
     # --- life ---
 
@@ -114,6 +117,10 @@ class Sandbox(OneFlavour):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _learn_network(self, network: str | NetworkPolicy) -> None:
+        """It was changed: `start` after a `stop` goes on with that."""
+        self.options = self.options.but(network=network)
 
     def _artifact(self, info: m.ArtifactInfo) -> Artifact:
         return Artifact.of(info)

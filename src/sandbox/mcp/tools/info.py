@@ -23,6 +23,7 @@ from sandbox.mcp.sessions import Held
 from sandbox.mcp.text import listed
 from sandbox.mcp.tool import Hints, Tool
 from sandbox.mcp.tools.timeline import current
+from sandbox.sdk.convert import kind_of
 
 INFO = """\
 Describe the environment: Python's version and the packages that can be imported, the isolation in force, \
@@ -113,7 +114,7 @@ async def _info(call: Call, asked: Info) -> Reply:
     async with call.session(asked.session_id) as held:
         python = await _interpreter(held)
         options = call.server.options
-        isolation = Isolation(held.box.isolation, options.network, list(held.box.enforced), PLACES)
+        isolation = Isolation(held.box.isolation, kind_of(options.network), list(held.box.enforced), PLACES)
         limits = Limits(options.memory, options.cpus, options.processes, options.disk, options.output, options.timeout)
         told = Told(
             held.name, python, isolation, limits, await _usage(held), await _session(held), _versions(),
