@@ -65,8 +65,12 @@ class Devtools:
             data = os.read(self._reads, _CHUNK)
         except BlockingIOError:
             return
-        *whole, rest = (self._partial + data).split(b"\0")
-        self._partial = rest
+        whole = []
+        if b"\0" in data:  # else what there is of a large message is not looked at, or copied, again
+            *whole, rest = (self._partial + data).split(b"\0")
+            self._partial = rest
+        else:
+            self._partial += data
         try:
             for message in whole:
                 self._on_message(msgspec.json.decode(message))
@@ -74,18 +78,21 @@ class Devtools:
             self._fail(f"it said what cannot be understood: {error}")
         if not data:
             self._fail("it has ended")
-        elif len(rest) > _MOST_MESSAGE:
+        elif len(self._partial) > _MOST_MESSAGE:
             self._fail(f"it said more than {_MOST_MESSAGE >> 20} MB at once")
 
     def _on_message(self, message: Any) -> None:
         if not isinstance(message, dict):
             return
-        waiting = self._answers.get(message.get("id", 0))
+        number = message.get("id", 0)
+        waiting = self._answers.get(number) if isinstance(number, int) else None
         if waiting is not None and not waiting.done():
             if "error" in message:
                 waiting.set_exception(DevtoolsError(str(message["error"])[:500]))
+            elif isinstance(result := message.get("result", {}), dict):
+                waiting.set_result(result)
             else:
-                waiting.set_result(message.get("result", {}))
+                waiting.set_exception(DevtoolsError("its answer cannot be understood"))
         elif expected := self._events.pop(str(message.get("method")), None):
             settle(expected)
 
