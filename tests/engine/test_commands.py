@@ -15,7 +15,7 @@ async def test_a_process_that_is_killed_before_it_knows_its_program_has_just_end
     control, theirs = socket.socketpair()
     command = Command(1, StartCommand("session", ("true",)), SessionOptions(), lambda _event: None)
     started = asyncio.ensure_future(command._started(control, {"argv": ["true"]}))
-    while not select.select([theirs], [], [], 0)[0]:
+    while not select.select([theirs], [], [], 0)[0]:  # noqa: ASYNC110
         await asyncio.sleep(0)
     theirs.close()
     await started

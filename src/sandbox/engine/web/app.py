@@ -171,7 +171,7 @@ class WebApp:
         if not argv:
             return
         log = Log()
-        env = {**kinds.variables(self.spec, 0), **kinds.QUIET}
+        env = kinds.variables(self.spec, 0)
         request = StartCommand(self._session.id, argv, self.spec.directory, env, timeout=6 * _CHECK_SECONDS)
         command = Command(next(NUMBERS), request, self._session.options, log.take)
         self._session.commands[command.number] = command
