@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import socket
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,25 @@ async def test_an_app_comes_back_when_code_has_killed_the_process(connected: Con
 
     await until(back)
     assert (await get(app["url"])).body == b"hello"
+
+
+@namespaces
+async def test_after_going_back_an_app_serves_the_files_of_then(connected: Connected) -> None:
+    shows = PLAIN.replace('b"hello"', "open('text', 'rb').read()")
+    await connected.data("write_file", path="text", content="")
+    app = (await _started(connected, code=shows))["app"]
+    await connected.data("execute", code="open('text', 'w').write('first')")
+    await connected.data("execute", code="open('text', 'w').write('second')")
+    assert (await get(app["url"])).body == b"second"
+    await connected.data("restore_checkpoint", execution=1)
+
+    async def back() -> bool:
+        try:
+            return (await get(app["url"])).body == b"first"
+        except (OSError, http.client.HTTPException):
+            return False
+
+    await until(back)
 
 
 @namespaces

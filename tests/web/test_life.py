@@ -78,6 +78,24 @@ async def test_an_app_that_is_to_be_restored_comes_back_at_its_url(make: Make, e
     assert (await box.run("x")).text == "1"
 
 
+async def test_an_app_that_its_user_has_restarted_does_not_come_back_as_well(
+    box: LocalSandbox, engine: EngineThread
+) -> None:
+    """Whichever of the two waits for the other: the user's restart was first here."""
+    app = await box.web.start(SERVER, "http", 0)
+    inner, cell = session_of(engine, box).apps[app.name], session_of(engine, box).cell
+    assert cell is not None
+    kill_worker(engine, box)
+    await until(_gone(cell))
+    await app.restart()
+    pid = app.pid
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(inner._come_back(cell), engine._loop))
+    await app.refresh()
+    assert (app.state, app.pid) == ("running", pid)
+    assert len(session_of(engine, box).commands) == 1
+    assert (await get(app)).status == 200
+
+
 @pytest.mark.usefixtures("_home")
 async def test_an_app_comes_back_when_the_zygote_has_died() -> None:
     """With it all workers die, and nobody is left to say that the app has ended."""
@@ -254,5 +272,12 @@ async def test_an_app_whose_restart_is_cancelled_has_ended(make: Make, engine: E
 def _later_than(moment: float) -> Callable[[], Awaitable[bool]]:
     async def so() -> bool:
         return time.monotonic() > moment
+
+    return so
+
+
+def _gone(cell: Cell) -> Callable[[], Awaitable[bool]]:
+    async def so() -> bool:
+        return not cell.worker.alive
 
     return so

@@ -13,7 +13,7 @@ from sandbox.engine.handlers.files import write_file
 from sandbox.engine.web.app import WebApp
 from sandbox.engine.web.chromium import NoChromium
 from sandbox.engine.web.kinds import HTTP, KINDS, Spec, place
-from sandbox.errors import SandboxWebAppError, UsageError
+from sandbox.errors import SandboxError, SandboxWebAppError, UsageError
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
@@ -136,9 +136,9 @@ async def restart_web_app(sessions: Sessions, request: m.RestartWebApp, emit: Em
     app = _app(session, request.name)
     if _given(request) > 1:
         raise UsageError("a web app is given by one of three: code, path= in the workspace, or command=")
-    cell = await _cell(sessions, session)
     async with app.turn:
         _app(session, request.name)  # it may have been stopped meanwhile
+        cell = await _cell(sessions, session)
         await app.restart(cell, await _new_spec(sessions, request, app.spec, emit), request.timeout)
     if request.screenshot:
         await _try_picture(app)
@@ -185,8 +185,8 @@ async def _try_picture(app: WebApp) -> None:
     """A picture that there can be none of is worth a note."""
     try:
         await app.picture("/", (1280, 800))
-    except NoChromium as error:
-        app.notes = (*app.notes, f"there is no picture: {error}")
+    except (NoChromium, SandboxError) as error:  # such as an app that has ended meanwhile
+        app.note(f"there is no picture: {error}")
 
 
 HANDLERS: Handlers = {

@@ -177,7 +177,7 @@ class WebApp:
         if not argv:
             return
         log = Log()
-        env = {**kinds.variables(self.spec, 0), **kinds.QUIET}
+        env = kinds.variables(self.spec, 0)
         request = StartCommand(self._session.id, argv, self.spec.directory, env, timeout=6 * _CHECK_SECONDS)
         command = Command(next(NUMBERS), request, self._session.options, log.take)
         self._session.commands[command.number] = command
@@ -188,7 +188,7 @@ class WebApp:
         if done.exit_code == kinds.CHECK_FAILED:
             raise self._failed("failed", "answers, and its script raises an exception", log.end)
         if done.exit_code:
-            self._note(f"its script could not be tried ahead of a visitor: {log.end.strip()[-500:]}")
+            self.note(f"its script could not be tried ahead of a visitor: {log.end.strip()[-500:]}")
 
     # --- failures ---
 
@@ -252,9 +252,11 @@ class WebApp:
             self.why = f"the session's worker has ended {_MOST_RETURNS} times in a minute"
             return
         self._returns.append(now)
-        self.state, self.why = RESTARTING, "the session's worker has ended"
         try:
             async with self.turn:
+                if self._cell is not cell:
+                    return  # somebody has started it again
+                self.state, self.why = RESTARTING, "the session's worker has ended"
                 async with self._session.turn:
                     cell = await self._sessions.cell(self._session)
                 await self.begin(cell, _RETURNS_SECONDS)
@@ -355,8 +357,9 @@ class WebApp:
                 self._session.executions, f"{self.spec.name}.log", "text/plain", content, self._log_artifact
             )
         except NoRoom as error:
-            self._note(f"its log was not kept as an artifact: {error}")
+            self.note(f"its log was not kept as an artifact: {error}")
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Have something told with what is known of it, until it is started again."""
         if text not in self.notes:
             self.notes = (*self.notes, text)

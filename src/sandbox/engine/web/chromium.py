@@ -83,6 +83,7 @@ class Chromium:
 
     async def __aenter__(self) -> Self:
         program = find()
+        await asyncio.to_thread(_sweep, self._launcher.ids)
         try:
             self._make_place()
             self._start(program)
@@ -106,7 +107,6 @@ class Chromium:
         owner = ids.on_host(self._user)
         if owner is None and os.geteuid() == 0:
             raise NoChromium("this program is root and has no other user's rights to give to Chromium")
-        _sweep(ids)
         # Not below our own directory: as root, others may not enter that; and its path may be long, while
         # that of the socket which Chromium makes here can have 107 bytes.
         self._profile = Path(tempfile.mkdtemp(prefix=_PREFIX))

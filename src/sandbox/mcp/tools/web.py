@@ -24,8 +24,8 @@ app_type=http for any program that serves HTTP. For a figure or a table execute 
 It returns when the app answers, with a picture of its page if the machine has Chromium; look at it. If the app \
 does not come up, the error has its log. Call it again with the same name to replace the app at the same \
 address; a second app beside it needs another name. The app has the session's files, limits and isolation (so \
-normally no network), and not its variables. It runs until stop_web_app or the end of the server, and begins \
-again after restore_checkpoint and when code has killed the session's process.
+normally no network), and not its variables. It runs until stop_web_app or the end of the server; after \
+restore_checkpoint, or when code has killed the session's process, it begins again with the files of then.
 
 Every program and user of the machine can connect to the address, so serve nothing there that they should not \
 see, and do not count on who asks."""
