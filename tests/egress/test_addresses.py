@@ -89,7 +89,10 @@ async def test_a_name_does_not_lead_to_a_private_address(open_box: Open, interne
         box, f"[get(f'{{s}}://innocent{{n}}.example.com/') for n in range({len(_PRIVATE)}) for s in ('http', 'https')]"
     )
     for address, (status, body), (_, tunnel) in zip(_PRIVATE, answers[::2], answers[1::2], strict=True):
-        assert (status, "public address" in body, "403" in tunnel) == (403, True, True), address
+        assert (status, "not public" in body, "403" in tunnel) == (403, True, True), address
+        assert address not in body  # what names mean in the host's network is for the host's user
+    reasons = {entry.reason for entry in await box.network.log()}
+    assert any("10.0.0.5, which is not a public address (private)" in reason for reason in reasons)
     assert internet.connected == []
 
 

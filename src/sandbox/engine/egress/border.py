@@ -21,7 +21,7 @@ from sandbox.network.rules import TCP, Rules
 from sandbox.protocol.messages import LEARN, POLICY, PROXIED, PolicySpec, SecretSpec
 
 # Names that are resolved for one sandbox at once.
-_MOST_RESOLVING = 8
+_MOST_RESOLVING = 4
 _HANDSHAKE_SECONDS = 30.0
 _ANYTHING = ("*:*",)
 

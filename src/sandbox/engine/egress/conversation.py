@@ -65,8 +65,8 @@ class Conversation:
                 while await self._next(end, tunnel, secure=secure):
                     end.state.start_next_cycle()
             except Refused as refused:
-                rule = f"; allow it with the rule {refused.rule!r}" if refused.rule else ""
-                await end.answer(403, f"Refused by the sandbox: {refused.reason}{rule}", _explained(refused))
+                text = f"Refused by the sandbox's network policy: {refused.told}"
+                await end.answer(403, f"Refused by the sandbox: {refused.told}", text)
             except (BadTarget, h11.RemoteProtocolError) as error:
                 await end.answer(400, f"Refused by the sandbox: {error}", f"Refused by the sandbox's proxy: {error}")
             except (Unreachable, h11.LocalProtocolError) as error:
@@ -167,6 +167,8 @@ class Conversation:
                 return
             if not await self._is_meant(said, host, port):
                 return
+            if self.going is not None:
+                self.going = self.going._replace(kinds=(HTTPS,))
         if outer is not None:
             await carry(inner, outer)
         elif identity is not None:
@@ -236,12 +238,3 @@ class Conversation:
         except (BadHost, Refused) as error:
             return f"TLS in a tunnel to {shown(host)}:{port}: {error}"
         return ""
-
-
-def _explained(refused: Refused) -> str:
-    text = f"Refused by the sandbox's network policy: {refused.reason}."
-    return (
-        f"{text}\nThe rule that would allow it: {refused.rule!r}, in NetworkPolicy(allow=[...])"
-        if refused.rule
-        else text
-    )

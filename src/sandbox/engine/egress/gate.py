@@ -11,11 +11,15 @@ from sandbox.network.rules import TCP, Rules, Verdict, rule_for
 
 
 class Refused(Exception):
-    """Something is not allowed. `rule` would allow it, if a rule can."""
+    """Something is not allowed. `rule` would allow it, if a rule can.
 
-    def __init__(self, reason: str, rule: str = "") -> None:
+    `told` is for the code, which need not learn what names mean in the host's network; the rest is for its user.
+    """
+
+    def __init__(self, reason: str, rule: str = "", told: str = "") -> None:
         super().__init__(reason)
         self.reason, self.rule = reason, rule
+        self.told = told or (f"{reason}; allow it with the rule {rule!r}" if rule else reason)
 
 
 class Unreachable(Exception):
@@ -63,7 +67,8 @@ class Gate:
             return Way(verdict.rule, allowed)
         address, reason = next(iter(refused.items()))
         leads = f"{shown(host)} is {address}, which" if isinstance(host, str) else shown(host)
-        raise Refused(f"{leads} {reason}", rule_for(plain(address), port) if not_public(address) else "")
+        told = f"{shown(host)} leads to an address that is not public, or denied"
+        raise Refused(f"{leads} {reason}", rule_for(plain(address), port) if not_public(address) else "", told)
 
     def still_allows(self, kinds: tuple[str, ...], host: Host, port: int, address: Address | None) -> bool:
         """Whether a connection that there is may go on."""

@@ -18,7 +18,7 @@ _CONNECT_SECONDS = 15.0
 _BUFFER_BYTES = 512 * 1024
 _RESOLVE_SECONDS = 15.0
 # A slow name server holds one of these, and nothing else of the engine.
-_MOST_RESOLVING = 16
+_MOST_RESOLVING = 32
 
 
 class Outside:

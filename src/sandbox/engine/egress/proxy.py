@@ -7,8 +7,11 @@ import socket
 from collections.abc import Callable
 
 from sandbox.engine.egress.conversation import Conversation
+from sandbox.engine.isolation import most_open_files
 
 MOST_CONNECTIONS = 64
+_LEAST_CONNECTIONS = 4
+_SHARE = 64  # of the files that the engine may have open, since each takes two
 _BACKLOG = 128
 _PAUSE_SECONDS = 1.0
 # What the kernel may keep of what is sent to somebody inside who does not read: it is the host's memory.
@@ -26,13 +29,18 @@ def listen(made: socket.socket, address: str, port: int) -> socket.socket:
     return made
 
 
+def most_connections() -> int:
+    """How many one sandbox may have, so that it leaves files for others."""
+    return max(_LEAST_CONNECTIONS, min(MOST_CONNECTIONS, most_open_files() // _SHARE))
+
+
 class Proxy:
     """Accepts connections, a bounded number at once; others wait in the kernel. Runs in the engine's loop."""
 
     def __init__(self, listener: socket.socket, begin: Callable[[socket.socket], Conversation]) -> None:
         self._listener = listener
         self._begin = begin
-        self._slots = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._slots = asyncio.Semaphore(most_connections())
         self._under_way: dict[asyncio.Task[None], Conversation] = {}
         self._accepting = asyncio.get_running_loop().create_task(self._accept())
 
