@@ -14,13 +14,13 @@ from collections.abc import Callable
 import msgspec
 
 from sandbox.engine import causes
+from sandbox.engine.forker import Forked, settle
 from sandbox.engine.launcher import Cell, Launcher
 from sandbox.engine.metrics import inner_pid
 from sandbox.engine.output import TextStream
 from sandbox.engine.pipes import Pipe
 from sandbox.engine.waiting import uncancelled
 from sandbox.engine.worker_events import NotStarted, Refused, decoder
-from sandbox.engine.zygote import Forked, settle
 from sandbox.errors import SandboxConnectionError, SandboxError, SandboxStartError, UsageError
 from sandbox.inside.wire import frames
 from sandbox.protocol.messages import (
