@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from sandbox.options import Environment, Mount, SandboxOptions
-    from sandbox.results import Artifact, Checkpoint, Difference, Result, Variable
+    from sandbox.results import Animation, AnimationProgress, Artifact, Checkpoint, Difference, Result, Variable
     from sandbox.sdk.execution import CommandExecution, Execution
     from sandbox.sdk.local import LocalSandbox
     from sandbox.sdk.python import PythonSandbox
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Animation",
+    "AnimationProgress",
     "Artifact",
     "Checkpoint",
     "CheckpointNotFound",
@@ -85,7 +87,10 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("Environment", "Mount", "SandboxOptions"), "sandbox.options"),
-    **dict.fromkeys(("Artifact", "Checkpoint", "Difference", "Result", "Variable"), "sandbox.results"),
+    **dict.fromkeys(
+        ("Animation", "AnimationProgress", "Artifact", "Checkpoint", "Difference", "Result", "Variable"),
+        "sandbox.results",
+    ),
     **dict.fromkeys(("CommandExecution", "Execution"), "sandbox.sdk.execution"),
     "LocalSandbox": "sandbox.sdk.local",
     "PythonSandbox": "sandbox.sdk.python",

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -52,7 +52,7 @@ class Forker:
         self.warmed: list[str] = []
         self.warm_errors: dict[str, str] = {}
         self.warm_left = len(warm)
-        self.on_warm: Callable[[Self], None] = lambda _forker: None
+        self.on_warm: Callable[[Any], None] = lambda _forker: None
         self.lost: asyncio.Future[str] | None = None
         self._warm = warm
         self._zygote: socket.socket  # set by whoever has started it

@@ -227,7 +227,7 @@ class Launcher:
             "network": options.network,
             "mounts": [mount.inside for mount in mounts],
             "tmp_bytes": (options.memory << 20) // _TMP_SHARE,
-            "data_bytes": _data_bytes(options),
+            "data_bytes": data_bytes(options),
             "file_bytes": options.disk << 20,
             "processes": self._own_processes(options, level),
             "hostname": _HOSTNAME,
@@ -309,7 +309,7 @@ class Launcher:
         if "rlimits" in options.without:
             return dict.fromkeys(("data_bytes", "file_bytes", "processes"), _UNLIMITED)
         return {
-            "data_bytes": _data_bytes(options),
+            "data_bytes": data_bytes(options),
             "file_bytes": options.disk << 20,
             "processes": self._own_processes(options, cell.zygote.spec.level),
         }
@@ -383,8 +383,8 @@ def _inside(options: SessionOptions) -> tuple[object, ...]:
     return options.memory, options.disk, options.processes
 
 
-def _data_bytes(options: SessionOptions) -> int:
-    """Less than the group's limit, so that code meets this one first: a MemoryError.
+def data_bytes(options: SessionOptions) -> int:
+    """RLIMIT_DATA of a worker: less than the group's limit, so that code meets this one first: a MemoryError.
 
     The group also counts what a worker has changed of the zygote's memory, and what it takes to save its variables.
     """

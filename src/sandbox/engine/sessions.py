@@ -10,6 +10,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable
 
 from sandbox.engine import isolation, stored_past
+from sandbox.engine.animations.warm import WarmZygotes
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.launcher import Cell, Launcher, Spawn
@@ -49,6 +50,7 @@ class Sessions:
         self.pool = Pool(self.launcher, spawn, parked)
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, Meter] = {}
+        self.warm = WarmZygotes(spawn)
         self.trials = Trials(self.pool, self.launcher)
         self._watch = LimitWatch(ChainMap(self._sessions, self.trials.spares.sessions))
         self._parking = Parking(self._sessions, self.park, most)
@@ -317,6 +319,7 @@ class Sessions:
                 session.workspace.close()
         await self.stored.close()
         await self.pool.close()
+        await self.warm.close()
         await self.launcher.close()
 
 
