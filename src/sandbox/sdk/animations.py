@@ -16,6 +16,7 @@ from sandbox.sdk.execution import Execution, failure
 from sandbox.sdk.transport import notify
 
 RENDER_SECONDS = 300.0
+ALL = "all"
 
 
 class Animations:
@@ -70,7 +71,7 @@ class Animations:
         self,
         code: str,
         quality: str = "medium_quality",
-        scenes: Sequence[str] | None = None,
+        scenes: Sequence[str] | None = ALL,
         format: str = "mp4",  # noqa: A002
         *,
         timeout: float | None = RENDER_SECONDS,
@@ -79,13 +80,13 @@ class Animations:
         on_stdout: Callable[[str], Any] | None = None,
         on_stderr: Callable[[str], Any] | None = None,
     ) -> Execution:
-        """Render several scenes, all of them if none are named; return the execution, with its `animations`.
+        """Render several scenes; return the execution, with its `animations`.
 
-        With `check=False` a failure is in the execution's `exception`, and the scenes that were done before are there.
-        The rest is as for `create`.
+        `scenes` has the names of some, or is "all"; None means the only one that there is. With `check=False` a failure
+        is in the execution's `exception`, and the scenes that were done before are there. The rest is as for `create`.
         """
-        names = () if scenes is None else _names(scenes)
-        request = self._request(code, quality, format, timeout, names, every=not names)
+        names = () if scenes is None or scenes == ALL else _names(scenes)
+        request = self._request(code, quality, format, timeout, names, every=scenes == ALL)
         execution = await self._rendered(request, on_progress, on_stdout, on_stderr)
         if check and execution.exception is not None:
             raise failure(execution)
@@ -129,7 +130,7 @@ class Animations:
 
 def _names(scenes: Sequence[str]) -> tuple[str, ...]:
     if isinstance(scenes, str):
-        raise UsageError(f"scenes is {scenes!r}: it must be a list, such as [{scenes!r}]")
+        raise UsageError(f"scenes is {scenes!r}: it must be {ALL!r}, or a list, such as [{scenes!r}]")
     if not scenes:
-        raise UsageError("scenes is empty: leave it out to render all")
+        raise UsageError(f"scenes is empty: it must be {ALL!r}, or name some")
     return tuple(checks.text("scenes", one) for one in scenes)

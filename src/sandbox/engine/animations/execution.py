@@ -213,7 +213,7 @@ class AnimationExecution:
         if self._done and cause is None:
             return None, self.rendering.cause
         if cause is None and not self._interrupted:
-            cause = causes.crashed(Gone(code, self.rendering.broken))
+            cause = causes.crashed(Gone(code, self.rendering.broken), "rendering")
         text = "it was interrupted" if cause is None else cause.message
         return m.CodeError("WorkerLost", text, "", exit_code=code if code >= 0 else 128 - code), cause
 

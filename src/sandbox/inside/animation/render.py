@@ -21,8 +21,8 @@ from .report import Report
 
 DIRECTORY = "artifacts"
 _STILL = (
-    "the scene {scene} plays no animation, so there is no {form} of it: add self.play(...) or self.wait() to construct, "
-    "or ask for format='png'"
+    "the scene {scene} plays no animation, so there is no {form} of it: add self.play(...) or self.wait() to "
+    "construct, or ask for format='png'"
 )
 
 
