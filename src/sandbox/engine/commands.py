@@ -120,7 +120,7 @@ class Command:
             "mounts": [], "worker": cell.worker.pidfd,
         }  # fmt: skip
         try:
-            self._process = await self._forker(cell).fork_command(self._plan(cell), named)
+            self._process = await self._forker(cell).fork_command(self._plan(cell, launcher), named)
         except OSError as error:
             self._close_all(control, out, err)
             raise SandboxStartError(f"the command could not be started: {error}") from error
@@ -144,7 +144,7 @@ class Command:
     def _forker(self, cell: Cell) -> Forker:
         return cell.zygote
 
-    def _plan(self, cell: Cell) -> dict[str, object]:
+    def _plan(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
         return {**cell.plan, "data_bytes": self._options.memory << 20}
 
     def _program(self, cell: Cell, launcher: Launcher) -> dict[str, object]:

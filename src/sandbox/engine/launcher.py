@@ -227,7 +227,7 @@ class Launcher:
             "network": options.network,
             "mounts": [mount.inside for mount in mounts],
             "tmp_bytes": (options.memory << 20) // _TMP_SHARE,
-            "data_bytes": data_bytes(options),
+            "data_bytes": _data_bytes(options),
             "file_bytes": options.disk << 20,
             "processes": self._own_processes(options, level),
             "hostname": _HOSTNAME,
@@ -302,14 +302,14 @@ class Launcher:
             cell.group.limit(options.memory << 20, options.cpus, options.processes)
         env = dict(options.env) if cell.zygote.spec.level == NAMESPACES else self.variables(cell)
         if env or _inside(before) != _inside(options):
-            await cell.worker.tell({"do": "attach", "env": env, **self._own_limits(options, cell)})
+            await cell.worker.tell({"do": "attach", "env": env, **self.own_limits(options, cell)})
 
-    def _own_limits(self, options: SessionOptions, cell: Cell) -> dict[str, int]:
+    def own_limits(self, options: SessionOptions, cell: Cell) -> dict[str, int]:
         """What a worker is to limit itself to, unless that was switched off."""
         if "rlimits" in options.without:
             return dict.fromkeys(("data_bytes", "file_bytes", "processes"), _UNLIMITED)
         return {
-            "data_bytes": data_bytes(options),
+            "data_bytes": _data_bytes(options),
             "file_bytes": options.disk << 20,
             "processes": self._own_processes(options, cell.zygote.spec.level),
         }
@@ -383,7 +383,7 @@ def _inside(options: SessionOptions) -> tuple[object, ...]:
     return options.memory, options.disk, options.processes
 
 
-def data_bytes(options: SessionOptions) -> int:
+def _data_bytes(options: SessionOptions) -> int:
     """RLIMIT_DATA of a worker: less than the group's limit, so that code meets this one first: a MemoryError.
 
     The group also counts what a worker has changed of the zygote's memory, and what it takes to save its variables.

@@ -14,7 +14,7 @@ from sandbox.server.keys import Key
 
 _DONE = (
     m.OpenSession, m.CloseSession, m.DeleteSession, m.Run, m.StartCommand, m.WriteFile, m.RemoveFile, m.RenameFile,
-    m.MakeCheckpoint, m.Rollback, m.Fork, m.Export,
+    m.MakeCheckpoint, m.Rollback, m.Fork, m.Export, m.CreateAnimation,
 )  # fmt: skip
 _LOOK_SECONDS = 1.0
 
@@ -69,7 +69,7 @@ class Audit:
 
 def _what(request: m.Request) -> dict[str, object]:
     match request:
-        case m.Run():
+        case m.Run() | m.CreateAnimation():
             return {"code_sha256": hashlib.sha256(request.code.encode("utf-8", "replace")).hexdigest()}
         case m.StartCommand():
             digest = hashlib.sha256("\0".join(request.argv).encode("utf-8", "replace")).hexdigest()

@@ -14,7 +14,7 @@ from sandbox.engine.animations import said
 from sandbox.engine.animations.said import Said
 from sandbox.engine.commands import NUMBERS, Command
 from sandbox.engine.forker import Forker
-from sandbox.engine.launcher import Cell, Launcher, data_bytes
+from sandbox.engine.launcher import Cell, Launcher
 from sandbox.errors import SandboxStartError
 from sandbox.inside.wire import frames
 from sandbox.protocol.messages import CreateAnimation, Event, Output, SessionOptions, StartCommand
@@ -60,9 +60,8 @@ class Rendering(Command):
     def _forker(self, cell: Cell) -> Forker:
         return self._by
 
-    def _plan(self, cell: Cell) -> dict[str, object]:
-        # Less than the group's limit, as for a worker: a MemoryError tells more than a kill.
-        return {**cell.plan, "data_bytes": data_bytes(self._options)}
+    def _plan(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
+        return {**cell.plan, **launcher.own_limits(self._options, cell)}  # a worker's own
 
     def _program(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
         wanted = self._wanted

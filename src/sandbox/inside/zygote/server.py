@@ -141,7 +141,7 @@ class Zygote:
             case "fork_command":
                 self._fork_command(message, fds)
             case "fork_zygote":
-                self._fork(message["id"], fds, partial(self._go_on, fds[0], message["warm"]))
+                self._fork_zygote(message, fds)
             case "signal_group":
                 self._signal_group(message["id"], message["signal"])
             case "make_socket":
@@ -174,6 +174,11 @@ class Zygote:
         pidfd = os.pidfd_open(pid)
         channel.send(self._engine, {"forked": number}, (pidfd,))
         os.close(pidfd)
+
+    def _fork_zygote(self, message: dict[str, Any], fds: list[int]) -> None:
+        if self._own_pid_namespace >= 0:
+            pid_namespace.same_fork(self._own_pid_namespace)  # and not the one of the latest worker
+        self._fork(message["id"], fds, partial(self._go_on, fds[0], message["warm"]))
 
     def _go_on(self, engine: int, modules: "list[str]") -> NoReturn:
         """In a new process: be a zygote too, which serves another socket and has these modules besides."""
