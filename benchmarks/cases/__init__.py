@@ -11,10 +11,21 @@ from benchmarks.settings import Settings
 
 # In the order of the tables.
 SECTIONS = {
-    "Running code": ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp"),
+    "Running code": (
+        "first_result",
+        "cold",
+        "warm",
+        "memory",
+        "many",
+        "stdout",
+        "commands",
+        "files",
+        "mcp",
+        "animation",
+    ),
     "A server": ("remote",),
     "State": ("saving", "arrays", "analysis", "restoring", "forking"),
-}
+}  # fmt: skip
 NAMES = tuple(name for names in SECTIONS.values() for name in names)
 
 Case = Callable[[Settings], Coroutine[Any, Any, list[Figure]]]

@@ -34,6 +34,7 @@ ALONE = (
     ("remote",),
     ("arrays", "analysis"),
     ("restoring", "forking"),
+    ("animation",),
 )
 
 
@@ -107,6 +108,8 @@ def check(directory: Path, names: tuple[str, ...]) -> dict[str, list[Figure]]:
 def test_every_benchmark_measures_something_shows_it_and_leaves_nothing_behind(
     names: tuple[str, ...], surroundings: Surroundings, tmp_path: Path
 ) -> None:
+    if "animation" in names:
+        pytest.importorskip("av", reason="Manim is not installed")
     code, errors = surroundings.run(*names, "--no-peers", "--out", str(tmp_path))
     assert code == 0, errors
     check(tmp_path, names)

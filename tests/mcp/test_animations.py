@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from mcp.client import Client
 from tests.animations.conftest import DOT, HALVES, HAS_MANIM, colour, decoded, manim, picture
 from tests.mcp.conftest import SECONDS, Connected, Serve, program, text_of
 from tests.mcp.golden import told
@@ -26,27 +27,33 @@ async def rendered(box: Connected, code: str = DOT, **arguments: Any) -> dict[st
     return data
 
 
+async def blob(client: Client, uri: str) -> bytes:
+    """What a client reads of a resource that is no text."""
+    (content,) = (await client.read_resource(uri)).contents
+    return base64.b64decode(content.model_dump()["blob"])
+
+
 async def test_a_video_comes_with_a_thumbnail_and_a_link_that_can_be_read(connected: Connected) -> None:
     result = await connected.call(TOOL, code=HALVES, quality="low_quality", scene_name="Halves")
     assert not result.is_error, text_of(result)
     jsonschema.validate(result.structured_content, SCHEMAS[TOOL])
+    assert isinstance(result.structured_content, dict)
     (shown,) = result.structured_content["animations"]
     assert {name: shown[name] for name in ("scene", "width", "height", "fps", "frames", "duration", "animations")} == {
         "scene": "Halves", "width": 854, "height": 480, "fps": 15.0, "frames": 15, "duration": 1.0, "animations": 3,
     }  # fmt: skip
-    text, image, link = result.content
-    assert f"Halves: {shown['uri']}  (video/mp4, 854x480, 1 s, 15 frames, " in text.text
-    assert colour(picture(base64.b64decode(image.data)), 0.25, 0.5) == "red"
-    assert (link.type, str(link.uri), link.mime_type) == ("resource_link", shown["uri"], "video/mp4")
-    (content,) = (await connected.client.read_resource(shown["uri"])).contents
-    assert decoded(base64.b64decode(content.blob)).at(1.0, 0.75, 0.5) == "green"
+    text, image, link = (block.model_dump() for block in result.content)
+    assert f"Halves: {shown['uri']}  (video/mp4, 854x480, 1 s, 15 frames, " in text["text"]
+    assert colour(picture(base64.b64decode(image["data"])), 0.25, 0.5) == "red"
+    assert (link["type"], str(link["uri"]), link["mime_type"]) == ("resource_link", shown["uri"], "video/mp4")
+    assert decoded(await blob(connected.client, shown["uri"])).at(1.0, 0.75, 0.5) == "green"
 
 
 async def test_progress_tells_of_each_animation(serve: Serve) -> None:
     told: list[tuple[float, str]] = []
 
-    async def on_progress(done: float, _total: float | None, text: str | None) -> None:
-        told.append((done, text or ""))
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, message or ""))
 
     async with serve(mode="legacy") as box, asyncio.timeout(SECONDS):
         arguments = {"code": HALVES, "quality": "low_quality"}
@@ -126,5 +133,4 @@ async def test_a_server_that_is_a_program_renders_and_knows_it_after_a_restart(t
         listed = await client.call_tool("list_artifacts", {"kind": "animation"})
         assert listed.structured_content["animations"] == first.structured_content["animations"]
         uri = listed.structured_content["animations"][0]["uri"]
-        (content,) = (await client.read_resource(uri)).contents
-        assert colour(picture(base64.b64decode(content.blob)), 0.5, 0.5) == "blue"
+        assert colour(picture(await blob(client, uri)), 0.5, 0.5) == "blue"

@@ -89,7 +89,8 @@ def _render_one(manim: Any, scene: Any, form: str, media: str, report: Report) -
     report.begin(name)
     _configure(manim.config, form, os.path.join(media, name))
     made = scene()
-    _listen(made.renderer, report)
+    moments = video.Moments()
+    _listen(made.renderer, report, moments)
     try:
         made.render()
     except RuntimeError:
@@ -100,7 +101,8 @@ def _render_one(manim: Any, scene: Any, form: str, media: str, report: Report) -
     path = _result(os.path.join(media, name), form, name)
     measured = video.measured_still(path) if form == "png" else video.measured(path)
     small = os.path.join(media, "thumbnail.png")
-    video.thumbnail(path, small)
+    moments.end()
+    moments.save(path, small)
     file = _placed(path, f"{name}.{form}")
     thumbnail = _placed(small, f"{name}-thumbnail.png")
     report.send("rendered", scene=name, file=file, thumbnail=thumbnail, animations=report.animation, **measured)
@@ -118,19 +120,20 @@ def _configure(config: Any, form: str, media: str) -> None:
         setattr(config, key, value)
 
 
-def _listen(renderer: Any, report: Report) -> None:
+def _listen(renderer: Any, report: Report, moments: video.Moments) -> None:
     """Hear of each animation, and of frames."""
     play, writer = renderer.play, renderer.file_writer
     write = writer.write_frame
 
     def playing(scene: Any, *args: Any, **kwargs: Any) -> Any:
+        moments.end()
         report.play(", ".join(_named(one) for one in args))
         return play(scene, *args, **kwargs)
 
-    def writing(*args: Any, **kwargs: Any) -> Any:
-        outcome = write(*args, **kwargs)
-        report.frame(int(kwargs.get("repeat") or kwargs.get("num_frames") or 1))
-        return outcome
+    def writing(pixels: Any, *, repeat: int = 1) -> None:
+        write(pixels, repeat=repeat)
+        moments.see(pixels)
+        report.frame(repeat)
 
     renderer.play, writer.write_frame = playing, writing
 

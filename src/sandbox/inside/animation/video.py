@@ -1,11 +1,10 @@
 """What there is to know of a finished file, found where it was made: the host decodes no video of a sandbox."""
 
 import importlib
-from contextlib import suppress
 from typing import Any
 
 _WIDTH = 640
-_LOOKED_AT = (0.95, 0.5, 0.75)
+_STEP = 8  # pixels between those that are looked at
 
 
 def measured(path: str) -> dict[str, Any]:
@@ -30,39 +29,31 @@ def measured_still(path: str) -> dict[str, Any]:
         return {"width": image.width, "height": image.height, "fps": 0.0, "frames": 1, "duration": 0.0}
 
 
-def thumbnail(path: str, target: str) -> None:
-    """Write a small picture of a video or picture: of a few moments the one on which there is most to be seen."""
-    if path.endswith(".png"):
-        with importlib.import_module("PIL.Image").open(path) as image:
-            image.load()
-            pictures = [image]
-    else:
-        pictures = _moments(path)
-    best = max(pictures, key=_spread)
-    best.thumbnail((_WIDTH, _WIDTH))
-    best.save(target, format="PNG")
+class Moments:
+    """Of the frames with which animations end, the one on which there is most to be seen."""
 
+    def __init__(self) -> None:
+        self._last: Any = None
+        self._best: Any = None
+        self._most = -1.0
 
-def _moments(path: str) -> "list[Any]":
-    av = importlib.import_module("av")
-    with av.open(path) as container:
-        stream = container.streams.video[0]
-        length = stream.duration or 0
-        return [picture for part in _LOOKED_AT if (picture := _at(av, container, stream, int(length * part)))]
+    def see(self, pixels: Any) -> None:
+        """Take the next frame, an array of rows of pixels, which nobody changes any more."""
+        self._last = pixels
 
+    def end(self) -> None:
+        """An animation is over."""
+        if self._last is not None and (spread := float(self._last[::_STEP, ::_STEP, :3].std())) >= self._most:
+            self._best, self._most = self._last, spread
 
-def _at(av: Any, container: Any, stream: Any, wanted: int) -> Any:
-    """The picture at a time, in the stream's units; the last one before its end otherwise."""
-    with suppress(av.FFmpegError):  # formats that cannot be sought in are read on
-        container.seek(wanted, stream=stream)
-    frame = None
-    with suppress(EOFError):
-        for frame in container.decode(stream):
-            if frame.pts is None or frame.pts >= wanted:
-                break
-    return None if frame is None else frame.to_image()
-
-
-def _spread(picture: Any) -> float:
-    statistics = importlib.import_module("PIL.ImageStat").Stat(picture.convert("L").resize((64, 36)))
-    return float(statistics.stddev[0])
+    def save(self, path: str, target: str) -> None:
+        """Write a small picture of it; of the picture at `path`, where there was no frame."""
+        module = importlib.import_module("PIL.Image")
+        if self._best is None:
+            with module.open(path) as image:
+                image.load()
+        else:
+            image = module.fromarray(self._best)
+        image = image.convert("RGB")
+        image.thumbnail((_WIDTH, _WIDTH))
+        image.save(target, format="PNG", compress_level=1)
