@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import warnings
 
 import pytest
 from tests.animations.conftest import DOT, HALVES, Make, decoded, still
 from tests.web.conftest import until
 
-from sandbox import LocalSandbox, SandboxClosedError, SandboxCrashedError, SandboxExecutionError
+from sandbox import (
+    Environment,
+    LocalSandbox,
+    SandboxClosedError,
+    SandboxCrashedError,
+    SandboxExecutionError,
+    SandboxStartError,
+)
 from sandbox.engine.animations.warm import WarmZygotes
+from sandbox.engine.forker import Forked, Forker
 from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import host_pid
 from sandbox.engine.thread import EngineThread
@@ -187,13 +196,46 @@ async def test_a_link_is_not_followed(box: LocalSandbox) -> None:
 
 
 async def test_without_warm_imports_each_rendering_imports_it(own_engine: EngineThread) -> None:
-    from sandbox import Environment
-
     async with LocalSandbox(engine=own_engine, persist=False, environment=Environment(warm=())) as box:
         told: list[str] = []
         made = await still(box, IMPORTED + DOT, on_stdout=told.append)
         assert made.scene == "Dots"
         assert not cell_of(own_engine, box).zygote.offspring
+
+
+async def test_what_cannot_be_forked_is_an_error_and_the_session_goes_on(
+    box: LocalSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_arguments: object) -> Forked:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Forker, "fork_command", refuse)
+        with pytest.raises(SandboxStartError, match="Resource temporarily unavailable"):
+            await still(box)
+    assert (await box.run("1")).text == "1"
+    assert (await still(box)).scene == "Dots"
+
+
+async def test_a_fork_of_the_session_has_its_animations(box: LocalSandbox) -> None:
+    made = await still(box)
+    (fork,) = await box.fork()
+    try:
+        (found,) = await fork.animations.list()
+        assert await found.artifact.aread() == await made.artifact.aread()
+        assert (await still(fork, DOT.replace("Dots", "More"))).execution == 2
+        assert [one.scene for one in await box.animations.list()] == ["Dots"]
+    finally:
+        await fork.delete()
+
+
+@pytest.mark.skipif(os.environ.get("SANDBOX_ISOLATION", "auto") != "auto", reason="is about another level")
+async def test_without_isolation_it_renders_too(own_engine: EngineThread) -> None:
+    box = LocalSandbox(engine=own_engine, isolation="none", environment=Environment(warm=()))
+    with warnings.catch_warnings(category=RuntimeWarning, action="ignore"):  # once for each process
+        await box.start()
+    assert (await still(box)).scene == "Dots"
+    await box.delete()
 
 
 @pytest.mark.usefixtures("manim")

@@ -16,7 +16,7 @@ from sandbox.engine.scan import EMPTY, printable
 from sandbox.engine.stored import Kept
 from sandbox.engine.worker_events import Completed, DoneInside
 from sandbox.engine.workspaces import Workspace
-from sandbox.errors import SandboxClosedError
+from sandbox.errors import SandboxClosedError, SandboxError
 from sandbox.protocol.messages import (
     AnimationInfo,
     CauseInfo,
@@ -181,6 +181,9 @@ class Session:
         emit.began(self.executions)
         try:
             outcome = await work
+        except SandboxError:
+            self.step("finish")  # it could not begin
+            raise
         finally:
             self.running = None
         self.step("lose" if outcome.worker_lost else "finish")

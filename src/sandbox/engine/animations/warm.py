@@ -39,8 +39,9 @@ class WarmZygotes:
     async def use(self, zygote: Zygote) -> AsyncIterator[Forker]:
         """What forks renderings for the sessions of `zygote`: one that has Manim, if there can be one.
 
-        Without: a zygote that is not to import packages (`warm=()`, or with root's rights), or in which Manim cannot be
-        imported. Then each rendering imports it by itself, or says why it cannot. Raises SandboxConnectionError.
+        Else the zygote itself: where it is not to import packages (`warm=()`, or with root's rights), where Manim
+        cannot be imported, or not in a minute. Then each rendering imports it, or says why it cannot.
+        Raises SandboxConnectionError.
         """
         if not zygote.spec.interpreter.warm:
             yield zygote
@@ -50,7 +51,7 @@ class WarmZygotes:
         try:
             one = await asyncio.shield(warm.forker)
             await _imported(one)
-            yield zygote if one.warm_errors else one
+            yield zygote if one.warm_errors or one.warm_left else one
         finally:
             warm.users -= 1
             if not warm.users:
