@@ -84,7 +84,9 @@ class AnimationExecution:
 
     def _interrupt(self, grace: float | None) -> None:
         self._interrupted = True
-        if self._interrupting is None or self._interrupting.done():
+        if grace is not None and self._interrupting is not None:
+            self._interrupting.cancel()
+        if grace is not None or self._interrupting is None or self._interrupting.done():
             self._interrupting = asyncio.get_running_loop().create_task(self._interrupt_then_kill(grace))
 
     async def _interrupt_then_kill(self, grace: float | None) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from sandbox.engine.forker import Forker, Offspring
 from sandbox.engine.launcher import Spawn
 from sandbox.engine.zygote import Zygote
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, SandboxStartError
 
 MODULE = "manim"
 IDLE_SECONDS = 300.0
@@ -50,7 +50,6 @@ class WarmZygotes:
         warm.users += 1
         try:
             one = await asyncio.shield(warm.forker)
-            await _imported(one)
             yield zygote if one.warm_errors or one.warm_left else one
         finally:
             warm.users -= 1
@@ -59,9 +58,11 @@ class WarmZygotes:
 
     def _get(self, zygote: Zygote) -> _Warm:
         warm = self._warm.get(zygote)
-        if warm is None or not _usable(warm.forker):
-            starting = asyncio.get_running_loop().create_task(zygote.fork_zygote((MODULE,)))
-            warm = self._warm[zygote] = _Warm(zygote, starting)
+        if warm is not None and not _usable(warm.forker):
+            self._spawn(_end(warm))
+            warm = None
+        if warm is None:
+            warm = self._warm[zygote] = _Warm(zygote, asyncio.get_running_loop().create_task(_started(zygote)))
         if warm.ending is not None:
             warm.ending.cancel()
             warm.ending = None
@@ -79,12 +80,13 @@ class WarmZygotes:
         self._spawn(_end(warm))
 
     async def close(self) -> None:
-        """End all of them."""
+        """Start and end no more of them: those that there are end with their zygotes."""
         every, self._warm = list(self._warm.values()), {}
         for warm in every:
             if warm.ending is not None:
                 warm.ending.cancel()
-            await _end(warm)
+            warm.forker.cancel()
+            await asyncio.wait([warm.forker])
 
 
 def _usable(starting: asyncio.Task[Offspring]) -> bool:
@@ -97,8 +99,15 @@ def _usable(starting: asyncio.Task[Offspring]) -> bool:
     return lost is not None and not lost.done()
 
 
-async def _imported(one: Offspring) -> None:
-    """Wait until its imports are done, or have failed; or until it is gone, which the fork will tell."""
+async def _started(zygote: Zygote) -> Offspring:
+    """Fork it and wait until its imports are done, or have failed; or until it is gone, which the next fork tells.
+
+    Raises SandboxStartError, SandboxConnectionError.
+    """
+    try:
+        one = await zygote.fork_zygote((MODULE,))
+    except OSError as error:
+        raise SandboxStartError(f"the rendering could not be started: {error}") from error
     assert one.lost is not None
     done = asyncio.get_running_loop().create_future()
 
@@ -106,11 +115,11 @@ async def _imported(one: Offspring) -> None:
         if not done.done():
             done.set_result(None)
 
-    if one.warm_left:
-        one.on_warm = on_warm
-        await asyncio.wait([done, one.lost], timeout=_WARM_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    one.on_warm = on_warm
+    await asyncio.wait([done, one.lost], timeout=_WARM_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    return one
 
 
 async def _end(warm: _Warm) -> None:
-    with suppress(SandboxError, OSError):  # it could not be started: there is nothing to end
+    with suppress(SandboxError):  # it could not be started: there is nothing to end
         await warm.zygote.end_offspring(await warm.forker)
