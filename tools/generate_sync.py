@@ -26,6 +26,7 @@ FILES = (
     "files",
     "local",
     "metrics",
+    "network",
     "python",
     "remote",
     "session",
@@ -37,7 +38,7 @@ NAMES = {
     "AsyncGenerator": "Generator",
     "AsyncIterator": "Iterator",
     "aclosing": "closing",
-    "InProcess": "BlockingTransport",
+    "Carried": "BlockingTransport",
 }
 # Whole lines that have no synchronous counterpart, or another one.
 LINES = (

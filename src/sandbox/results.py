@@ -397,6 +397,7 @@ class ExecutionData(OutputData):
     cause: Cause | None = None
     state: State = field(default_factory=lambda: State.of(m.StateInfo()))
     files: Files = field(default_factory=Files)
+    changes: Difference | None = None
     truncated: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     isolation: str = ""
@@ -501,6 +502,40 @@ def _brief(value: object) -> str:
     if not isinstance(value, str):
         return type(value).__name__
     return repr(value) if len(value) <= _LONG_TEXT else f"{value[:_LONG_TEXT]!r}... ({len(value)} characters)"
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """One request or connection that code has made through the engine's proxy, or wanted to.
+
+    Attributes:
+        kind: https (a tunnel whose inside is not seen, unless a secret is put in there), http, or tcp.
+        host, port: What was asked for.
+        allowed: Whether the policy let it go.
+        rule: The rule that allowed it; where it was refused, the one that would allow it, if a rule can.
+        reason: Why it was refused, or what went wrong.
+        method, path: Of a request that the proxy has seen; the path is without its query.
+        sent, received: Bytes.
+        at: When it was asked for.
+    """
+
+    kind: str
+    host: str
+    port: int
+    allowed: bool
+    rule: str
+    reason: str
+    method: str
+    path: str
+    sent: int
+    received: int
+    at: datetime
+
+    @classmethod
+    def of(cls, record: m.NetworkRecord) -> NetworkEntry:
+        """Build one from the wire's form."""
+        values = {name: getattr(record, name) for name in record.__struct_fields__}
+        return cls(**{**values, "at": datetime.fromtimestamp(record.at, UTC)})
 
 
 @dataclass(eq=False, repr=False)

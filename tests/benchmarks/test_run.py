@@ -33,7 +33,8 @@ ALONE = (
     ("first_result", "cold", "memory"),
     ("many", "stdout", "commands", "files", *HERE),
     ("mcp",),
-    ("remote",),
+    ("remote", "clients"),
+    ("transfer", "parked"),
     ("arrays", "analysis"),
     ("restoring", "forking"),
 )

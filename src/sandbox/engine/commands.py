@@ -132,6 +132,7 @@ class Command:
             for fd in (out_end, err_end, stdin_end, *joins):
                 os.close(fd)
         cell.commands.add(self._process.pidfd)
+        cell.lacks = ()
         try:
             await self._started(control, self._program(cell, launcher))
         except BaseException:

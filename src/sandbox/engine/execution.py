@@ -86,6 +86,8 @@ class Execution:
         self._results = 0
         self._result_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
+        self.refused: Callable[[], list[str]] = list
+        """Says, at the end, what the network policy has refused meanwhile."""
 
     # --- from outside ---
 
@@ -332,7 +334,7 @@ class Execution:
             files=files,
             truncated=truncated,
             usage=UsageInfo(max(0.0, after.cpu_seconds - before.cpu_seconds), after.peak_memory),
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *self.refused()),
         )
 
     def _state(self, end: Ended | Gone) -> StateInfo:
@@ -375,7 +377,11 @@ class Execution:
             return causes.memory(self._options)
         if isinstance(end, Gone):
             return self._cell.worker.limit or causes.crashed(end)
-        return None if end.error is None or end.interrupted else causes.of_exception(end.error, self._options)
+        return (
+            None
+            if end.error is None or end.interrupted
+            else causes.of_exception(end.error, self._options, self.refused())
+        )
 
 
 def _error(end: Ended | Gone, cause: CauseInfo | None) -> CodeError | None:

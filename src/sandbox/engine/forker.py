@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 import msgspec
@@ -26,11 +26,15 @@ _Number = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
 class Forked(Struct, eq=False):
-    """A new process: `pidfd` to signal it, `ended` to await its exit code (negative for a signal)."""
+    """A new process: `pidfd` to signal it, `ended` to await its exit code (negative for a signal).
+
+    `cold`: how many of the zygote's imports it was forked before.
+    """
 
     number: int
     pidfd: int
     ended: asyncio.Future[int]
+    cold: int = 0
 
 
 class _Waiting(Struct, eq=False):
@@ -54,6 +58,7 @@ class Forker:
         self.warm_left = len(warm)
         self.on_warm: Callable[[Any], None] = lambda _forker: None
         self.lost: asyncio.Future[str] | None = None
+        self._changed = asyncio.Event()  # in what is imported; set for a moment
         self._warm = warm
         self._zygote: socket.socket  # set by whoever has started it
         self._numbers = itertools.count(1)
@@ -75,6 +80,15 @@ class Forker:
         arguments and environment may hold secrets.
         """
         return await self._fork({"do": "fork_command", "plan": plan}, fds)
+
+    def lacks(self, left: int) -> tuple[str, ...]:
+        """The packages of the last `left` imports."""
+        return tuple(name.partition(".")[0] for name in self._warm[len(self._warm) - left :])
+
+    async def has(self, packages: Collection[str]) -> None:
+        """Wait until these packages were imported, or could not be, or the zygote is gone."""
+        while not set(packages).isdisjoint(self.lacks(self.warm_left)) and not (self.lost and self.lost.done()):
+            await self._changed.wait()
 
     async def signal_group(self, number: int, signal_number: int) -> None:
         await self._send({"do": "signal_group", "id": number, "signal": signal_number}, [])
@@ -159,7 +173,7 @@ class Forker:
             os.close(pidfd)  # the caller was cancelled; closing the control socket ends the worker
             return
         self._running[number] = waiting.ended
-        waiting.answer.set_result(Forked(number, pidfd, waiting.ended))
+        waiting.answer.set_result(Forked(number, pidfd, waiting.ended, self.warm_left))
 
     def _on_made(self, number: int, made: socket.socket) -> None:
         wanted = self._sockets.get(number)
@@ -182,7 +196,12 @@ class Forker:
             self.warm_errors[report.warmed] = report.error
         else:
             self.warmed.append(report.warmed)
+        self._tell()
         self.on_warm(self)
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed.clear()
 
     # --- losing it ---
 
@@ -193,6 +212,7 @@ class Forker:
         text = f"the zygote is gone: {why}"
         if self.lost is not None and not self.lost.done():
             self.lost.set_result(text)
+        self._tell()
         self._fail_all(text)
 
     def _fail_all(self, text: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.answers import Answer
 from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.egress.egress import Egress
 from sandbox.engine.execution import Execution, Outcome
 from sandbox.engine.launcher import Cell
 from sandbox.engine.scan import EMPTY, printable
@@ -57,10 +58,13 @@ STEPS = {
 class Session:
     """`cell` is there while a worker is. Methods run in the engine's loop; executions queue up for `turn`."""
 
-    def __init__(self, name: str, options: SessionOptions, artifacts: ArtifactStore, owner: str) -> None:
+    def __init__(
+        self, name: str, options: SessionOptions, artifacts: ArtifactStore, owner: str, egress: Egress
+    ) -> None:
         self.id = name
         self.owner = owner
         self.options = options
+        self.egress = egress
         self.used_at = time.monotonic()
         self.artifacts = artifacts
         self.cell: Cell | None = None
@@ -96,9 +100,10 @@ class Session:
         self.state = state
 
     def reopen(self, options: SessionOptions) -> None:
-        """Start again after `close`, with these options."""
+        """Start again after `close`, with these options. Raises UsageError, SandboxStartError."""
+        egress = Egress(options, self.egress.outside)
         self.step("open")
-        self.options = options
+        self.options, self.egress = options, egress
         self.artifacts.complete = False  # another process may have had the session meanwhile
         self.retired = False
         if self.executions and self.kept is None:
@@ -127,9 +132,14 @@ class Session:
         return self.running is not None or bool(self.commands)
 
     @property
+    def in_use(self) -> bool:
+        """Whether something is under way, or a web app is there, which somebody may be about to look at."""
+        return self.busy or any(app.alive for app in self.apps.values())
+
+    @property
     def idle(self) -> bool:
         """Whether it has a worker that nobody uses, and that can be brought back."""
-        return self.state == "ready" and self.options.persist and not self.busy and not self.turn.locked()
+        return self.state == "ready" and self.options.persist and not self.in_use and not self.turn.locked()
 
     def stop_for(self, cause: CauseInfo, *, at_once: bool = False) -> None:
         """A limit was hit: stop what runs. What an earlier execution left running ends with the worker only."""
@@ -153,6 +163,8 @@ class Session:
         self.step("run")
         self.scan_before = cell.workspace.last
         execution = Execution(self.executions, request, self.options, cell, self.artifacts, emit, self.kept)
+        self.egress.journal.forget_refused()
+        execution.refused = self.egress.journal.warnings
         execution.lost_before = self.variables_lost
         if self.variables_lost and self.kept is not None and self.kept.restorable:
             execution.restored_before = self.kept.restored()
@@ -168,6 +180,8 @@ class Session:
         self.step("run")
         self.scan_before = place.cell.workspace.last
         execution = AnimationExecution(self.executions, request, self.options, place, self.artifacts, emit, self.kept)
+        self.egress.journal.forget_refused()
+        execution.refused = self.egress.journal.warnings
         self.commands[execution.rendering.number] = execution.rendering
         try:
             return await self._carried_out(execution, execution.run(), request.code, emit)

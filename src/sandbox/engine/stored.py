@@ -69,7 +69,7 @@ def _open(store: Store, name: str, owner: str, options: SessionOptions) -> Store
 
 def _stored_options(options: SessionOptions) -> dict[str, Any]:
     """What is needed to start its worker again; environment variables may be secret."""
-    return dict(msgspec.to_builtins(msgspec.structs.replace(options, env={})))
+    return dict(msgspec.to_builtins(msgspec.structs.replace(options, env={}, secrets=())))
 
 
 async def _outcome(sending: asyncio.Task[None]) -> OSError | None:

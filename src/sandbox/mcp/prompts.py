@@ -111,6 +111,27 @@ Work in the sandbox, where variables stay from one execute call to the next:
 5. Write the resulting tables to artifacts/, such as artifacts/summary.csv.
 6. Conclude in a few sentences: the answer, how sure it is, what was left out, and the URIs of the artifacts.""",
     ),
+    Recipe(
+        "web_app",
+        "Make a web app",
+        "Make an app in the sandbox, look at it, and give the user its address.",
+        (
+            Argument("what", "What it is to do, such as: show sales.csv as a table that can be filtered."),
+            Argument("framework", "flask, streamlit, fastapi, dash or gradio.", "whichever of those there is and fits"),
+        ),
+        """\
+Make a web app: {what}
+The framework: {framework}
+
+Work in the sandbox, in this order:
+1. See which frameworks there are (get_execution_info). Streamlit is quickest for data, flask for pages of your own.
+2. If it needs data, have them in files of the workspace: an app does not see the session's variables.
+3. Try what it computes with execute first. Then write the whole app in one file, without anything from the internet (no
+   fonts, scripts or styles of other sites): the app has no network, and the picture has none either.
+4. start_web_app. Look at the picture: is everything there, can it be read? If the app fails, its log says where.
+5. To change something, call start_web_app again with the same name: the address stays.
+6. Tell the user the address, what to do there, and that the app runs until it is stopped or this server ends.""",
+    ),
 )
 
 

@@ -37,6 +37,7 @@ class Execution(ExecutionData):
         cause: Which limit it met, or None.
         state: What became of the variables: kept, restored or lost.
         files: Files of the workspace that it created, modified or deleted.
+        changes: What a dry run would have done to variables and files; None of any other run.
         truncated: Streams of which the end was dropped.
         usage: Cpu seconds and peak memory.
         isolation, network, enforced: What confined it.

@@ -33,6 +33,8 @@ def translated(request: Any, owner: str) -> Any:
         changes["ids"] = tuple(inner(owner, one) for one in request.ids)
     if isinstance(request, m.OpenSession):
         changes["owner"] = owner
+    if isinstance(request, m.StartWebApp):
+        changes["anywhere"] = True  # the ports of the server's own machine are not for its callers to choose
     return msgspec.structs.replace(request, **changes)
 
 

@@ -14,6 +14,7 @@ from sandbox.errors import (
     UsageError,
 )
 from sandbox.ids import checked_session_id
+from sandbox.network.policy import NetworkPolicy
 from sandbox.options import SandboxOptions
 from sandbox.protocol import messages as m
 from sandbox.results import Artifact
@@ -27,6 +28,7 @@ from sandbox.sync.connection import DELETED, STOPPED, Connection
 from sandbox.sync.execution import Execution, failure
 from sandbox.sync.files import Files
 from sandbox.sync.metrics import Metrics
+from sandbox.sync.network import Network
 from sandbox.sync.web import Web
 
 
@@ -48,6 +50,7 @@ class Sandbox(OneFlavour):
         self.metrics = Metrics(self._connection)
         self.web = Web(self._connection)
         self.animations = Animations(self._connection, self._artifact)
+        self.network = Network(self._connection, self._learn_network)
 
     # --- life ---
 
@@ -105,6 +108,10 @@ class Sandbox(OneFlavour):
     ) -> None:
         self.stop()
 
+    def _learn_network(self, network: str | NetworkPolicy) -> None:
+        """It was changed: `start` after a `stop` goes on with that."""
+        self.options = self.options.but(network=network)
+
     def _artifact(self, info: m.ArtifactInfo) -> Artifact:
         return Artifact.of(info)
 
@@ -158,6 +165,7 @@ class Sandbox(OneFlavour):
         on_stderr: Callable[[str], Any] | None = None,
         on_result: Callable[[Any], Any] | None = None,
         cache_key: str | None = None,
+        dry_run: bool = False,
     ) -> Execution:
         """Run code in the session and return its execution.
 
@@ -169,10 +177,27 @@ class Sandbox(OneFlavour):
             on_stderr: Called with text while the code runs.
             on_result: Called with each `Result` while the code runs.
             cache_key: A name for the compiled code; the code itself if left out.
+            dry_run: Run it in a fork of the session that is deleted afterwards, so that variables, files and history
+                stay as they are. The execution's `changes` are what it would have done to variables and files.
 
         Raises SandboxExecutionError if the code fails, SandboxTimeoutError if it takes too long, and
         SandboxConnectionError if there is no engine. Being cancelled interrupts the code and keeps the variables.
         """
+        act = self._dry_run if dry_run else self._execute
+        execution = act(code, timeout, cache_key, on_stdout, on_stderr, on_result)
+        if check and execution.exception is not None:
+            raise failure(execution)
+        return execution
+
+    def _execute(
+        self,
+        code: str,
+        timeout: float | None,
+        cache_key: str | None,
+        on_stdout: Callable[[str], Any] | None,
+        on_stderr: Callable[[str], Any] | None,
+        on_result: Callable[[Any], Any] | None,
+    ) -> Execution:
         execution = Execution(code=code, _artifact_of=self._artifact)
         with closing(self._run(code, timeout, cache_key)) as events:
             for event in events:
@@ -181,9 +206,11 @@ class Sandbox(OneFlavour):
                     notify(on_stdout if event.stream == "stdout" else on_stderr, event.text)
                 elif isinstance(event, m.ResultShown):
                     notify(on_result, execution.results[-1])
-        if check and execution.exception is not None:
-            raise failure(execution)
         return execution
+
+    def _dry_run(self, code: str, *how: Any) -> Execution:
+        """Execute code in a fork that is deleted afterwards, and note what that has changed."""
+        raise UsageError("dry_run=True: this sandbox has no checkpoints to go back to")
 
     def stream(
         self, code: str, *, timeout: float | None = SESSION_TIMEOUT, check: bool = False, cache_key: str | None = None

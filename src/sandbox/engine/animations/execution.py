@@ -71,6 +71,8 @@ class AnimationExecution:
         self._rendered: dict[str, Rendered] = {}
         self._error: Raised | None = None
         self._done = False
+        self.refused: Callable[[], list[str]] = list
+        """Says, at the end, what the network policy has refused meanwhile."""
 
     # --- from outside ---
 
@@ -181,7 +183,7 @@ class AnimationExecution:
             files=collected.files,
             truncated=self.rendering.cut,
             usage=m.UsageInfo(max(0.0, after.cpu_seconds - before.cpu_seconds), after.peak_memory),
-            warnings=tuple(collected.warnings),
+            warnings=(*collected.warnings, *self.refused()),
             animations=animations,
         )
 
@@ -222,7 +224,9 @@ class AnimationExecution:
     def _cause_of(self, raised: Raised, before: Counters, after: Counters) -> m.CauseInfo | None:
         if after.processes_refused > before.processes_refused:
             return causes.processes(self._options)
-        return None if raised.type == "KeyboardInterrupt" else causes.of_exception(raised, self._options)
+        return (
+            None if raised.type == "KeyboardInterrupt" else causes.of_exception(raised, self._options, self.refused())
+        )
 
     def _status(self, error: m.CodeError | None, cause: m.CauseInfo | None) -> str:
         if error is None:

@@ -108,15 +108,9 @@ async def _started(zygote: Zygote) -> Offspring:
         one = await zygote.fork_zygote((MODULE,))
     except OSError as error:
         raise SandboxStartError(f"the rendering could not be started: {error}") from error
-    assert one.lost is not None
-    done = asyncio.get_running_loop().create_future()
-
-    def on_warm(_one: Forker) -> None:
-        if not done.done():
-            done.set_result(None)
-
-    one.on_warm = on_warm
-    await asyncio.wait([done, one.lost], timeout=_WARM_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_WARM_SECONDS):
+            await one.has((MODULE,))
     return one
 
 

@@ -25,6 +25,7 @@ def all_handlers() -> Handlers:
         commands,
         executions,
         files,
+        network,
         past,
         sessions,
         timeline,
@@ -40,4 +41,5 @@ def all_handlers() -> Handlers:
         **timeline.HANDLERS,
         **web.HANDLERS,
         **animations.HANDLERS,
+        **network.HANDLERS,
     }

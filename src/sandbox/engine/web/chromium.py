@@ -106,10 +106,10 @@ class Chromium:
         owner = ids.on_host(self._user)
         if owner is None and os.geteuid() == 0:
             raise NoChromium("this program is root and has no other user's rights to give to Chromium")
-        if owner is not None:
-            _sweep(ids)
-        # What is root's may lie below a directory that others may not enter.
-        self._profile = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._launcher.run.path if owner is None else None))
+        _sweep(ids)
+        # Not below our own directory: as root, others may not enter that; and its path may be long, while
+        # that of the socket which Chromium makes here can have 107 bytes.
+        self._profile = Path(tempfile.mkdtemp(prefix=_PREFIX))
         if owner is not None:
             os.chown(self._profile, owner, owner)
         if self._launcher.groups is not None:
@@ -173,11 +173,12 @@ class Chromium:
 
 
 def _sweep(ids: Ids) -> None:
-    """Remove what engines that were killed have left: nobody's directories, which no picture takes so long to make."""
+    """Remove what engines that were killed have left: directories of ours, and so old as no picture takes to make."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             status = path.lstat()
-            if ids.owns(status.st_uid) and time.time() - status.st_ctime > _STALE_SECONDS:
+            ours = ids.owns(status.st_uid) or status.st_uid == os.geteuid()
+            if ours and time.time() - status.st_ctime > _STALE_SECONDS:
                 tidy.remove_tree(str(path))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.mcp.tool import Tool
-from sandbox.mcp.tools import animations, artifacts, execute, files, info, jobs, shell, timeline
+from sandbox.mcp.tools import animations, artifacts, execute, files, info, jobs, shell, timeline, web
 
 TOOLS: tuple[Tool, ...] = (
     execute.TOOL,
@@ -13,5 +13,6 @@ TOOLS: tuple[Tool, ...] = (
     *artifacts.TOOLS,
     *timeline.TOOLS,
     *jobs.TOOLS,
+    *web.TOOLS,
     info.TOOL,
 )
