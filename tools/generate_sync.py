@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "sandbox" / "sdk"
 TARGET = ROOT / "src" / "sandbox" / "sync"
 FILES = (
+    "animations",
     "base",
     "command",
     "connection",

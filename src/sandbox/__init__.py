@@ -35,7 +35,16 @@ if TYPE_CHECKING:
     )
     from sandbox.network.policy import NetworkPolicy, Secret
     from sandbox.options import Environment, Mount, SandboxOptions
-    from sandbox.results import Artifact, Checkpoint, Difference, NetworkEntry, Result, Variable
+    from sandbox.results import (
+        Animation,
+        AnimationProgress,
+        Artifact,
+        Checkpoint,
+        Difference,
+        NetworkEntry,
+        Result,
+        Variable,
+    )
     from sandbox.sdk.execution import CommandExecution, Execution
     from sandbox.sdk.local import LocalSandbox
     from sandbox.sdk.python import PythonSandbox
@@ -44,6 +53,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Animation",
+    "AnimationProgress",
     "Artifact",
     "Checkpoint",
     "CheckpointNotFound",
@@ -89,7 +100,8 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("Environment", "Mount", "SandboxOptions"), "sandbox.options"),
-    **dict.fromkeys(("Artifact", "Checkpoint", "Difference", "NetworkEntry", "Result", "Variable"), "sandbox.results"),
+    **dict.fromkeys(("Animation", "AnimationProgress", "Artifact", "Checkpoint"), "sandbox.results"),
+    **dict.fromkeys(("Difference", "NetworkEntry", "Result", "Variable"), "sandbox.results"),
     **dict.fromkeys(("NetworkPolicy", "Secret"), "sandbox.network.policy"),
     **dict.fromkeys(("CommandExecution", "Execution"), "sandbox.sdk.execution"),
     "LocalSandbox": "sandbox.sdk.local",

@@ -160,6 +160,68 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Animation:
+    """A scene that was rendered with Manim. Usable as the path of its file.
+
+    Attributes:
+        scene: The name of its class.
+        quality, format: As they were asked for.
+        width, height: Pixels.
+        fps, frames, duration: Frames a second, how many there are, and seconds; 0, 1 and 0 of a picture.
+        animations: How many the scene plays.
+        artifact: The video or picture.
+        thumbnail: A small PNG of it.
+        execution: The number of the execution that made it.
+    """
+
+    scene: str
+    quality: str
+    format: str
+    width: int
+    height: int
+    fps: float
+    frames: int
+    duration: float
+    animations: int
+    artifact: Artifact
+    thumbnail: Artifact | None
+    execution: int
+
+    @classmethod
+    def of(cls, info: m.AnimationInfo, artifact_of: Callable[[m.ArtifactInfo], Artifact] = Artifact.of) -> Animation:
+        """Build one from the wire's form."""
+        plain = {name: getattr(info, name) for name in cls.__dataclass_fields__ if hasattr(info, name)}
+        thumbnail = None if info.thumbnail is None else artifact_of(info.thumbnail)
+        return cls(
+            **{**plain, "artifact": artifact_of(info.artifact), "thumbnail": thumbnail},
+            execution=info.artifact.execution,
+        )
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.artifact)
+
+
+@dataclass(frozen=True)
+class AnimationProgress:
+    """How far a rendering is: `scene` is number `number` of `scenes`, at its animation `animation`, which is `name`.
+
+    `frames`: how many of the scene are there.
+    """
+
+    scene: str
+    number: int
+    scenes: int
+    animation: int
+    name: str
+    frames: int
+
+    @classmethod
+    def of(cls, event: m.AnimationProgress) -> AnimationProgress:
+        """Build one from the wire's form."""
+        return cls(event.scene, event.number, event.scenes, event.animation, event.name, event.frames)
+
+
+@dataclass(frozen=True)
 class Files:
     """Files that an execution created, modified or deleted: paths relative to the workspace, sorted."""
 
@@ -342,6 +404,7 @@ class ExecutionData(OutputData):
     network: str = ""
     enforced: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    animations: list[Animation] = field(default_factory=list)
     _artifact_of: Callable[[m.ArtifactInfo], Artifact] = field(default=Artifact.of, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -394,6 +457,7 @@ class ExecutionData(OutputData):
         self.truncated, self.warnings = end.truncated, end.warnings
         self.usage = Usage(end.usage.cpu_seconds, end.usage.peak_memory)
         self.artifacts = [self._artifact_of(info) for info in end.artifacts]
+        self.animations = [Animation.of(info, self._artifact_of) for info in end.animations]
         if end.error is not None:
             self.exception = CodeException(end.error.type, end.error.message, end.error.traceback, end.error.exit_code)
 

@@ -74,13 +74,13 @@ def output(options: SessionOptions, streams: tuple[str, ...]) -> CauseInfo:
     )
 
 
-def crashed(gone: Gone) -> CauseInfo:
+def crashed(gone: Gone, what: str = "worker") -> CauseInfo:
     if gone.why:
-        text = f"the worker was ended: {gone.why}"
+        text = f"the {what} was ended: {gone.why}"
     elif gone.code < 0:
-        text = f"the worker died from {_signal_name(-gone.code)}"
+        text = f"the {what} died from {_signal_name(-gone.code)}"
     else:
-        text = f"the worker ended by itself with exit code {gone.code}{_as_from(gone.code)}"
+        text = f"the {what} ended by itself with exit code {gone.code}{_as_from(gone.code)}"
     return CauseInfo(
         CRASHED, text, remedy="look for native code that crashes, os._exit, or closing of foreign descriptors"
     )

@@ -309,9 +309,9 @@ class Launcher:
             cell.group.limit(options.memory << 20, options.cpus, options.processes)
         env = dict(options.env) if cell.zygote.spec.level == NAMESPACES else self.variables(cell)
         if env or _inside(before) != _inside(options):
-            await cell.worker.tell({"do": "attach", "env": env, **self._own_limits(options, cell)})
+            await cell.worker.tell({"do": "attach", "env": env, **self.own_limits(options, cell)})
 
-    def _own_limits(self, options: SessionOptions, cell: Cell) -> dict[str, int]:
+    def own_limits(self, options: SessionOptions, cell: Cell) -> dict[str, int]:
         """What a worker is to limit itself to, unless that was switched off."""
         if "rlimits" in options.without:
             return dict.fromkeys(("data_bytes", "file_bytes", "processes"), _UNLIMITED)
@@ -410,7 +410,7 @@ def _inside(options: SessionOptions) -> tuple[object, ...]:
 
 
 def _data_bytes(options: SessionOptions) -> int:
-    """Less than the group's limit, so that code meets this one first: a MemoryError.
+    """RLIMIT_DATA of a worker: less than the group's limit, so that code meets this one first: a MemoryError.
 
     The group also counts what a worker has changed of the zygote's memory, and what it takes to save its variables.
     """

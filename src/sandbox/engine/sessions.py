@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from sandbox.engine import isolation, stored_past, timeline
+from sandbox.engine.animations.warm import WarmZygotes
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.egress.egress import Egress
 from sandbox.engine.egress.outside import Outside
@@ -56,6 +57,7 @@ class Sessions:
         self.outside = Outside()
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, Meter] = {}
+        self.warm = WarmZygotes(spawn)
         self.apps: dict[str, WebApp] = {}
         """Web apps that were not stopped, by their ids."""
         self.trials = Trials(self.pool, self.launcher)
@@ -360,6 +362,7 @@ class Sessions:
         self.outside.close()
         await self.stored.close()
         await self.pool.close()
+        await self.warm.close()
         await self.launcher.close()
 
 

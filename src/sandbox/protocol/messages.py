@@ -385,6 +385,25 @@ class ArtifactInfo(Struct, frozen=True):
     execution: int
 
 
+class AnimationInfo(Struct, frozen=True):
+    """A scene as it was rendered. `artifact` is the video or picture; `duration` in seconds, 0 of a picture.
+
+    `animations`: how many the scene plays. All but the artifacts is the word of the sandbox, within bounds.
+    """
+
+    scene: str
+    quality: str
+    format: str
+    width: int
+    height: int
+    fps: float
+    frames: int
+    duration: float
+    animations: int
+    artifact: ArtifactInfo
+    thumbnail: ArtifactInfo | None = None
+
+
 class ExecutionFinished(LastEvent, frozen=True, tag="execution_finished"):
     """Everything about an execution but its output and results, which came before as events."""
 
@@ -404,6 +423,7 @@ class ExecutionFinished(LastEvent, frozen=True, tag="execution_finished"):
     truncated: tuple[str, ...] = ()
     usage: UsageInfo = UsageInfo()
     warnings: tuple[str, ...] = ()
+    animations: tuple[AnimationInfo, ...] = ()
 
 
 class CommandStarted(Event, frozen=True, tag="command_started"):
@@ -774,18 +794,58 @@ class NetworkShown(LastEvent, frozen=True, tag="network_shown"):
     transferred: int
 
 
+class CreateAnimation(Request, frozen=True, tag="create_animation"):
+    """Render scenes of Manim: those named, all with `every`, or the only one that the code has.
+
+    An execution of its own, which does not touch the session's variables. Answered by `Output` and
+    `AnimationProgress` events and `ExecutionFinished`. `timeout` None is none.
+    """
+
+    session: str
+    code: str
+    quality: str = "medium_quality"
+    scenes: tuple[str, ...] = ()
+    every: bool = False
+    format: str = "mp4"
+    timeout: float | None = 300.0
+
+
+class AnimationProgress(Event, frozen=True, tag="animation_progress"):
+    """How far a rendering is: the scene, which of how many it is, its animation by number and name, its frames."""
+
+    scene: str
+    number: int
+    scenes: int
+    animation: int
+    name: str
+    frames: int
+
+
+class ListAnimations(Request, frozen=True, tag="list_animations"):
+    """List what was rendered in the session and not removed since, oldest first. Answered by `AnimationsListed`."""
+
+    session: str
+
+
+class AnimationsListed(LastEvent, frozen=True, tag="animations_listed"):
+    """Animations."""
+
+    animations: tuple[AnimationInfo, ...]
+
+
 AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
     | ListArtifacts | ReadArtifact | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
     | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
     | StartWebApp | RestartWebApp | StopWebApp | ListWebApps | ScreenshotWebApp | SetNetwork | GetNetwork
+    | CreateAnimation | ListAnimations
 )  # fmt: skip
 AnyEvent = (
     Output | ResultShown | ExecutionStarted | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened
     | Completions | Data | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted
-    | HistoryListed | CheckpointsListed | VariablesListed | Compared | WebAppsListed | NetworkShown | Done
-    | Failed
+    | HistoryListed | CheckpointsListed | VariablesListed | Compared | WebAppsListed | NetworkShown | AnimationProgress
+    | AnimationsListed | Done | Failed
 )  # fmt: skip
 
 _Message = TypeVar("_Message")

@@ -15,6 +15,7 @@ from sandbox.server.keys import Key
 _DONE = (
     m.OpenSession, m.CloseSession, m.DeleteSession, m.Run, m.StartCommand, m.WriteFile, m.RemoveFile, m.RenameFile,
     m.MakeCheckpoint, m.Rollback, m.Fork, m.Export, m.StartWebApp, m.RestartWebApp, m.StopWebApp, m.SetNetwork,
+    m.CreateAnimation,
 )  # fmt: skip
 _LOOK_SECONDS = 1.0
 
@@ -69,7 +70,7 @@ class Audit:
 
 def _what(request: m.Request) -> dict[str, object]:
     match request:
-        case m.Run():
+        case m.Run() | m.CreateAnimation():
             return {"code_sha256": _digest(request.code)}
         case m.StartCommand():
             return {"program": request.argv[0][:200] if request.argv else "", "argv_sha256": _digest(*request.argv)}

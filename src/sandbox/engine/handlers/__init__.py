@@ -21,6 +21,7 @@ Handlers = dict[type[m.Request], Callable[["Sessions", Any, Emit], Coroutine[Any
 def all_handlers() -> Handlers:
     """Every request and what answers it."""
     from sandbox.engine.handlers import (  # noqa: PLC0415
+        animations,
         commands,
         executions,
         files,
@@ -39,5 +40,6 @@ def all_handlers() -> Handlers:
         **past.HANDLERS,
         **timeline.HANDLERS,
         **web.HANDLERS,
+        **animations.HANDLERS,
         **network.HANDLERS,
     }

@@ -161,13 +161,15 @@ def _hints(python: Interpreter, isolation: Isolation, options: SandboxOptions) -
             f"{listed(missing)} cannot be imported: the user can install them beside the server, or start it with "
             f"`--with {missing[0]}`"
         )
+    if "manim" not in python.packages:
+        hints.append("create_manim_animation needs Manim: pip install 'enhanced-sandbox[manim]' beside the server")
     if options.network == "none":
         hints.append("there is no network: pip install and downloads fail; the user can start the server with --with")
     if isolation.level != "namespaces":
         without = ", and start_web_app needs them" if isolation.network == "none" else ""
         hints.append(f"isolation is {isolation.level}, not namespaces{without}: `sandbox doctor` says what mends that")
     if "latex" not in python.programs:
-        hints.append("there is no LaTeX: matplotlib's own mathtext works")
+        hints.append("there is no LaTeX: matplotlib's own mathtext works, and in animations Text and MathTypst")
     return hints
 
 
