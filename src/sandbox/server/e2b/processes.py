@@ -112,7 +112,7 @@ class Processes:
             raise Unsupported(_NO_TERMINAL)
         config = said.process
         request = m.StartCommand(
-            visit.id, (config.cmd, *config.args), None if config.cwd is None else paths.inward(config.cwd),
+            visit.id, _argv(config, visit.box.isolation), None if config.cwd is None else paths.inward(config.cwd),
             config.envs, connect.timeout_of(visit.call), said.stdin is not False,
         )  # fmt: skip
         recording = visit.begin(request)
@@ -191,6 +191,15 @@ class Processes:
             "SendInput": self.send_input, "CloseStdin": self.close_stdin, "StreamInput": self.stream_input,
             "Update": self.update,
         }  # fmt: skip
+
+
+def _argv(config: Config, isolation: str) -> tuple[str, ...]:
+    """The program as it is started. Clients have each command run by a login shell.
+
+    At level `landlock` the host's /etc/profile is there to be seen and not to be read, of which bash would complain.
+    """
+    login = config.cmd == "/bin/bash" and config.args[:1] == ("-l",) and isolation == "landlock"
+    return (config.cmd, *(("--noprofile",) if login else ()), *config.args)
 
 
 def _messages(event: m.AnyEvent) -> Iterator[object]:
