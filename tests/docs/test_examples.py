@@ -93,8 +93,10 @@ def _server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     block = getattr(request.node, "callspec", None) and request.node.callspec.params.get("block")
     if block is not None and "server" in block.notes:
         url, key = request.getfixturevalue("served")
-        monkeypatch.setenv("SANDBOX_URL", url)
-        monkeypatch.setenv("SANDBOX_API_KEY", key)
+        for name in ("SANDBOX_URL", "E2B_API_URL", "E2B_SANDBOX_URL"):
+            monkeypatch.setenv(name, url)
+        for name in ("SANDBOX_API_KEY", "E2B_API_KEY"):
+            monkeypatch.setenv(name, key)
     yield
     close_connections()
 

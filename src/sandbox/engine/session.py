@@ -81,6 +81,7 @@ class Session:
         self.executions = 0
         self.commands: dict[int, Any] = {}
         self.apps: dict[str, Any] = {}
+        self.watches: set[asyncio.Future[None]] = set()  # of its directory, which the kernel does not end with it
         self.running: Execution | AnimationExecution | None = None
         self.trial: asyncio.Task[Any] | None = None  # of what the last execution saved
         self.variables_lost = ""  # why, until an execution has told its caller

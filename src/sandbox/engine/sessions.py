@@ -296,6 +296,8 @@ class Sessions:
                 pass  # it has a worker now, or has failed to get one
         if session.state != "closed":
             session.step("close")
+            for watch in session.watches:
+                watch.cancel()
             await self.end_apps(session)
             await self.end_worker(session)
 

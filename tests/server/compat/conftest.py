@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from tests.serving import Serving
 
-pytest.importorskip("e2b_code_interpreter", reason="the clients are in the dependency group `test`")
 _SECONDS = 60
+_FETCH_SECONDS = 30
 
 
 @pytest.fixture
@@ -54,9 +54,28 @@ def published(requirement: str, cache: Path) -> Path:
     place = cache / requirement.replace("==", "-")
     if not place.exists():
         fetched = cache / f".{requirement}-{os.getpid()}"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(fetched), requirement]
-        done = subprocess.run(pip, capture_output=True, text=True, timeout=_SECONDS, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"{requirement} could not be fetched: {done.stderr.strip().rpartition(chr(10))[2]}")
+        fetch(
+            requirement,
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--target",
+            str(fetched),
+            requirement,
+        )
         fetched.rename(place)
     return place
+
+
+def fetch(what: str, *command: str) -> None:
+    """Run what fetches something. Where that is not to be had, the test is skipped."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False)
+        why = done.stderr.strip()[-200:] if done.returncode != 0 else None
+    except subprocess.TimeoutExpired:
+        why = f"it took longer than {_FETCH_SECONDS} s"
+    if why is not None:
+        pytest.skip(f"{what} could not be fetched: {why}")

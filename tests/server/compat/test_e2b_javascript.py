@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.server.compat.conftest import fetch
 from tests.serving import Serving
 
 _PACKAGE = "@e2b/code-interpreter@2.8.0"
@@ -35,12 +36,9 @@ def modules(request: pytest.FixtureRequest) -> Path:
     if not (place / "complete").exists():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        done = subprocess.run(
-            [npm, "install", "--prefix", str(place), "--no-audit", "--no-fund", _PACKAGE],
-            capture_output=True, text=True, timeout=50, check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            pytest.skip(f"{_PACKAGE} could not be fetched: {done.stderr.strip()[-200:]}")
+        fetch(
+            _PACKAGE, npm, "install", "--prefix", str(place), "--no-audit", "--no-fund", "--fetch-retries=0", _PACKAGE
+        )
         (place / "complete").touch()
     return place
 

@@ -42,6 +42,7 @@ class Box(Struct):
     ends: float
     pauses: bool = False
     resumes: bool = False
+    isolation: str = ""
     contexts: dict[str, str] = {}
 
 

@@ -16,14 +16,18 @@ from sandbox.server.e2b import paths
 _SWITCH = """
 def switch(space, wanted, cwd):
     import os
+    home = os.environ["HOME"]
     known = space.setdefault("_e2b", {"now": "default", "kept": {}})
     if known["now"] == wanted:
         return
     names = [name for name in space if name != "_e2b" and not (name.startswith("__") and name.endswith("__"))]
-    known["kept"][known["now"]] = {name: space.pop(name) for name in names}, os.getcwd()
-    variables, there = known["kept"].pop(wanted, ({}, None))
+    # Without namespaces the workspace is elsewhere after a restart.
+    here = os.path.relpath(os.getcwd(), home)
+    here = os.getcwd() if here.startswith("..") else here
+    known["kept"][known["now"]] = {name: space.pop(name) for name in names}, here
+    variables, there = known["kept"].pop(wanted, ({}, cwd))
     known["now"] = wanted
-    os.chdir(there or os.path.join(os.environ["HOME"], cwd))
+    os.chdir(os.path.join(home, there))
     space.update(variables)
 """
 _DROP = """

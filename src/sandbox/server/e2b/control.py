@@ -49,7 +49,7 @@ class Control:
         if known is None:
             known = Box(
                 owner, opened.session, said.templateID, said.metadata or {}, now, now + said.timeout, said.autoPause,
-                said.autoResume is not None and said.autoResume.enabled,
+                said.autoResume is not None and said.autoResume.enabled, opened.isolation,
             )  # fmt: skip
             await self._keep(call, gate, known)
         await call.json(self._made(call, known), 201)
@@ -164,8 +164,8 @@ class Control:
 
 
 async def refuse(call: Call, error: SandboxError) -> None:
-    """Answer with an error."""
-    status = status_of(error) if status_of(error) != 502 else 404
+    """Answer with an error. What cannot be started now could not in a moment: clients would try a 503 again."""
+    status = {502: 404, 503: 500}.get(status_of(error), status_of(error))
     await call.refused(error, status, msgspec.json.encode({"code": status, "message": error.message}))
 
 

@@ -84,20 +84,28 @@ class Processes:
 
     def of(self, visit: Visit) -> dict[int, _Running]:
         """Those of one sandbox, by number."""
-        name = visit.box.owner, visit.box.id
-        alive = {n: one for n, one in self._running.get(name, {}).items() if not one.recording.ended}
-        self._running[name] = alive
-        if not alive:
-            del self._running[name]
-        return alive
+        return self._running.get((visit.box.owner, visit.box.id), {})
 
-    def add(self, visit: Visit, number: int, running: _Running) -> None:
+    def _add(self, visit: Visit, running: _Running) -> None:
         """It has begun."""
-        self._running[visit.box.owner, visit.box.id] = {**self.of(visit), number: running}
+        name, recording = (visit.box.owner, visit.box.id), running.recording
+        assert recording.task is not None
+        assert recording.command is not None
+        self._running.setdefault(name, {})[recording.command] = running
+        recording.task.add_done_callback(lambda _: self._remove(name, recording.command))
+
+    def _remove(self, name: tuple[str, str], number: int | None) -> None:
+        """It has ended."""
+        there = self._running.get(name, {})
+        there.pop(number or 0, None)
+        if not there:
+            self._running.pop(name, None)
 
     def find(self, visit: Visit, wanted: _Selector) -> tuple[int, _Running]:
         """The process that is meant. Raises UsageError."""
         for number, one in self.of(visit).items():
+            if one.recording.ended:
+                continue
             if number == wanted.pid or (wanted.tag is not None and one.tag == wanted.tag):
                 return number, one
         named = wanted.pid if wanted.pid is not None else repr((wanted.tag or "")[:100])
@@ -112,12 +120,12 @@ class Processes:
             raise Unsupported(_NO_TERMINAL)
         config = said.process
         request = m.StartCommand(
-            visit.id, (config.cmd, *config.args), None if config.cwd is None else paths.inward(config.cwd),
+            visit.id, _argv(config, visit.box.isolation), None if config.cwd is None else paths.inward(config.cwd),
             config.envs, connect.timeout_of(visit.call), said.stdin is not False,
         )  # fmt: skip
         recording = visit.begin(request)
         running = _Running(config, said.tag, recording)
-        recording.when_it_begins(lambda one: self.add(visit, one.command or 0, running))
+        recording.when_it_begins(lambda _: self._add(visit, running))
         await connect.stream(visit.call, recording, 0, _SAYING)
 
     async def connect(self, visit: Visit) -> None:
@@ -191,6 +199,15 @@ class Processes:
             "SendInput": self.send_input, "CloseStdin": self.close_stdin, "StreamInput": self.stream_input,
             "Update": self.update,
         }  # fmt: skip
+
+
+def _argv(config: Config, isolation: str) -> tuple[str, ...]:
+    """The program as it is started. Clients have each command run by a login shell.
+
+    At level `landlock` the host's /etc/profile is there to be seen and not to be read, of which bash would complain.
+    """
+    login = config.cmd == "/bin/bash" and config.args[:1] == ("-l",) and isolation == "landlock"
+    return (config.cmd, *(("--noprofile",) if login else ()), *config.args)
 
 
 def _messages(event: m.AnyEvent) -> Iterator[object]:
