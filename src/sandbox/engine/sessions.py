@@ -189,6 +189,7 @@ class Sessions:
         self._watch.start()
         if session.options.idle_timeout is not None:
             self._parking.start()
+        self._parking.make_room_ahead(self.spawn)
         return cell
 
     async def _new_cell(self, session: Session) -> Cell:
