@@ -28,6 +28,7 @@ FILES = (
     "python",
     "remote",
     "session",
+    "terminal",
     "timeline",
     "web",
 )

@@ -31,6 +31,7 @@ from sandbox.protocol.messages import (
     Output,
     SessionOptions,
     StartCommand,
+    StartTerminal,
 )
 
 NUMBERS = itertools.count(1)
@@ -109,27 +110,18 @@ class Command:
         err, err_end = os.pipe2(os.O_CLOEXEC)
         stdin_end, self._stdin = self._stdin_pipe()
         launcher.ids.give((out_end, err_end), cell.workspace.uid)
-        joins = cell.group.open() if cell.group is not None else []
-        named: dict[str, int | list[int]] = {
-            "control": theirs.fileno(), "stdin": stdin_end, "stdout": out_end, "stderr": err_end, "cgroups": joins,
-            "mounts": [], "worker": cell.worker.pidfd,
-        }  # fmt: skip
-        plan = {**cell.plan, "data_bytes": self._options.memory << 20}
         try:
-            self._process = await cell.zygote.fork_command(plan, named)
-        except OSError as error:
-            self._close_all(control, out, err)
-            raise SandboxStartError(f"the command could not be started: {error}") from error
+            with theirs:
+                self._process = await forked(cell, self._options, theirs, (stdin_end, out_end, err_end))
         except BaseException:
             self._close_all(control, out, err)
             raise
         finally:
-            theirs.close()
-            for fd in (out_end, err_end, stdin_end, *joins):
+            for fd in (out_end, err_end, stdin_end):
                 os.close(fd)
         cell.commands.add(self._process.pidfd)
         try:
-            await self._started(control, self._program(cell, launcher))
+            await told(control, program(cell, launcher, self._request), self._request)
         except BaseException:
             await uncancelled(self._kill())
             self._close_all(control, out, err)
@@ -137,29 +129,12 @@ class Command:
             raise
         return [Pipe(out, self._writer("stdout")), Pipe(err, self._writer("stderr"))]
 
-    def _program(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
-        here = cell.workspace.inside(cell.zygote.spec.level)
-        cwd = os.path.normpath(os.path.join(here, self._request.cwd or "."))
-        env = {**launcher.variables(cell), **self._request.env}
-        return {"argv": list(self._request.argv), "cwd": cwd, "env": env}
-
     def _stdin_pipe(self) -> tuple[int, int]:
         if not self._request.stdin:
             return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1
         theirs, ours = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(ours, False)
         return theirs, ours
-
-    async def _started(self, control: socket.socket, program: dict[str, object]) -> None:
-        """Say what to run. The control socket closes at the exec; what comes before that is why there was none."""
-        control.setblocking(False)
-        loop = asyncio.get_running_loop()
-        with control:
-            with contextlib.suppress(ConnectionError):  # it has ended, and its report may still be there
-                await loop.sock_sendall(control, frames.encode(program))
-            report = await loop.sock_recv(control, _MOST_REPORT)
-        if report:
-            raise _not_started(report, self._request)
 
     def _close_all(self, control: socket.socket, out: int, err: int) -> None:
         control.close()
@@ -283,7 +258,45 @@ class Command:
         return causes.output(self._options, cut) if cut else None
 
 
-def _not_started(report: bytes, request: StartCommand) -> SandboxError:
+async def forked(
+    cell: Cell, options: SessionOptions, control: socket.socket, stdio: tuple[int, int, int]
+) -> Forked:  # fmt: skip
+    """A process beside a session's worker that waits to be `told` what to run. Raises SandboxStartError."""
+    joins = cell.group.open() if cell.group is not None else []
+    stdin, stdout, stderr = stdio
+    named: dict[str, int | list[int]] = {
+        "control": control.fileno(), "stdin": stdin, "stdout": stdout, "stderr": stderr, "cgroups": joins,
+        "mounts": [], "worker": cell.worker.pidfd,
+    }  # fmt: skip
+    try:
+        return await cell.zygote.fork_command({**cell.plan, "data_bytes": options.memory << 20}, named)
+    except OSError as error:
+        raise SandboxStartError(f"the command could not be started: {error}") from error
+    finally:
+        for fd in joins:
+            os.close(fd)
+
+
+def program(cell: Cell, launcher: Launcher, request: StartCommand | StartTerminal) -> dict[str, object]:
+    """What a process is told to run."""
+    here = cell.workspace.inside(cell.zygote.spec.level)
+    cwd = os.path.normpath(os.path.join(here, request.cwd or "."))
+    return {"argv": list(request.argv), "cwd": cwd, "env": {**launcher.variables(cell), **request.env}}
+
+
+async def told(control: socket.socket, what: dict[str, object], request: StartCommand | StartTerminal) -> None:
+    """Say what to run. The control socket closes at the exec; what comes before that is why there was none."""
+    control.setblocking(False)
+    loop = asyncio.get_running_loop()
+    with control:
+        with contextlib.suppress(ConnectionError):  # it has ended, and its report may still be there
+            await loop.sock_sendall(control, frames.encode(what))
+        report = await loop.sock_recv(control, _MOST_REPORT)
+    if report:
+        raise _not_started(report, request)
+
+
+def _not_started(report: bytes, request: StartCommand | StartTerminal) -> SandboxError:
     buffer = frames.FrameBuffer(_MOST_REPORT)
     try:
         event = decoder.decode(next(iter(buffer.feed(report))))

@@ -72,6 +72,7 @@ class Session:
         self.started_at = time.time()
         self.executions = 0
         self.commands: dict[int, Any] = {}
+        self.terminals: dict[int, Any] = {}
         self.apps: dict[str, Any] = {}
         self.running: Execution | None = None
         self.trial: asyncio.Task[Any] | None = None  # of what the last execution saved

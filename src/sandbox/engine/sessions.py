@@ -238,6 +238,8 @@ class Sessions:
             for command in list(session.commands.values()):
                 await command.end()
             await self.launcher.end(cell)
+            for terminal in list(session.terminals.values()):
+                await terminal.close()
 
     async def end_apps(self, session: Session) -> None:
         """End the session's web apps for good."""
@@ -261,6 +263,7 @@ class Sessions:
             session.step("close")
             await self.end_apps(session)
             await self.end_worker(session)
+            session.terminals.clear()
 
     async def _release(self, session: Session) -> None:
         """Let another process have what is stored of it."""

@@ -30,8 +30,8 @@ _log = logging.getLogger("sandbox.server")
 # Looks at what was: also of a sandbox that is stopped.
 _OF_THE_PAST = (m.GetHistory, m.GetStats, m.ListArtifacts, m.ReadArtifact, m.DeleteSession)
 _LONG = (m.ReadFile, m.ReadArtifact, m.Export, m.WatchFiles)
-_USES_CPU = (m.Run, m.StartCommand, m.StartWebApp, m.RestartWebApp)
-_STORES = (m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint, m.StartWebApp)
+_USES_CPU = (m.Run, m.StartCommand, m.StartWebApp, m.RestartWebApp, m.StartTerminal)
+_STORES = (m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint, m.StartWebApp, m.StartTerminal)
 
 
 class Gate:

@@ -113,7 +113,7 @@ class Call:
         if self.answered:
             raise AnswerLost(error.message)
         details = {name: value for name, value in error.details.items() if name != "status"}
-        status = int(error.details.get("status") or _STATUSES.get(error.code, 500))
+        status = status_of(error)
         headers: Headers = []
         seconds = error.details.get("retry_after")
         if isinstance(seconds, (int, float)):
@@ -177,6 +177,11 @@ class Call:
             yield gone
         finally:
             gone.cancel()
+
+
+def status_of(error: SandboxError) -> int:
+    """The status that an error is answered with."""
+    return int(error.details.get("status") or _STATUSES.get(error.code, 500))
 
 
 def failure(last: m.AnyEvent | None) -> SandboxError | None:

@@ -20,7 +20,7 @@ Handlers = dict[type[m.Request], Callable[["Sessions", Any, Emit], Coroutine[Any
 
 def all_handlers() -> Handlers:
     """Every request and what answers it."""
-    from sandbox.engine.handlers import commands, executions, files, past, sessions, timeline, web  # noqa: PLC0415
+    from sandbox.engine.handlers import commands, executions, files, past, sessions, terminals, timeline, web  # noqa: PLC0415
 
     return {
         **sessions.HANDLERS,
@@ -30,4 +30,5 @@ def all_handlers() -> Handlers:
         **past.HANDLERS,
         **timeline.HANDLERS,
         **web.HANDLERS,
+        **terminals.HANDLERS,
     }

@@ -1,9 +1,11 @@
 """What a process does right after the fork: be confined, then be a worker or a command."""
 
+import fcntl
 import json
 import os
 import signal
 import sys
+import termios
 from typing import Any, NamedTuple
 
 from .. import kernel
@@ -96,6 +98,8 @@ def become_command(launch: Launch) -> None:
         command = _receive_program(launch.control)
         signals.unblock()()
         os.setsid()
+        if command.pop("terminal", False):
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         os.chdir(command["cwd"])
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
