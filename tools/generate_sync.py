@@ -30,6 +30,7 @@ FILES = (
     "python",
     "remote",
     "session",
+    "terminal",
     "timeline",
     "web",
 )

@@ -7,7 +7,6 @@ import gc
 import itertools
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +24,7 @@ from sandbox import (
     SandboxTimeoutError,
     UsageError,
 )
-from sandbox.engine.commands import Command
+from sandbox.engine import commands
 from sandbox.engine.forker import Forked
 from sandbox.engine.thread import EngineThread
 from sandbox.engine.zygote import Zygote
@@ -307,13 +306,13 @@ async def test_a_run_cancelled_while_it_begins_ends_the_program(
     box: LocalSandbox, sleep: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The program runs already when the engine has not yet heard that it does."""
-    started = Command._started
+    told = commands.told
 
-    async def never_heard_of(self: Command, control: socket.socket, program: dict[str, object]) -> None:
-        await started(self, control, program)
+    async def never_heard_of(*args: Any) -> None:
+        await told(*args)
         await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr(Command, "_started", never_heard_of)
+    monkeypatch.setattr(commands, "told", never_heard_of)
     task = asyncio.create_task(box.command.shell(f"exec {sleep}"))
     await until(lambda: alive(sleep))
     task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,16 @@ async def test_many_clients_at_once(serving: Serving) -> None:
     results: list[Any] = await asyncio.gather(*(box.run(f"{n}; {n}") for box in boxes for n in range(25)))
     assert [result.text for result in results] == [str(n) for _ in boxes for n in range(25)]
     await asyncio.gather(*(box.delete() for box in boxes))
+
+
+async def test_what_is_uploaded_is_not_kept_in_memory(serving: Serving, tmp_path: Path) -> None:
+    """The answers are, for whoever asks for them again; what they answer is on the disk."""
+    local = tmp_path / "large"
+    local.write_bytes(os.urandom(1 << 20) * 96)
+    async with RemoteSandbox(serving.url, serving.key()) as box:
+        await box.files.write("warm", b"x" * 3_000_000)
+        before = _resident(serving.pid)
+        await box.files.upload(local, "large")
+        assert (await box.files.stat("large")).size == 96 << 20
+        assert _resident(serving.pid) - before < 40
+        await box.delete()

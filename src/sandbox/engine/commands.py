@@ -31,6 +31,7 @@ from sandbox.protocol.messages import (
     Output,
     SessionOptions,
     StartCommand,
+    StartTerminal,
 )
 
 NUMBERS = itertools.count(1)
@@ -114,22 +115,15 @@ class Command:
         err, err_end = os.pipe2(os.O_CLOEXEC)
         stdin_end, self._stdin = self._stdin_pipe()
         launcher.ids.give((out_end, err_end), cell.workspace.uid)
-        joins = cell.group.open() if cell.group is not None else []
-        named: dict[str, int | list[int]] = {
-            "control": theirs.fileno(), "stdin": stdin_end, "stdout": out_end, "stderr": err_end, "cgroups": joins,
-            "mounts": [], "worker": cell.worker.pidfd,
-        }  # fmt: skip
         try:
-            self._process = await self._forker(cell).fork_command(self._plan(cell, launcher), named)
-        except OSError as error:
-            self._close_all(control, out, err)
-            raise SandboxStartError(f"the command could not be started: {error}") from error
+            with theirs:
+                stdio = (stdin_end, out_end, err_end)
+                self._process = await forked(self._forker(cell), self._plan(cell, launcher), cell, theirs, stdio)
         except BaseException:
             self._close_all(control, out, err)
             raise
         finally:
-            theirs.close()
-            for fd in (out_end, err_end, stdin_end, *joins):
+            for fd in (out_end, err_end, stdin_end):
                 os.close(fd)
         cell.commands.add(self._process.pidfd)
         cell.lacks = ()
@@ -146,13 +140,10 @@ class Command:
         return cell.zygote
 
     def _plan(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
-        return {**cell.plan, "data_bytes": self._options.memory << 20}
+        return plan_of(cell, self._options)
 
     def _program(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
-        here = cell.workspace.inside(cell.zygote.spec.level)
-        cwd = os.path.normpath(os.path.join(here, self._request.cwd or "."))
-        env = {**launcher.variables(cell), **self._request.env}
-        return {"argv": list(self._request.argv), "cwd": cwd, "env": env}
+        return program(cell, launcher, self._request)
 
     def _stdin_pipe(self) -> tuple[int, int]:
         if not self._request.stdin:
@@ -161,18 +152,8 @@ class Command:
         os.set_blocking(ours, False)
         return theirs, ours
 
-    async def _started(self, control: socket.socket, program: dict[str, object]) -> None:
-        """Say what to run. The control socket closes at the exec; what comes before that is why there was none."""
-        control.setblocking(False)
-        loop = asyncio.get_running_loop()
-        report = b""
-        with control:
-            with contextlib.suppress(ConnectionError):  # it has ended, and its report may still be there
-                await loop.sock_sendall(control, frames.encode(program))
-            with contextlib.suppress(ConnectionError):  # it was killed before it had read that: its exit code says so
-                report = await loop.sock_recv(control, _MOST_REPORT)
-        if report:
-            raise _not_started(report, self._request)
+    async def _started(self, control: socket.socket, what: dict[str, object]) -> None:
+        await told(control, what, self._request)
 
     def _close_all(self, control: socket.socket, out: int, err: int) -> None:
         control.close()
@@ -304,7 +285,50 @@ class Command:
         return causes.output(self._options, self.cut) if self.cut else None
 
 
-def _not_started(report: bytes, request: StartCommand) -> SandboxError:
+def plan_of(cell: Cell, options: SessionOptions) -> dict[str, object]:
+    """How a program beside a session's worker is confined."""
+    return {**cell.plan, "data_bytes": options.memory << 20}
+
+
+async def forked(
+    forker: Forker, plan: dict[str, object], cell: Cell, control: socket.socket, stdio: tuple[int, int, int]
+) -> Forked:
+    """A process beside a session's worker that waits to be `told` what to run. Raises SandboxStartError."""
+    joins = cell.group.open() if cell.group is not None else []
+    stdin, stdout, stderr = stdio
+    named: dict[str, int | list[int]] = {
+        "control": control.fileno(), "stdin": stdin, "stdout": stdout, "stderr": stderr, "cgroups": joins,
+        "mounts": [], "worker": cell.worker.pidfd,
+    }  # fmt: skip
+    try:
+        return await forker.fork_command(plan, named)
+    except OSError as error:
+        raise SandboxStartError(f"the command could not be started: {error}") from error
+    finally:
+        for fd in joins:
+            os.close(fd)
+
+
+def program(cell: Cell, launcher: Launcher, request: StartCommand | StartTerminal) -> dict[str, object]:
+    """What a process is told to run."""
+    here = cell.workspace.inside(cell.zygote.spec.level)
+    cwd = os.path.normpath(os.path.join(here, request.cwd or "."))
+    return {"argv": list(request.argv), "cwd": cwd, "env": {**launcher.variables(cell), **request.env}}
+
+
+async def told(control: socket.socket, what: dict[str, object], request: StartCommand | StartTerminal) -> None:
+    """Say what to run. The control socket closes at the exec; what comes before that is why there was none."""
+    control.setblocking(False)
+    loop = asyncio.get_running_loop()
+    with control:
+        with contextlib.suppress(ConnectionError):  # it has ended, and its report may still be there
+            await loop.sock_sendall(control, frames.encode(what))
+        report = await loop.sock_recv(control, _MOST_REPORT)
+    if report:
+        raise _not_started(report, request)
+
+
+def _not_started(report: bytes, request: StartCommand | StartTerminal) -> SandboxError:
     buffer = frames.FrameBuffer(_MOST_REPORT)
     try:
         event = decoder.decode(next(iter(buffer.feed(report))))

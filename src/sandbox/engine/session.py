@@ -80,6 +80,7 @@ class Session:
         self.started_at = time.time()
         self.executions = 0
         self.commands: dict[int, Any] = {}
+        self.terminals: dict[int, Any] = {}
         self.apps: dict[str, Any] = {}
         self.watches: set[asyncio.Future[None]] = set()  # of its directory, which the kernel does not end with it
         self.running: Execution | AnimationExecution | None = None

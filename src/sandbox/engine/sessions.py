@@ -200,6 +200,7 @@ class Sessions:
         self._watch.start()
         if session.options.idle_timeout is not None:
             self._parking.start()
+        self._parking.make_room_ahead(self.spawn)
         return cell
 
     async def cell_for(self, session: Session, code: str) -> Cell:
@@ -275,6 +276,8 @@ class Sessions:
             for command in list(session.commands.values()):
                 await command.end()
             await self.launcher.end(cell)
+            for terminal in list(session.terminals.values()):
+                await terminal.close()
 
     async def end_apps(self, session: Session) -> None:
         """End the session's web apps for good."""
@@ -300,6 +303,7 @@ class Sessions:
                 watch.cancel()
             await self.end_apps(session)
             await self.end_worker(session)
+            session.terminals.clear()
 
     async def _release(self, session: Session) -> None:
         """Let another process have what is stored of it."""

@@ -175,6 +175,45 @@ class SignalCommand(Request, frozen=True, tag="signal_command"):
     signal: int
 
 
+class StartTerminal(Request, frozen=True, tag="start_terminal"):
+    """Run a program on a pseudo-terminal of so many columns and rows. Answered by `TerminalStarted`.
+
+    `WriteStdin` types, `SignalCommand` signals. Its output waits until somebody asks for it; where nobody does for
+    `unread` seconds it is hung up.
+    """
+
+    session: str
+    argv: tuple[str, ...]
+    cols: int = 80
+    rows: int = 24
+    cwd: str | None = None
+    env: dict[str, str] = {}
+    unread: float | None = None
+
+
+class ReadTerminal(Request, frozen=True, tag="read_terminal"):
+    """Wait for what a terminal's program has printed, or its end. Answered by `TerminalRead`."""
+
+    session: str
+    command: int
+
+
+class ResizeTerminal(Request, frozen=True, tag="resize_terminal"):
+    """Give a terminal another size. Its program hears of it."""
+
+    session: str
+    command: int
+    cols: int
+    rows: int
+
+
+class CloseTerminal(Request, frozen=True, tag="close_terminal"):
+    """Hang up: end the terminal, its program and what that has in the foreground. Answered by `TerminalRead`."""
+
+    session: str
+    command: int
+
+
 class ReadFile(Request, frozen=True, tag="read_file"):
     """Read a file. Answered by `Data` events and `Done`. `length` None is to the end."""
 
@@ -833,19 +872,32 @@ class AnimationsListed(LastEvent, frozen=True, tag="animations_listed"):
     animations: tuple[AnimationInfo, ...]
 
 
+class TerminalStarted(LastEvent, frozen=True, tag="terminal_started"):
+    """The program runs; `command` is what the terminal is called."""
+
+    command: int
+
+
+class TerminalRead(LastEvent, frozen=True, tag="terminal_read"):
+    """The next bytes, at most 64 KB, or none and how the program has ended: its exit code, or minus a signal."""
+
+    data: bytes
+    exit_code: int | None = None
+
+
 AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
     | ListArtifacts | ReadArtifact | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
     | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
     | StartWebApp | RestartWebApp | StopWebApp | ListWebApps | ScreenshotWebApp | SetNetwork | GetNetwork
-    | CreateAnimation | ListAnimations
+    | CreateAnimation | ListAnimations | StartTerminal | ReadTerminal | ResizeTerminal | CloseTerminal
 )  # fmt: skip
 AnyEvent = (
     Output | ResultShown | ExecutionStarted | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened
     | Completions | Data | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted
     | HistoryListed | CheckpointsListed | VariablesListed | Compared | WebAppsListed | NetworkShown | AnimationProgress
-    | AnimationsListed | Done | Failed
+    | AnimationsListed | TerminalStarted | TerminalRead | Done | Failed
 )  # fmt: skip
 
 _Message = TypeVar("_Message")

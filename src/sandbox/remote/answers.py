@@ -37,7 +37,9 @@ class Frames:
                 break
             at += _LENGTH.size
             if length:  # an empty one only says that the server is there
-                yield bytes(self._buffer[at : at + length]), bool(head & _LAST)
+                with memoryview(self._buffer) as view:
+                    data = bytes(view[at : at + length])
+                yield data, bool(head & _LAST)
             at += length
         del self._buffer[:at]
 

@@ -11,10 +11,15 @@ _CONNECT_SECONDS = 10.0
 # The server says something every 15 seconds, if only that it is still there.
 _SILENCE_SECONDS = 45.0
 _IDLE_SECONDS = 60.0
+_READ_BYTES = 512 * 1024
 # A loop that its program has kept busy learns only now which connections have ended meanwhile: it reads that in one
 # round, and closes them in the next ones.
 _LONG_AGO_SECONDS, _ROUNDS = 0.05, 3
 _open: dict[asyncio.AbstractEventLoop, _Loop] = {}
+
+
+# Headers that aiohttp would send and nobody asks for.
+_LEFT_OFF = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 def new_session() -> aiohttp.ClientSession:
@@ -25,8 +30,8 @@ def new_session() -> aiohttp.ClientSession:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS)
     return aiohttp.ClientSession(
-        connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        connector=connector, timeout=timeout, auto_decompress=False, read_bufsize=_READ_BYTES,
+        cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=_LEFT_OFF,
     )  # fmt: skip
 
 

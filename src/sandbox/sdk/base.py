@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +27,7 @@ from sandbox.sdk.execution import Execution, failure
 from sandbox.sdk.files import Files
 from sandbox.sdk.metrics import Metrics
 from sandbox.sdk.network import Network
+from sandbox.sdk.terminal import Terminal
 from sandbox.sdk.transport import OneFlavour, Transport, notify
 from sandbox.sdk.web import Web
 
@@ -116,6 +117,22 @@ class Sandbox(OneFlavour):
     def _learn_network(self, network: str | NetworkPolicy) -> None:
         """It was changed: `start` after a `stop` goes on with that."""
         self.options = self.options.but(network=network)
+
+    def terminal(
+        self,
+        program: str | Sequence[str] | None = None,
+        args: Sequence[str] = (),
+        *,
+        cols: int = 80,
+        rows: int = 24,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Terminal:
+        """Return a terminal with a program, a shell if none is named, for `async with` or `await`.
+
+        It has the size that is given, and ends with the session's worker at the latest.
+        """
+        return Terminal.of(self._connection, program, args, cols, rows, cwd, env)
 
     def _artifact(self, info: m.ArtifactInfo) -> Artifact:
         return Artifact.of(info)

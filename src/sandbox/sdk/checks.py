@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 
 from sandbox.errors import UsageError
 from sandbox.options import checked_timeout
@@ -44,6 +45,19 @@ def content(name: str, data: object) -> memoryview:
         return memoryview(data).cast("B")  # type: ignore[arg-type]
     except TypeError:
         raise UsageError(f"{name} is {_short(data)}, neither bytes nor a text") from None
+
+
+def argv(program: str | Sequence[str], args: Sequence[str]) -> tuple[str, ...]:
+    """Return a program with its arguments."""
+    if isinstance(args, str):
+        raise UsageError(f"args is {args!r}: it must be a list, such as [{args!r}]; shell() takes a line of shell")
+    found = (program, *args) if isinstance(program, str) else (*program, *args)
+    for arg in found:
+        if not isinstance(arg, str) or "\0" in arg:
+            raise UsageError(f"a command has the argument {arg!r}, which is not a text without NUL")
+    if not found or not found[0]:
+        raise UsageError("a command needs at least the program's name")
+    return found
 
 
 def whole(name: str, value: object, least: int = 0) -> int:

@@ -9,15 +9,16 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from sandbox.errors import SandboxError
-from sandbox.server import messages
+from sandbox.errors import SandboxError, UsageError
+from sandbox.server import messages, terminal
 from sandbox.server.access import Access, require
 from sandbox.server.apps import proxy
 from sandbox.server.apps.apps import Apps
 from sandbox.server.audit import Caller
 from sandbox.server.dialects import Dialect
 from sandbox.server.gate import Gate
-from sandbox.server.http import AnswerLost, Call
+from sandbox.server.http import AnswerLost, Call, status_of
+from sandbox.server.keys import Key
 from sandbox.server.quotas import Rates
 
 _log = logging.getLogger("sandbox.server")
@@ -51,7 +52,7 @@ class App:
         elif scope["type"] == "http":
             await self._answer(Call(scope, receive, send))
         else:
-            await send({"type": "websocket.close", "code": 1008})
+            await self._connect(terminal.Socket(scope, receive, send))
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
@@ -66,8 +67,7 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, call: Call) -> None:
-        given = call.header("x-request-id")
-        call.request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        call.request_id = _request_id(call)
         # Whatever else a page may have its browser say, its host's name tells that it is an app's.
         for_app = self.apps.is_meant(call.header("host") or "")
         dialect = None if for_app else next((one for one in self._dialects if one.takes(call)), None)
@@ -95,6 +95,23 @@ class App:
         finally:
             self._rates.leave(key)
 
+    async def _connect(self, asked: terminal.Socket) -> None:
+        """A WebSocket to the server itself: a terminal, or a mistake of the client's."""
+        call = Call(asked.scope, None, None)
+        request_id, session = _request_id(call), terminal.session_of(asked.scope["path"])
+        try:
+            key, caller = await self._caller(call, request_id)
+            if session is None:
+                raise UsageError("there is no WebSocket here, only at /v1/sandboxes/ID/terminal", {"status": 404})
+            self._rates.enter(key)
+            try:
+                await asked.serve(self.gate, caller, session)
+            finally:
+                self._rates.leave(key)
+        except SandboxError as error:
+            self.gate.counts.refused.labels(error.code).inc()
+            await asked.refuse(status_of(error), error)
+
     async def _refused(
         self, call: Call, error: SandboxError, answer: Callable[[SandboxError], Awaitable[None]]
     ) -> None:
@@ -109,9 +126,7 @@ class App:
         if path == "/healthz":
             await call.json({"status": "ok"})
             return
-        address = _address(call)
-        key = await self._access.admit(call.header("authorization"), address)
-        call.caller = Caller(key, call.request_id, address)
+        key, call.caller = await self._caller(call, call.request_id)
         self._rates.enter(key)
         try:
             if path == _MESSAGES and method == "POST":
@@ -127,6 +142,12 @@ class App:
         finally:
             self._rates.leave(key)
 
+    async def _caller(self, call: Call, request_id: str) -> tuple[Key, Caller]:
+        """Who calls. Raises SandboxAccessError."""
+        address = _address(call)
+        key = await self._access.admit(call.header("authorization"), address)
+        return key, Caller(key, request_id, address)
+
     def _figures(self) -> bytes:
         counts, states = self.gate.counts, dict.fromkeys(("running", "ready", "parked", "stopped"), 0)
         for entry in self.gate.registry.every():
@@ -140,3 +161,8 @@ class App:
 def _address(call: Call) -> str:
     """Where the caller is."""
     return str(call.scope["client"][0]) if call.scope.get("client") else ""
+
+
+def _request_id(call: Call) -> str:
+    given = call.header("x-request-id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

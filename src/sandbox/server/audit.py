@@ -15,7 +15,7 @@ from sandbox.server.keys import Key
 _DONE = (
     m.OpenSession, m.CloseSession, m.DeleteSession, m.Run, m.StartCommand, m.WriteFile, m.RemoveFile, m.RenameFile,
     m.MakeCheckpoint, m.Rollback, m.Fork, m.Export, m.StartWebApp, m.RestartWebApp, m.StopWebApp, m.SetNetwork,
-    m.CreateAnimation,
+    m.CreateAnimation, m.StartTerminal,
 )  # fmt: skip
 _LOOK_SECONDS = 1.0
 
@@ -72,7 +72,7 @@ def _what(request: m.Request) -> dict[str, object]:
     match request:
         case m.Run() | m.CreateAnimation():
             return {"code_sha256": _digest(request.code)}
-        case m.StartCommand():
+        case m.StartCommand() | m.StartTerminal():
             return {"program": request.argv[0][:200] if request.argv else "", "argv_sha256": _digest(*request.argv)}
         case m.StartWebApp() | m.RestartWebApp() | m.StopWebApp():
             code = None if isinstance(request, m.StopWebApp) else request.code

@@ -14,6 +14,7 @@ _MOST_KEY = 1000
 _MOST_ARGUMENTS = 10_000
 _MOST_FORKS = 1000
 _MOST_SCENES = 100
+_MOST_HOSTS = 100
 _MOST_HISTORY = 10_000
 _MOST_LABEL = 1000
 
@@ -65,6 +66,25 @@ def _check_label(request: m.MakeCheckpoint) -> None:
 
 def _check_command(request: m.StartCommand) -> None:
     _check_timeout(request.timeout, default=None)
+    _check_program(request)
+
+
+def _check_app(request: m.StartWebApp) -> None:
+    _check_timeout(request.timeout, default=None)
+    _at_most("code", len(request.code or ""), _MOST_CODE, "characters")
+    _at_most("command", len(request.command), _MOST_ARGUMENTS, "arguments")
+    _at_most("hosts", len(request.hosts), _MOST_HOSTS, "names")
+    checked_env(request.env)
+    if any("\0" in text for text in request.command):
+        raise UsageError("command has a NUL, which no program can be given")
+
+
+def _check_restart(request: m.RestartWebApp) -> None:
+    _check_timeout(request.timeout, default=None)
+    _at_most("code", len(request.code or ""), _MOST_CODE, "characters")
+
+
+def _check_program(request: m.StartCommand | m.StartTerminal) -> None:
     _at_most("argv", len(request.argv), _MOST_ARGUMENTS, "arguments")
     checked_env(request.env)
     if not request.argv or not request.argv[0]:
@@ -88,6 +108,9 @@ _CHECKS: dict[type[Any], Callable[[Any], None]] = {
     m.CreateAnimation: _check_animation,
     m.Complete: _check_complete,
     m.StartCommand: _check_command,
+    m.StartTerminal: _check_program,
+    m.StartWebApp: _check_app,
+    m.RestartWebApp: _check_restart,
     m.WriteFile: _check_write,
     m.Fork: _check_fork,
     m.GetHistory: _check_history,

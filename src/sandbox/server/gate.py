@@ -30,8 +30,10 @@ _log = logging.getLogger("sandbox.server")
 # Looks at what was: also of a sandbox that is stopped.
 _OF_THE_PAST = (m.GetHistory, m.GetStats, m.ListArtifacts, m.ReadArtifact, m.ListAnimations, m.DeleteSession)
 _LONG = (m.ReadFile, m.ReadArtifact, m.Export, m.WatchFiles)
-_USES_CPU = (m.Run, m.StartCommand, m.StartWebApp, m.RestartWebApp, m.CreateAnimation)
-_STORES = (m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint, m.StartWebApp, m.CreateAnimation)
+_USES_CPU = (m.Run, m.StartCommand, m.StartWebApp, m.RestartWebApp, m.CreateAnimation, m.StartTerminal)
+_STORES = (
+    m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint, m.StartWebApp, m.CreateAnimation, m.StartTerminal,
+)  # fmt: skip
 
 
 class Gate:

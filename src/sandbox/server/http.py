@@ -26,7 +26,7 @@ _STATUSES = {
     "access": 403, "quota": 429, "start": 503, "store_full": 507, "connection": 503,
 }  # fmt: skip
 Headers = list[tuple[bytes, bytes]]
-Form = Callable[[list[bytes], bool], bytes]
+Form = Callable[[list[bytes], bool], list[bytes]]
 
 
 class Written(NamedTuple):
@@ -70,12 +70,13 @@ class Call:
 
     async def body(self) -> bytes:
         """All of it. Raises UsageError for more than `MOST_BODY`."""
-        found = bytearray()
+        found, size = [], 0
         async for piece in self.pieces():
-            found += piece
-            if len(found) > MOST_BODY:
+            found.append(piece)
+            size += len(piece)
+            if size > MOST_BODY:
                 raise TooLarge(f"the request has more than {MOST_BODY >> 20} MB", {"status": 413})
-        return bytes(found)
+        return b"".join(found)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises SandboxConnectionError if it stops to, AnswerLost."""
@@ -144,7 +145,8 @@ class Call:
         if written.head is None:
             await recording.more(at, HEARTBEAT_SECONDS)
             if await recording.ends(_TOGETHER_SECONDS):
-                await self.respond(200, written.form(recording.take(at), True), written.kind, written.headers)
+                body = b"".join(written.form(recording.take(at), True))
+                await self.respond(200, body, written.kind, written.headers)
                 return
         try:
             await self.begin(200, written.kind, written.headers)
@@ -164,8 +166,10 @@ class Call:
             ended = recording.ended
             if some := recording.take(at):
                 at += len(some)
-                await self.piece(form(some, ended), more=not ended)
+                for piece in form(some, ended):
+                    await self.piece(piece)
                 if ended:
+                    await self.piece(b"", more=False)
                     return
             elif ended:
                 await self.piece(b"", more=False)

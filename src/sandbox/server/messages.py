@@ -23,6 +23,7 @@ from sandbox.server.recordings import REMEMBERED_SECONDS
 KIND = "application/vnd.sandbox.messages"
 _NAME = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 _LENGTH = struct.Struct(">I")
+_LONG = 64 * 1024
 _LAST = 1 << 31  # in the length of the event that ends the answer
 # To carry them out twice is the same as once, so that a server that was restarted may simply do it.
 _HARMLESS = (
@@ -83,10 +84,18 @@ def cancel(call: Call, gate: Gate, name: str) -> None:
         gate.recordings.refuse(call.caller.key.owner, "once", _checked_name(name))
 
 
-def _framed(events: list[bytes], ended: bool) -> bytes:
+def _framed(events: list[bytes], ended: bool) -> list[bytes]:
+    """Each after its length. What is long is not copied once more to be one with its length."""
     end = len(events) - 1 if ended else -1
-    heads = (_LENGTH.pack(len(data) | (_LAST if n == end else 0)) for n, data in enumerate(events))
-    return b"".join(part for pair in zip(heads, events, strict=True) for part in pair)
+    parts = [b""]
+    for n, data in enumerate(events):
+        head = _LENGTH.pack(len(data) | (_LAST if n == end else 0))
+        if len(data) > _LONG:
+            parts[-1] += head
+            parts += (data, b"")
+        else:
+            parts[-1] += head + data
+    return [part for part in parts if part]
 
 
 def _decoded(body: bytes) -> Any:

@@ -11,6 +11,7 @@ from sandbox.errors import UsageError
 from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
 
+_UNREAD_SECONDS = 600.0
 _MOST = 90  # characters, so that the owner fits before it
 
 
@@ -33,6 +34,8 @@ def translated(request: Any, owner: str) -> Any:
         changes["ids"] = tuple(inner(owner, one) for one in request.ids)
     if isinstance(request, m.OpenSession):
         changes["owner"] = owner
+    if isinstance(request, m.StartTerminal):
+        changes["unread"] = _UNREAD_SECONDS  # its client may be gone for good
     if isinstance(request, m.StartWebApp):
         changes["anywhere"] = True  # the ports of the server's own machine are not for its callers to choose
     return msgspec.structs.replace(request, **changes)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import NoReturn
 
 from sandbox.engine.answers import Answer
 from sandbox.protocol import messages as m
@@ -50,6 +51,7 @@ class Recording(Answer):
             self.ended = True
             self._add(m.encode(self._show(last)))
             self._on_end(last)  # who waits goes on after this
+            self._show, self._on_end, self._began = _over, _over, []  # they hold the request, and its data
 
     def began(self, number: int) -> None:
         self.number = number
@@ -134,6 +136,10 @@ class Recording(Answer):
 def _settle(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+def _over(_event: m.Event) -> NoReturn:
+    raise AssertionError("the recording has ended")
 
 
 class Recordings:

@@ -145,10 +145,10 @@ async def _events(call: Call, recording: Recording, after: int, *, attached: boo
     first = b"" if recording.number is None else _line(m.ExecutionStarted(recording.number))
     at = max(0, after - 1) if first else after
 
-    def lines(events: list[bytes], _ended: bool) -> bytes:
+    def lines(events: list[bytes], _ended: bool) -> list[bytes]:
         nonlocal first
         before, first = (first if after == 0 else b""), b""
-        return before + b"".join(_line(m.decode_event(one)) for one in events)
+        return [before + b"".join(_line(m.decode_event(one)) for one in events)]
 
     await call.stream(recording, at, Written(LINES, lines, b"\n"), cancels=attached)
 

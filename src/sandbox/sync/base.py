@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +29,7 @@ from sandbox.sync.execution import Execution, failure
 from sandbox.sync.files import Files
 from sandbox.sync.metrics import Metrics
 from sandbox.sync.network import Network
+from sandbox.sync.terminal import Terminal
 from sandbox.sync.web import Web
 
 
@@ -111,6 +112,22 @@ class Sandbox(OneFlavour):
     def _learn_network(self, network: str | NetworkPolicy) -> None:
         """It was changed: `start` after a `stop` goes on with that."""
         self.options = self.options.but(network=network)
+
+    def terminal(
+        self,
+        program: str | Sequence[str] | None = None,
+        args: Sequence[str] = (),
+        *,
+        cols: int = 80,
+        rows: int = 24,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Terminal:
+        """Return a terminal with a program, a shell if none is named, for `with` or `await`.
+
+        It has the size that is given, and ends with the session's worker at the latest.
+        """
+        return Terminal.of(self._connection, program, args, cols, rows, cwd, env)
 
     def _artifact(self, info: m.ArtifactInfo) -> Artifact:
         return Artifact.of(info)

@@ -97,7 +97,7 @@ class Command:
         stdin: bool = True,
     ) -> CommandHandle:
         """Start a program and return a handle on it. It ends with the session's worker at the latest."""
-        argv, limit = _checked_argv(program, args), checked_timeout(timeout)
+        argv, limit = checks.argv(program, args), checked_timeout(timeout)
         where = None if cwd is None else checks.inside("cwd", cwd)
         request = m.StartCommand(self._connection.session, argv, where, checked_env(env or {}), limit, bool(stdin))
         handle = CommandHandle(self._connection, request, self._running)
@@ -198,18 +198,6 @@ class CommandHandle:
 
     def _stdin(self, data: bytes, *, close: bool) -> None:
         self._connection.ask(m.WriteStdin(self._connection.session, self.command, data, close), m.Done)
-
-
-def _checked_argv(program: str | Sequence[str], args: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(args, str):
-        raise UsageError(f"args is {args!r}: it must be a list, such as [{args!r}]; shell() takes a line of shell")
-    argv = (program, *args) if isinstance(program, str) else (*program, *args)
-    for arg in argv:
-        if not isinstance(arg, str) or "\0" in arg:
-            raise UsageError(f"a command has the argument {arg!r}, which is not a text without NUL")
-    if not argv or not argv[0]:
-        raise UsageError("a command needs at least the program's name")
-    return argv
 
 
 def _checked(execution: CommandExecution, timeout: float | None, *, check: bool) -> CommandExecution:

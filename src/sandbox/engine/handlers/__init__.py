@@ -28,6 +28,7 @@ def all_handlers() -> Handlers:
         network,
         past,
         sessions,
+        terminals,
         timeline,
         web,
     )
@@ -42,4 +43,5 @@ def all_handlers() -> Handlers:
         **web.HANDLERS,
         **animations.HANDLERS,
         **network.HANDLERS,
+        **terminals.HANDLERS,
     }

@@ -1,9 +1,11 @@
 """What a process does right after the fork: be confined, then be a worker or a command."""
 
+import fcntl
 import json
 import os
 import signal
 import sys
+import termios
 from typing import Any, NamedTuple, NoReturn
 
 from .. import kernel
@@ -96,6 +98,8 @@ def become_command(launch: Launch) -> None:
         command = _receive_program(launch.control)
         signals.unblock()()
         os.setsid()
+        if command.pop("terminal", False):
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         os.chdir(command["cwd"])
         if "animate" in command:
             _animate(command, launch.control)

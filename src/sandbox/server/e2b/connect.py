@@ -134,12 +134,12 @@ async def stream(
     `cancels`: the client's going cancels.
     """
 
-    def form(found: list[bytes], ended: bool) -> bytes:
+    def form(found: list[bytes], ended: bool) -> list[bytes]:
         events = [m.decode_event(one) for one in found]
         parts = [frame(message) for event in events for message in saying.messages(event)]
         if ended:
             parts.append(end(saying.fault(events[-1])))
-        return b"".join(parts)
+        return parts
 
     written = Written(STREAM, form, frame(saying.keepalive), head=b"".join(map(frame, first)))
     await call.stream(recording, after, written, cancels=cancels)

@@ -144,14 +144,14 @@ async def _run(visit: Visit, code: str) -> None:
             raise Gone(visit.id) if error.code in {"closed", "session_not_found"} else error
     told = False
 
-    def form(events: list[bytes], _ended: bool) -> bytes:
+    def form(events: list[bytes], _ended: bool) -> list[bytes]:
         nonlocal told
         found = []
         if not told and recording.number is not None:
             told = True
             found.append({"type": "number_of_executions", "execution_count": recording.number})
         found += [line for event in results.together(map(m.decode_event, events)) for line in results.lines(event)]
-        return b"".join(msgspec.json.encode(line) + b"\n" for line in found)
+        return [b"".join(msgspec.json.encode(line) + b"\n" for line in found)]
 
     await visit.call.stream(recording, 0, Written(_LINES, form, _SILENCE, head=b""), cancels=True)
 

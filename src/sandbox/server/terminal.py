@@ -1,0 +1,144 @@
+"""`/v1/sandboxes/ID/terminal`: a terminal as a WebSocket, for what is not our SDK.
+
+Binary messages are what is typed and printed. Text is JSON: `{"cols": 80, "rows": 24}` from the client gives another
+size; `{"exit_code": 0}` from the server is the last message. The query has `cols`, `rows`, and `argv` once for each
+argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from sandbox.errors import SandboxError, UsageError
+from sandbox.protocol import messages as m
+from sandbox.server.audit import Caller
+from sandbox.server.gate import Gate
+from sandbox.server.http import last_of
+
+_PATH = re.compile(r"/v1/sandboxes/([^/]{1,200})/terminal")
+_SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null && exec bash || exec sh")
+_STUCK_SECONDS = 120.0
+_DONE, _BAD_DATA, _FAILED = 1000, 1007, 1011
+
+
+class Size(msgspec.Struct, forbid_unknown_fields=True):
+    """What a client says in text."""
+
+    cols: int
+    rows: int
+
+
+class Gone(Exception):
+    """The client has closed the connection."""
+
+
+def session_of(path: str) -> str | None:
+    """The sandbox that a path is the terminal of."""
+    match = _PATH.fullmatch(path)
+    return None if match is None else match[1]
+
+
+class Socket:
+    """One connection. `refuse` it, or `serve` it to its end."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+
+    async def refuse(self, status: int, error: SandboxError) -> None:
+        """Say why there is no terminal, in place of opening a WebSocket."""
+        body = {"error": {"code": error.code, "message": error.message, "details": error.details}}
+        headers = [(b"content-type", b"application/json")]
+        await self._send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "websocket.http.response.body", "body": msgspec.json.encode(body)})
+
+    async def serve(self, gate: Gate, caller: Caller, session: str) -> None:
+        """Start a terminal and be its two ends. Raises SandboxError where none could be started."""
+        await self._receive()  # that somebody wants to connect
+        started = await last_of(gate.begin(caller, _asked(self.scope, session)))
+        assert isinstance(started, m.TerminalStarted)
+        try:
+            await self._send({"type": "websocket.accept"})
+            await self._carry(gate, caller, session, started.command)
+        except SandboxError as error:
+            await self._send({"type": "websocket.close", "code": _FAILED, "reason": error.message[:100]})
+        except TimeoutError:
+            await self._send({"type": "websocket.close", "code": _FAILED, "reason": "what is printed is not taken"})
+        finally:
+            with contextlib.suppress(SandboxError):  # the sandbox was stopped, and its terminals with it
+                await last_of(gate.begin(caller, m.CloseTerminal(session, started.command)))
+
+    async def _carry(self, gate: Gate, caller: Caller, session: str, number: int) -> None:
+        typing = asyncio.get_running_loop().create_task(self._type(gate, caller, session, number))
+        try:
+            await self._print(gate, caller, session, number, typing)
+        finally:
+            typing.cancel()
+            await asyncio.wait([typing])
+
+    async def _print(self, gate: Gate, caller: Caller, session: str, number: int, typing: asyncio.Task[None]) -> None:
+        while True:
+            recording = gate.begin(caller, m.ReadTerminal(session, number))
+            reading = asyncio.get_running_loop().create_task(last_of(recording))
+            await asyncio.wait({reading, typing}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                recording.cancel()
+                reading.cancel()
+                await asyncio.wait([reading])
+                await self._end(typing)
+                return
+            read = reading.result()
+            assert isinstance(read, m.TerminalRead)
+            if not read.data:
+                await self._say({"exit_code": read.exit_code})
+                await self._send({"type": "websocket.close", "code": _DONE})
+                return
+            async with asyncio.timeout(_STUCK_SECONDS):
+                await self._send({"type": "websocket.send", "bytes": read.data})
+
+    async def _end(self, typing: asyncio.Task[None]) -> None:
+        """The client has gone, or has said what cannot be."""
+        error = typing.exception()
+        if isinstance(error, SandboxError):
+            await self._send({"type": "websocket.close", "code": _BAD_DATA, "reason": error.message[:100]})
+        elif error is not None and not isinstance(error, Gone):
+            raise error
+
+    async def _say(self, value: object) -> None:
+        await self._send({"type": "websocket.send", "text": msgspec.json.encode(value).decode()})
+
+    async def _type(self, gate: Gate, caller: Caller, session: str, number: int) -> None:
+        """Raises Gone, UsageError."""
+        while True:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                raise Gone
+            if (data := message.get("bytes")) is not None:
+                await last_of(gate.begin(caller, m.WriteStdin(session, number, data)))
+            else:
+                size = _size(message.get("text") or "")
+                await last_of(gate.begin(caller, m.ResizeTerminal(session, number, size.cols, size.rows)))
+
+
+def _size(text: str) -> Size:
+    try:
+        return msgspec.json.decode(text, type=Size)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"a text message gives a size: {error}") from error
+
+
+def _asked(scope: Any, session: str) -> m.StartTerminal:
+    found = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    argv = tuple(found.pop("argv", _SHELL))
+    try:
+        values = {name: int(value) for name, (value,) in found.items() if name in {"cols", "rows"}}
+    except ValueError as error:
+        raise UsageError(f"cols and rows are numbers, once each: {error}") from error
+    if unknown := found.keys() - values.keys():
+        raise UsageError(f"there is no parameter {', '.join(map(repr, sorted(unknown)))}; there are: argv, cols, rows")
+    return m.StartTerminal(session, argv, values.get("cols", 80), values.get("rows", 24))
