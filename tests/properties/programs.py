@@ -66,4 +66,6 @@ def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 statements = st.recursive(_simple, _compound, max_leaves=6)
-programs = st.lists(statements, min_size=1, max_size=6)
+# Most are guarded, or else most programs would end with the first of them.
+_guarded = statements.map(lambda text: f"try:\n{indent(text, '    ')}\nexcept Exception as e:\n    print(type(e), e)")
+programs = st.lists(st.integers(0, 9).flatmap(lambda one: _guarded if one else statements), min_size=1, max_size=8)
