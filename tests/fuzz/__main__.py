@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        return _fuzz(args.targets[0], args.seconds, args.keep)
+        _fuzz(args.targets[0], args.seconds, args.keep)
     from tests.fuzz.targets import TARGETS
 
     failed = []
@@ -37,29 +37,25 @@ def main() -> int:
             keep = (args.keep or Path(scratch)) / name
             keep.mkdir(parents=True, exist_ok=True)
             command = [sys.executable, "-m", "tests.fuzz", "--one", "--seconds", str(args.seconds), "--keep", str(keep)]
-            if subprocess.run([*command, name], check=False).returncode:
+            # What targets make lies in there too, since they do not come to their end.
+            if subprocess.run([*command, name], check=False, env={**os.environ, "TMPDIR": scratch}).returncode:
                 failed.append(name)
     print(f"found something in: {', '.join(failed)}" if failed else "nothing was found")
     return 1 if failed else 0
 
 
-def _fuzz(name: str, seconds: int, keep: Path) -> int:
+def _fuzz(name: str, seconds: int, keep: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["sandbox"]):
-        from tests.fuzz.targets import CORPUS, TARGETS, clean
+        from tests.fuzz.targets import CORPUS, TARGETS
     target = TARGETS[name]
-    with clean():
-        for number, seed in enumerate(target.seeds()):
-            (keep / f"seed-{number}").write_bytes(seed)
-        pid = os.fork()
-        if pid == 0:  # libFuzzer ends its process by itself, and what targets have made is removed here
-            places = [str(keep), *([str(CORPUS / name)] if (CORPUS / name).is_dir() else [])]
-            limits = [f"-max_total_time={seconds}", f"-timeout={_ONE_INPUT_SECONDS}", f"-rss_limit_mb={_MEMORY_MB}"]
-            atheris.Setup([sys.argv[0], *limits, f"-max_len={_MOST_BYTES}", *places], target.run)
-            atheris.Fuzz()
-            os._exit(0)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    for number, seed in enumerate(target.seeds()):
+        (keep / f"seed-{number}").write_bytes(seed)
+    places = [str(keep), *([str(CORPUS / name)] if (CORPUS / name).is_dir() else [])]
+    limits = [f"-max_total_time={seconds}", f"-timeout={_ONE_INPUT_SECONDS}", f"-rss_limit_mb={_MEMORY_MB}"]
+    atheris.Setup([sys.argv[0], *limits, f"-max_len={_MOST_BYTES}", *places], target.run)
+    atheris.Fuzz()  # libFuzzer ends the process
 
 
 if __name__ == "__main__":
