@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo demo-mcp demo-server test test-here test-newest soak check sync bench bench-server clean
+.PHONY: setup demo demo-mcp demo-server test test-here test-newest soak fuzz check sync bench bench-server clean
 
 setup: $(VENV)/complete
 
@@ -38,6 +38,12 @@ test-newest: setup
 soak: setup
 	SANDBOX_SOAK=34 $(BIN)/python -m pytest tests/faults/test_restarts.py tests/faults/test_killed_while_saving.py \
 	    tests/properties/test_sessions.py
+
+# The parsers of what the host is sent, under libFuzzer: SECONDS for each of some seventeen.
+SECONDS ?= 300
+fuzz: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 check: setup
 	VENV=$(VENV) scripts/check

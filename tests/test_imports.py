@@ -12,16 +12,17 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "sandbox"
 FILES = sorted(SOURCE.rglob("*.py"))
-INSIDE = [file for file in FILES if "inside" in file.parts]
-HOST = [file for file in FILES if "inside" not in file.parts]
+INSIDE = [file for file in FILES if {"inside", "hostile"} & set(file.parts)]
+HOST = [file for file in FILES if file not in INSIDE]
 # Each layer may import the layers after it, and itself.
 LAYERS = (
-    "cli", "mcp", "server", "core", "sync", "sdk", "remote", "engine", "store", "beneath", "inside", "protocol",
-    "results", "options", "network", "ids", "errors",
+    "cli", "attack", "mcp", "server", "core", "sync", "sdk", "remote", "engine", "store", "beneath", "inside",
+    "protocol", "results", "options", "network", "ids", "errors",
 )  # fmt: skip
 BELOW = {
     "__main__": {"cli"},
     "cli": {
+        "attack",
         "mcp",
         "server",
         "core",
@@ -37,6 +38,7 @@ BELOW = {
         "errors",
         "ids",
     },
+    "attack": {"sync", "engine", "inside", "options", "errors"},
     "mcp": {"sdk", "results", "options", "network", "errors", "ids"},
     "server": {"engine", "store", "protocol", "options", "network", "errors", "ids"},
     "core": {"sdk", "engine", "protocol", "results", "options", "errors", "ids"},
@@ -85,7 +87,8 @@ def test_what_runs_inside_imports_the_standard_library_only(file: Path) -> None:
 
 @pytest.mark.parametrize("file", INSIDE, ids=lambda file: str(file.relative_to(SOURCE)))
 def test_relative_imports_inside_stay_inside(file: Path) -> None:
-    depth = len(file.relative_to(SOURCE / "inside").parts)
+    top = "inside" if "inside" in file.parts else "attack/hostile"
+    depth = len(file.relative_to(SOURCE / top).parts)
     levels = [node.level for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
     assert all(level <= depth for level in levels)
 
@@ -114,10 +117,15 @@ def test_the_host_imports_little_of_what_runs_inside(file: Path) -> None:
     ), used
 
 
+def test_what_attacks_is_read_and_never_imported() -> None:
+    assert [name for file in HOST for _, name in imports(file) if "hostile" in name] == []
+
+
 def test_only_one_file_forks() -> None:
     calls = {
         file.name
         for file in FILES
+        if "hostile" not in file.parts
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in {"fork", "forkpty"}
         if ast.unparse(node.value).lstrip("_").startswith(("os", "posix", "pty", "ctypes", "libc"))

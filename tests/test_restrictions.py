@@ -11,6 +11,8 @@ from types import ModuleType
 
 import pytest
 
+from sandbox.attack.probe import Probe
+from sandbox.attack.probes import FAMILIES
 from sandbox.inside.contain import apply, descriptors, environment, pid_namespace, read_only_view
 from sandbox.inside.contain.policy import (
     LEVELS,
@@ -57,13 +59,28 @@ def test_a_restriction_says_why_and_what_breaks(row: Restriction) -> None:
     assert set(row.levels) <= {*LEVELS, NONE}
 
 
-@pytest.mark.parametrize("row", RESTRICTIONS, ids=name_of)
+BY_TEST = [row for row in RESTRICTIONS if not row.proof.startswith("attack:")]
+BY_ATTACK = [row for row in RESTRICTIONS if row not in BY_TEST]
+ATTACKS = {probe.name: probe for probes in FAMILIES.values() for probe in probes if isinstance(probe, Probe)}
+
+
+@pytest.mark.parametrize("row", BY_ATTACK, ids=name_of)
+def test_a_restriction_is_proved_by_an_attack_that_it_stops(row: Restriction) -> None:
+    """At the strongest level at which it is in force, with a control that leaves it off."""
+    attack = ATTACKS[row.proof.removeprefix("attack:")]
+    layers = attack.stops[row.levels[0]].values()
+    assert any(layer == row.name or layer.startswith(f"{row.name}.") for layer in layers)
+    off = [name for control in attack.controls[row.levels[0]] for name in control.get("without", ())]
+    assert any(name == row.name or name.startswith(f"{row.name}.") for name in off)
+
+
+@pytest.mark.parametrize("row", BY_TEST, ids=name_of)
 def test_a_restriction_is_proved_by_a_test_that_exists(row: Restriction) -> None:
     path, _, test = row.proof.partition("::")
     assert test in functions_in(path)
 
 
-@pytest.mark.parametrize("row", RESTRICTIONS, ids=name_of)
+@pytest.mark.parametrize("row", BY_TEST, ids=name_of)
 def test_a_proof_has_a_control(row: Restriction) -> None:
     """It says what is switched off for its attack to work, by itself or by a helper of its file."""
     path, _, test = row.proof.partition("::")

@@ -8,8 +8,11 @@ import re
 import pytest
 from tests.docs.blocks import ROOT
 
+from sandbox.attack.probes import FAMILIES
+
 TEXT = (ROOT / "docs" / "security" / "threat-model.md").read_text(encoding="utf-8")
 _TEST = re.compile(r"`(test_\w+)`")
+_ATTACK = re.compile(r"attacks? ((?:`[\w-]+`(?:, )?)+)")
 _FILE = re.compile(r"`(\w+(?:/\w+)*/\w+\.py)`")
 
 
@@ -26,6 +29,12 @@ def test_every_test_that_is_named_exists() -> None:
     assert named - _tests() == set()
 
 
+def test_every_attack_that_is_named_exists() -> None:
+    named = {name for names in _ATTACK.findall(TEXT) for name in re.findall(r"`([\w-]+)`", names)}
+    assert len(named) >= 8
+    assert named - {probe.name for probes in FAMILIES.values() for probe in probes} == set()
+
+
 @pytest.mark.parametrize("name", sorted(set(_FILE.findall(TEXT))))
 def test_a_file_that_is_named_exists(name: str) -> None:
     assert (ROOT / "src" / "sandbox" / name).is_file()
@@ -35,4 +44,4 @@ def test_every_way_across_the_boundary_names_its_file_and_its_attack() -> None:
     section = TEXT.split("\n## The boundary\n")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| **")]
     assert len(rows) >= 12
-    assert [row for row in rows if not (_FILE.search(row) and _TEST.search(row))] == []
+    assert [row for row in rows if not (_FILE.search(row) and (_TEST.search(row) or _ATTACK.search(row)))] == []

@@ -1,13 +1,12 @@
 """A range for attacks: sandboxes in which attacks run, and controls that are the same but for what is switched off.
 
-An attack is a function in attacks/, which is loaded in the worker as a package: attacks are written, linted and typed
-as ordinary code. An `Outcome` says what came of one.
+An attack is a function in src/sandbox/attack/hostile, which is loaded in the worker as a package: attacks are written,
+linted and typed as ordinary code. An `Outcome` says what came of one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import socket
@@ -16,87 +15,64 @@ import sys
 import tempfile
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from sandbox import Environment, SandboxStartError
+from sandbox.attack.bait import Bait, laid
+from sandbox.attack.scene import Outcome, Scene, attack_in
 from sandbox.engine.metrics import host_pid
 from sandbox.engine.thread import EngineThread
-from sandbox.sync import Execution, LocalSandbox
+from sandbox.sync import LocalSandbox
 
 LEVEL = os.environ.get("SANDBOX_ISOLATION", "auto")
-_ATTACKS = Path(__file__).with_name("attacks")
-_LOAD = """
-import sys, types
-for name, source in SOURCES.items():
-    module = sys.modules[name] = types.ModuleType(name)
-    module.__package__ = "attacks"
-    exec(compile(source, name, "exec"), vars(module))
-del name, source, module
-"""
 # How long another session may wait for an answer, on a machine that has other work too.
 PATIENCE = 3.0
 _SECONDS = 20.0
 _SYSTEM_PYTHON = "/usr/bin/python3"
 
 
-class Outcome(NamedTuple):
-    """What an attack returned, or the name of the errno that it met. `execution` is all that is known of it."""
-
-    value: Any
-    error: str
-    execution: Execution
-
-
-class Range:
+class Range(Scene):
     """Sandboxes by their options, on an engine of their own that parks no workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, bait: Bait) -> None:
         # Not below pytest's directories: those are closed to the uids that root's workers have.
         self._home = open_directory()
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SANDBOX_HOME", str(self._home))
-            self.engine = EngineThread()
-        self.engine._engine.sessions.pool.size = 0
-        self._boxes: dict[str, LocalSandbox] = {}
+            engine = EngineThread(parked=0)
+        super().__init__(engine, bait, LEVEL)
         self._controls: tuple[tuple[Any, ...], Range] | None = None
 
     # --- sandboxes ---
 
-    def box(self, **options: Any) -> LocalSandbox:
-        """A started sandbox with these options, the same one for the same options."""
-        key = repr(sorted(options.items()))
-        if key not in self._boxes:
-            self._boxes[key] = self.new_box(**options)
-        return self._boxes[key]
-
     def new_box(self, **options: Any) -> LocalSandbox:
         """A started sandbox that nobody else uses. Skips the test where the level is not to be had."""
-        options = {"isolation": LEVEL, "timeout": 20.0, **options}
-        options.setdefault("environment", _environment(options["isolation"]))
-        box = LocalSandbox(engine=self.engine, **options)
+        level = options.get("isolation", LEVEL)
+        options.setdefault("environment", _environment(level))
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # isolation="none" warns
-                box.start()
+            return super().new_box(**options)
         except SandboxStartError as error:
-            if options["isolation"] in {LEVEL, "auto", "none"} or options.get("without"):
+            if level in {LEVEL, "auto", "none"} or options.get("without"):
                 raise
-            pytest.skip(f"level {options['isolation']} is not to be had here: {error}")
-        box.run(_load(), timeout=60)
-        return box
+            pytest.skip(f"level {level} is not to be had here: {error}")
 
     def control_box(self, **options: Any) -> LocalSandbox:
         """A sandbox with something switched off. Its zygote ends when the next control is asked for."""
         key = (tuple(sorted(options.get("without", ()))), options.get("isolation"))
         if self._controls is None or self._controls[0] != key:
             self.end_controls()
-            self._controls = key, Range()
+            self._controls = key, Range(self.bait)
         return self._controls[1].box(**options)
+
+    def attack_in_control(self, name: str, arguments: Any, options: Mapping[str, Any]) -> Outcome:
+        """The same, with arguments that may be the control's own, such as its neighbour's."""
+        box = self.control_box(**options)
+        assert self._controls is not None
+        return attack_in(box, name, *self._controls[1].resolved(arguments, **options))
 
     def end_controls(self) -> None:
         if self._controls is not None:
@@ -128,10 +104,7 @@ class Range:
 
     def close(self) -> None:
         self.end_controls()
-        for box in self._boxes.values():
-            if box._opened is not None:
-                box.delete()
-        self._boxes.clear()
+        super().close()
         self.engine.close()
         assert list((self._home / "run").glob("*")) == [], "the engine left its directory behind"
         shutil.rmtree(self._home)
@@ -142,23 +115,6 @@ def open_directory(parent: str | None = None) -> Path:
     path = Path(tempfile.mkdtemp(prefix="sandbox-range-", dir=parent))
     path.chmod(0o711)
     return path
-
-
-def attack_in(box: LocalSandbox, name: str, *args: Any) -> Outcome:
-    """Run one attack in `box`. What the attack raises, unless it is an OSError, is the test's failure."""
-    arguments = json.dumps(args)
-    execution = box.run(f"import attacks, json; print(attacks.outcome({name!r}, {arguments!r}))", check=False)
-    assert execution.exception is None, execution.exception.traceback or execution.exception
-    answer = json.loads(execution.stdout.splitlines()[-1])
-    return Outcome(answer["value"], answer["error"], execution)
-
-
-def _load() -> str:
-    """Code that puts the attacks into a worker, where no file of theirs is to be seen."""
-    files = [_ATTACKS / "__init__.py", *sorted(set(_ATTACKS.glob("*.py")) - {_ATTACKS / "__init__.py"})]
-    names = ["attacks", *(f"attacks.{file.stem}" for file in files[1:])]
-    sources = {name: file.read_text("utf-8") for name, file in zip(names, files, strict=True)}
-    return _LOAD.replace("SOURCES", repr(sources))
 
 
 def _environment(isolation: str) -> Environment | str:
@@ -177,9 +133,16 @@ def _reachable(*paths: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def lab(_home: None) -> Iterator[Range]:
+def bait() -> Iterator[Bait]:
+    """What attacks are to find, if they can. It is there before the module's engine."""
+    with laid() as bait:
+        yield bait
+
+
+@pytest.fixture(scope="module")
+def lab(_home: None, bait: Bait) -> Iterator[Range]:
     """The range of a test module. What was started in it is ended with it."""
-    lab = Range()
+    lab = Range(bait)
     yield lab
     lab.close()
 

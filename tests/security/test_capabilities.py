@@ -45,13 +45,6 @@ def test_a_command_has_no_capability(lab: Range) -> None:
         assert lab.level == LANDLOCK
 
 
-def test_no_new_privs_is_set(lab: Range) -> None:
-    assert lab.attack("own_status").value["NoNewPrivs"] == "1"
-    # The filter and Landlock may be loaded without capabilities only under no_new_privs, so they go with it.
-    off = ("no_new_privs", "seccomp", "landlock")
-    assert lab.control("own_status", without=off).value["NoNewPrivs"] == "0"
-
-
 @pytest.fixture
 def set_user_id_program(common: Path) -> Path:
     """A copy of `id` that runs as its owner: root, or where this is not root, found on the system."""

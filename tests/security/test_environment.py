@@ -49,24 +49,6 @@ def test_the_host_environment_is_not_in_a_workers_memory(lab: Range) -> None:
     assert given.value != []
 
 
-def test_what_one_session_gives_a_command_is_not_in_the_memory_of_another(lab: Range) -> None:
-    """Commands are forked by the zygote that forks every later worker, and memory is not wiped when it is freed."""
-    secret, argument = "token-of-a-session-9a4e", "argument-of-a-session-2b6d"
-    first = lab.box()
-    for _ in range(3):
-        first.command.run("/bin/true", [argument], env={"TOKEN": secret})
-    later = lab.new_box()
-    needles = [disguised(secret), disguised(argument)]
-    assert later.run(f"import attacks; [attacks.memory_with(needle) for needle in {needles}]").text == "[[], []]"
-    later.delete()
-
-
 def test_variables_of_one_session_are_not_seen_by_another(lab: Range) -> None:
     lab.box(env={"ONLY_HERE": "only-here-51c7"})
     assert lab.attack("memory_with", disguised("only-here-51c7"), env={"N": "1"}).value == []
-
-
-def test_workers_of_one_zygote_do_not_draw_the_same_random_numbers(lab: Range) -> None:
-    """They were forked from one memory, and every one of them is process 1."""
-    first, second = (lab.attack("random_numbers", env={"N": n}).value for n in "12")
-    assert [one for one, other in zip(first, second, strict=True) if one == other] == []

@@ -228,11 +228,8 @@ def test_a_fork_bomb_takes_no_processes_from_others(lab: Range, box_with: BoxWit
 # --- disk -----------------------------------------------------------------------------------------------------------
 
 _FILLS = {
-    "files": "attacks.fill('f')",
     "files of one directory's name": "os.mkdir('__pycache__'); attacks.fill('__pycache__/f')",
     "files below many directories": "os.makedirs('d/' * 100); attacks.fill('d/' * 100 + 'f')",
-    "one large file": "attacks.fill('f', size=1 << 30)",
-    "files without a name": "attacks.fill_without_names()",
     "files in a closed directory": "os.mkdir('d'); attacks.fill_and_close('d')",
 }
 

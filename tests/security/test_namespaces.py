@@ -6,7 +6,6 @@ import ctypes
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,25 +19,6 @@ if TYPE_CHECKING:
 
 _IPC_PRIVATE, _IPC_RMID = 0, 0
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-@pytest.fixture
-def shared_memory() -> Iterator[int]:
-    """A System V shared memory segment of the host that every user may read; it holds "of the host"."""
-    identifier = int(_libc.shmget(_IPC_PRIVATE, ctypes.c_size_t(4096), 0o1666))
-    assert identifier >= 0, os.strerror(ctypes.get_errno())
-    _libc.shmat.restype = ctypes.c_void_p
-    address = _libc.shmat(identifier, None, 0)
-    ctypes.memmove(address, b"of the host\0", 12)
-    _libc.shmdt(ctypes.c_void_p(address))
-    yield identifier
-    _libc.shmctl(identifier, _IPC_RMID, None)
-
-
-@pytest.mark.needs_namespaces
-def test_a_worker_cannot_see_shared_memory_of_the_host(lab: Range, shared_memory: int) -> None:
-    assert lab.attack("shared_memory", shared_memory).error in {"EINVAL", "EIDRM"}
-    assert lab.control("shared_memory", shared_memory, without=("ipc_namespace",)).value == "of the host"
 
 
 @pytest.mark.needs_namespaces

@@ -46,18 +46,6 @@ def test_a_worker_cannot_reach_a_server_on_the_host(lab: Range, server: socket.s
         assert lab.control("connect", address, family, without=("network_namespace",)).value == "hello"
 
 
-def test_a_worker_cannot_reach_an_abstract_socket_of_the_host(lab: Range, greeting: Greeting) -> None:
-    """It has no file, so that no view hides it. Landlock keeps it off as well (from version 6): off in the control."""
-    name = f"\0sandbox-test-{secrets.token_hex(8)}"
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(name)
-        server.listen()
-        assert lab.attack("connect", name, _UNIX).error == "ECONNREFUSED"
-        assert lab.control("connect", name, _UNIX, without=("landlock",)).error == "ECONNREFUSED"
-        with greeting(server):
-            assert lab.control("connect", name, _UNIX, without=("landlock", "network_namespace")).value == "hello"
-
-
 def test_landlock_alone_keeps_a_worker_from_an_abstract_socket_of_the_host(lab: Range, greeting: Greeting) -> None:
     name = f"\0sandbox-test-{secrets.token_hex(8)}"
     with socket.socket(socket.AF_UNIX) as server:
@@ -103,31 +91,10 @@ def test_a_worker_has_one_interface_and_it_is_up(lab: Range) -> None:
     assert version6.value == "hello" or not os.path.exists("/proc/net/if_inet6")
 
 
-def test_a_worker_cannot_see_the_loopback_of_another(lab: Range) -> None:
-    port = lab.attack("listen_on_a_port").value
-    assert lab.attack("connect", ("127.0.0.1", port), env={"N": "1"}).error == "ECONNREFUSED"
-    off = ("network_namespace",)
-    port = lab.control("listen_on_a_port", without=off).value
-    assert lab.control("is_listening", port, env={"N": "1"}, without=off).value is True
-
-
 def test_names_are_not_resolved(lab: Range) -> None:
     found = lab.attack("resolve", "example.com")
     assert found.value == "gaierror"
     assert found.execution.execution_time < 5
-
-
-def test_the_socket_of_a_name_server_of_the_host_is_not_there(lab: Range) -> None:
-    """nscd and systemd-resolved answer over sockets with a path, which no network namespace covers."""
-    for path in ("/var/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve", "/run/dbus/system_bus_socket"):
-        assert lab.attack("connect", path, _UNIX).error == "ENOENT"
-
-
-def test_a_worker_cannot_open_raw_sockets(lab: Range) -> None:
-    raw = int(socket.SOCK_RAW)
-    assert lab.attack("socket_of", _INET, raw, 1).error == "EPERM"
-    off = ("capabilities", "user_namespace", "own_uid", "landlock")
-    assert lab.control("socket_of", _INET, raw, 1, without=off).error == ""
 
 
 def test_without_namespaces_nothing_can_be_asked_to_connect(lab: Range) -> None:

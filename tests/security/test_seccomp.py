@@ -1,9 +1,10 @@
 """The system call filter: every refused call, and for each the same call with its refusal switched off.
 
-Calls are made with arguments that are wrong in every way. A refused call answers with the refusal's error; one that
-gets past the filter answers with what the kernel says to such arguments. Several calls are refused by the kernel
-too, for want of a capability and with the same EPERM, before it looks at the arguments: then the control switches
-that layer off as well, and where only the host's root would get further, it runs as that, without isolation.
+What is refused everywhere is attacked by test_probes.py. Calls are made with arguments that are wrong in every way. A
+refused call answers with the refusal's error; one that gets past the filter answers with what the kernel says to such
+arguments. Several calls are refused by the kernel too, for want of a capability and with the same EPERM, before it
+looks at the arguments: then the control switches that layer off as well, and where only the host's root would get
+further, it runs as that, without isolation.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 import pyseccomp
 import pytest
 
+from sandbox.attack.probes.kernel import ARGUMENTS, CAPABLE, NOT_TRIED, WRONG
 from sandbox.engine import isolation
+from sandbox.engine.filters import number_of
 from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, REFUSALS, SIGNAL_OWNERS, SIGNALS, Refusal
 
 if TYPE_CHECKING:
@@ -28,42 +31,12 @@ if TYPE_CHECKING:
 
     Victim = subprocess.Popen[bytes]
 
-_WRONG = (-1, -1, -1, -1, -1, -1)
-# Where -1 everywhere would do something, or would not get far enough.
-_ARGUMENTS: dict[str, tuple[int, ...]] = {
-    "fanotify_init": (0x40000200, 0),  # FAN_REPORT_FID, which needs no right, and an unknown flag
-    "init_module": (-1, 1, -1),
-    "syslog": (3, 0, -1),
-    "prlimit64": (0, 4, -1, 0),
-    "setrlimit": (4, -1),
-    "shmget": (0x5EC7E57, 1, 0),
-    "msgget": (0x5EC7E57, 0),
-    "userfaultfd": (0,),
-    "sched_setaffinity": (0, 8, -1),
-    "memfd_create": (-1, 0xFFFF),
-    "memfd_secret": (0xFFFF,),
-    "pidfd_send_signal": (-1, 0, 0, 0),
-}
-_TOUCHES_THE_MACHINE = {"vhangup"}
-_CAPABLE = ("capabilities", "user_namespace", "own_uid", "landlock")
 # At level landlock: a worker that is the engine's own user, with all that it may do.
 _AS_THE_ENGINE = ("landlock", "own_uid", "capabilities")
 _EVERYWHERE = [row for row in REFUSALS if not row.when and not row.without_cgroups and len(row.levels) == 2]
 _UNCOUNTED = [row for row in REFUSALS if row.without_cgroups and LANDLOCK in row.levels]
 _AT_LANDLOCK = [row for row in (*REFUSALS, SIGNALS) if not row.when and row.levels == (LANDLOCK,)]
-_TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423
-_STREAM, _NO_KIND = int(socket.SOCK_STREAM), 15
-_ALLOWED_FAMILIES = {int(socket.AF_UNIX), int(socket.AF_INET), int(socket.AF_INET6)}
-_FAMILIES = range(46)
-
-
-def number_of(call: str) -> int | None:
-    """Return the call's number here, None if the architecture or the compiler of filters does not know it."""
-    try:
-        number = int(pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, call))
-    except (ValueError, OSError):
-        return None
-    return number if number >= 0 else None
+_STREAM = int(socket.SOCK_STREAM)
 
 
 def row_named(name: str) -> Refusal:
@@ -75,7 +48,7 @@ def known(row: Refusal) -> list[str]:
 
 
 def probe(call: str) -> list[int]:
-    return [number_of(call) or 0, *_ARGUMENTS.get(call, _WRONG)]
+    return [number_of(call) or 0, *ARGUMENTS.get(call, WRONG)]
 
 
 def answer_of(row: Refusal) -> str:
@@ -113,12 +86,12 @@ def assert_refused(lab: Range, name: str) -> None:
 def _gets_through_somewhere(lab: Range, row: Refusal, call: str) -> bool:
     """Switch off what else refuses the call with the same error. Skips where nobody here could get further."""
     if lab.control_box(**control_options(row)).isolation == NAMESPACES:
-        further = lab.control("calls", [probe(call)], **control_options(row, *_CAPABLE)).value
+        further = lab.control("calls", [probe(call)], **control_options(row, *CAPABLE)).value
         if further[0] != answer_of(row):
             return True
     if os.geteuid() != 0:
         pytest.skip(f"{call}: only the host's root would get past the kernel's own check")
-    if call in _TOUCHES_THE_MACHINE:
+    if call in NOT_TRIED:
         pytest.skip(f"{call}: as the host's root it would take effect")
     return bool(lab.control("calls", [probe(call)], isolation="none").value[0] != answer_of(row))
 
@@ -145,74 +118,6 @@ def test_without_its_refusal_a_call_reaches_the_kernel_at_level_landlock(lab: Ra
 # --- the proofs of the policy's rows --------------------------------------------------------------------------------
 
 
-def test_a_worker_cannot_mount(lab: Range) -> None:
-    assert_refused(lab, "mounts")
-
-
-def test_a_worker_cannot_make_a_namespace(lab: Range) -> None:
-    assert_refused(lab, "namespaces")
-
-
-def test_a_worker_cannot_clone_into_a_namespace(lab: Range) -> None:
-    sighand_without_vm = 0x800  # what the kernel answers with EINVAL, so that the control starts no process
-    flags = [1 << bit for bit in (17, 25, 26, 27, 28, 29, 30)]
-    probes = [[number_of("clone") or 0, flag | sighand_without_vm, 0, 0, 0, 0] for flag in flags]
-    assert set(lab.attack("calls", probes).value) == {"EPERM"}
-    assert set(lab.control("calls", probes, without=("seccomp.clone_namespaces",)).value) == {"EINVAL"}
-
-
-def test_clone3_is_unknown(lab: Range) -> None:
-    assert_refused(lab, "clone3")
-
-
-def test_a_worker_cannot_trace(lab: Range) -> None:
-    assert_refused(lab, "ptrace")
-
-
-def test_a_worker_cannot_load_bpf(lab: Range) -> None:
-    assert_refused(lab, "bpf")
-
-
-def test_a_worker_cannot_open_perf_events(lab: Range) -> None:
-    assert_refused(lab, "perf")
-
-
-def test_a_worker_cannot_use_keyrings(lab: Range) -> None:
-    assert_refused(lab, "keys")
-
-
-def test_a_worker_cannot_set_up_io_uring(lab: Range) -> None:
-    assert_refused(lab, "io_uring")
-
-
-def test_a_worker_cannot_load_or_stop_a_kernel(lab: Range) -> None:
-    assert_refused(lab, "kexec")
-
-
-def test_a_worker_cannot_load_modules(lab: Range) -> None:
-    assert_refused(lab, "modules")
-
-
-def test_a_worker_cannot_set_the_clock(lab: Range) -> None:
-    assert_refused(lab, "clock")
-
-
-def test_a_worker_cannot_change_the_host_name(lab: Range) -> None:
-    assert_refused(lab, "host_name")
-
-
-def test_a_worker_cannot_administer(lab: Range) -> None:
-    assert_refused(lab, "administration")
-
-
-def test_a_worker_cannot_use_quotas(lab: Range) -> None:
-    assert_refused(lab, "quotas")
-
-
-def test_a_worker_cannot_change_its_personality(lab: Range) -> None:
-    assert_refused(lab, "personality")
-
-
 def test_userfaultfd_is_for_user_mode_only(lab: Range) -> None:
     number = number_of("userfaultfd") or 0
     user_mode_only = 1 | os.O_CLOEXEC
@@ -223,45 +128,6 @@ def test_userfaultfd_is_for_user_mode_only(lab: Range) -> None:
     # The kernel asks for a capability first, unless vm.unprivileged_userfaultfd is set.
     found = lab.control("calls", [[number, os.O_CLOEXEC]], **control_options(row)).value[0]
     assert found != "EPERM" or _gets_through_somewhere(lab, row, "userfaultfd")
-
-
-def test_a_worker_cannot_make_rare_sockets(lab: Range) -> None:
-    """A kind that no family has is what the kernel complains of once a family is past the filter: EINVAL."""
-    rare = [family for family in _FAMILIES if family not in _ALLOWED_FAMILIES]
-    # The kernel takes 32 bits of the family, so a higher bit must not hide it from the filter.
-    disguised = [family | 1 << 32 for family in rare]
-    probes = [[number_of("socket") or 0, family, _NO_KIND, 0] for family in (*rare, *disguised)]
-    pairs = [[number_of("socketpair") or 0, family, _NO_KIND, 0, -1] for family in (*rare, *disguised)]
-    expected = {"EACCES"} if lab.level == LANDLOCK else {"EAFNOSUPPORT"}
-    assert set(lab.attack("calls", probes).value) == expected
-    assert set(lab.attack("calls", pairs).value) <= {"EAFNOSUPPORT", "EACCES"}
-    off = ("seccomp.sockets", "seccomp.all_sockets", "seccomp.unix_sockets", "seccomp.datagram_pairs")
-    # socketpair looks at where to put its answer first.
-    assert set(lab.control("calls", probes, without=off).value) == {"EINVAL"}
-    assert set(lab.control("calls", pairs, without=off).value) == {"EFAULT"}
-
-
-def test_a_worker_cannot_load_rare_protocols(lab: Range) -> None:
-    protocols = (33, 115, 132, 136, 256)
-    probes = [[number_of("socket") or 0, int(socket.AF_INET), _NO_KIND, protocol] for protocol in protocols]
-    expected = {"EACCES"} if lab.level == LANDLOCK else {"EPROTONOSUPPORT"}
-    assert set(lab.attack("calls", probes).value) == expected
-    off = ("seccomp.protocols", "seccomp.all_sockets")
-    assert set(lab.control("calls", probes, without=off).value) == {"EINVAL"}
-
-
-def test_a_worker_cannot_type_into_a_terminal(lab: Range) -> None:
-    ioctl = number_of("ioctl") or 0
-    # The kernel takes 32 bits of the request, so a higher bit must not hide it from the filter.
-    probes = [[ioctl, -1, request | high, 0] for request in (_TIOCSTI, _TIOCLINUX) for high in (0, 1 << 32)]
-    assert set(lab.attack("calls", probes).value) == {"EPERM"}
-    assert set(lab.control("calls", probes, without=("seccomp.tiocsti",)).value) == {"EBADF"}
-
-
-def test_a_worker_cannot_load_a_line_discipline(lab: Range) -> None:
-    probes = [[number_of("ioctl") or 0, -1, _TIOCSETD | high, 0] for high in (0, 1 << 32)]
-    assert set(lab.attack("calls", probes).value) == {"EPERM"}
-    assert set(lab.control("calls", probes, without=("seccomp.line_disciplines",)).value) == {"EBADF"}
 
 
 def test_a_crash_starts_no_program_on_the_host(lab: Range) -> None:
@@ -288,14 +154,6 @@ def test_a_worker_cannot_leave_its_cpus(lab: Range) -> None:
     cpus = os.cpu_count()
     assert lab.attack("change_affinity", without=("cgroup",)).error == "EPERM"
     assert lab.control("change_affinity", without=("cgroup", "seccomp.cpu_affinity")).value == cpus
-
-
-def test_a_worker_cannot_keep_the_host_waiting_with_a_lease(lab: Range) -> None:
-    code = "import fcntl; file = open('leased', 'w'); file.flush(); fcntl.fcntl(file.fileno(), fcntl.F_SETLEASE, 1)"
-    refused = lab.box().run(code, check=False)
-    assert refused.exception is not None
-    assert refused.exception.error_type == "PermissionError"
-    assert lab.control_box(without=("seccomp.leases",)).run(code).text == "0"
 
 
 # --- what only the level without namespaces refuses -----------------------------------------------------------------
@@ -339,7 +197,7 @@ def test_a_landlock_worker_has_no_system_v_ipc(lab: Range) -> None:
 
 def test_a_landlock_worker_cannot_change_another_process(lab: Range, victim: Victim) -> None:
     row = row_named("other_processes")
-    probes = [[number_of(call) or 0, victim.pid, *_WRONG[1:]] for call in row.calls]
+    probes = [[number_of(call) or 0, victim.pid, *WRONG[1:]] for call in row.calls]
     assert set(lab.attack("calls", probes, isolation=LANDLOCK).value) == {"EPERM"}
     assert lab.attack("change_affinity", victim.pid, isolation=LANDLOCK).error == "EPERM"
     assert set(lab.control("calls", probes, **control_options(row, "seccomp.cpu_affinity")).value) <= {
@@ -424,22 +282,12 @@ def test_the_filter_is_in_force_in_a_worker_and_in_its_commands(lab: Range) -> N
         assert status is None or f"Seccomp:\t{mode}" in status.stdout
 
 
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the other calling conventions of x86-64")
-def test_calls_by_another_calling_convention_end_the_process(lab: Range) -> None:
-    x32_getpid = 39 | 0x40000000
-    assert lab.attack("in_child", "call", x32_getpid).value["signal"] == signal.SIGSYS
-    assert lab.attack("in_child", "call_as_i386", 20).value["signal"] == signal.SIGSYS
-    assert lab.control("in_child", "call", x32_getpid, without=("seccomp",)).value["signal"] == 0
-    # A kernel without 32 bit support answers the instruction with a segmentation fault.
-    assert lab.control("in_child", "call_as_i386", 20, without=("seccomp",)).value["signal"] in {0, signal.SIGSEGV}
-
-
 def test_a_call_that_the_compiler_does_not_know_is_refused(lab: Range) -> None:
     """A newer kernel opens nothing by itself. mseal, statmount, setxattrat, ... are harmless, and serve as examples."""
     newer = [number for number in range(453, 470) if _name(number) is None]
     if not newer:
         pytest.skip("this libseccomp knows every call of this kernel")
-    probes = [[number, *_WRONG] for number in newer]
+    probes = [[number, *WRONG] for number in newer]
     there = lab.control("calls", probes, without=("seccomp",)).value
     if set(there) == {"ENOSYS"}:
         pytest.skip("this kernel has no call that libseccomp does not know")

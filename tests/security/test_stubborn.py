@@ -110,17 +110,6 @@ def test_a_crash_leaves_no_core_dump(lab: Range) -> None:
 # --- what outlives ----------------------------------------------------------------------------------------------------
 
 
-def test_what_an_execution_leaves_running_ends_with_the_sandbox(lab: Range, wait_until: WaitUntil) -> None:
-    """Also what has made itself independent: another session, another parent, no terminal, signals ignored."""
-    seconds = f"6{os.getpid()}"  # a number that nobody else sleeps for
-    box = lab.new_box()
-    run(box, f"attacks.leave_behind({seconds!r})")
-    assert box.run("6 * 7").text == "42"
-    wait_until(lambda: len(sleeping(seconds)) == 3, "they were never there")
-    box.delete()
-    wait_until(lambda: sleeping(seconds) == [], "they outlive the sandbox")
-
-
 def test_what_a_command_leaves_running_ends_with_the_sandbox(lab: Range, wait_until: WaitUntil) -> None:
     seconds = f"7{os.getpid()}"
     box = lab.new_box()

@@ -43,7 +43,11 @@ for fd in range(3, 64):
     except OSError:
         continue
     if copy.type == socket.SOCK_SEQPACKET:
-        copy.send(%r)
+        for _ in range(4):
+            try:
+                socket.send_fds(copy, [%r], [0] * %d)
+            except OSError:
+                break
 """
 
 MakeEnvironment = Callable[[str], str]
@@ -146,18 +150,35 @@ def test_without_a_user_namespace_root_imports_no_package_ahead(
         b'{"made": 1}',
         b'{"warmed": "nothing", "left": 0}',
         b'{"ended": 1, "more": 1}',
+        b'{"warmed": "\xff"}',
+        b"[" * 100_000,
     ],
 )
 @pytest.mark.needs_namespaces
 def test_a_zygote_that_lies_is_lost_and_nobody_else(
     environment: MakeEnvironment, engine_here: EngineThread, lie: bytes
 ) -> None:
-    where = environment(_FORGES % lie)
+    where = environment(_FORGES % (lie, 0))
     with LocalSandbox(engine=engine_here) as other:
         with contextlib.suppress(SandboxError), LocalSandbox(engine=engine_here, environment=where):
             pass
         wait_until(lambda: "broke the protocol" in str(why_lost(engine_here, where)))
         assert other.run("6 * 7").text == "42"
+
+
+@pytest.mark.parametrize("said", [b'{"ended": 1}', b'{"forked": 1}', b"no JSON"])
+@pytest.mark.needs_namespaces
+def test_descriptors_that_a_zygote_sends_unasked_are_closed(
+    environment: MakeEnvironment, engine_here: EngineThread, said: bytes
+) -> None:
+    """Each of its messages can have some: they would use up those of this process."""
+    where = environment(_FORGES % (said, 12))
+    with LocalSandbox(engine=engine_here):
+        before = len(os.listdir("/proc/self/fd"))
+        with contextlib.suppress(SandboxError), LocalSandbox(engine=engine_here, environment=where):
+            pass
+        wait_until(lambda: "broke the protocol" in str(why_lost(engine_here, where)))
+        wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
 def test_a_landlock_too_old_to_guard_from_cutting_files_is_none(

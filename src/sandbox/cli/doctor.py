@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import terminal
 from sandbox.cli.flags import HelpFormatter
+from sandbox.inside.contain.policy import LEVELS
+from sandbox.options import SandboxOptions
 
 if TYPE_CHECKING:
     from sandbox.engine.doctor import Diagnosis, Fact, Level
@@ -30,6 +32,16 @@ exit code:
   levels    each has name, works, enforced, missing, seconds, error, remedy
   limits, machine
             each has name, value, good (true, false or null), remedy
+
+--attack runs more than a hundred attacks from inside of sandboxes, harmless ones
+against bait that it lays for them, and shows what stopped each; some 15 seconds.
+exit code: 0 if everything was stopped that must be, 1 if something got through,
+3 if no sandbox can be started. Its keys with --json:
+  exit_code, isolation, enforced, seconds
+  harm      what was done to the bait
+  attacks   each has family, name, goal, answer, layer, seconds, and an outcome:
+            "stopped", "through", "open" (the level does not claim to stop it),
+            "untried" (there is nothing to try it on)
 """
 
 
@@ -43,7 +55,16 @@ def main(argv: list[str]) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--attack", action="store_true", help="attack sandboxes, and show what stops each attack")
+    parser.add_argument(
+        "--isolation", metavar="LEVEL", choices=("auto", *LEVELS), default=SandboxOptions().isolation,
+        help=f"the level to attack: auto, {' or '.join(LEVELS)}; for --attack alone",
+    )  # fmt: skip
     args = parser.parse_args(argv)
+    if args.attack:
+        from sandbox.cli import attack  # noqa: PLC0415 - it takes an engine
+
+        return attack.main(args.isolation, as_json=args.json)
     from sandbox.engine.doctor import diagnose  # noqa: PLC0415 - after the parser has accepted the flags
 
     found = diagnose()

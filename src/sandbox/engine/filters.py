@@ -84,7 +84,7 @@ def _compile(stage: str, rows: list[Refusal]) -> bytes:
         for call in row.calls:
             if stage == ZYGOTE and row.error == _ENOSYS:
                 continue  # the default already, which libseccomp refuses to hear twice
-            if _known(pyseccomp, call) and not (row.when and call in refused):
+            if number_of(call) is not None and not (row.when and call in refused):
                 _refuse(pyseccomp, filter_, row, call)
     with tempfile.TemporaryFile() as file:
         return _export(filter_, file)
@@ -103,12 +103,14 @@ def _pyseccomp() -> Any:
         ) from error
 
 
-def _known(pyseccomp: Any, call: str) -> bool:
-    """Whether this architecture has the call (negative numbers stand for calls of other architectures)."""
+def number_of(call: str) -> int | None:
+    """The number of a system call; None if this architecture, or libseccomp, does not know it."""
+    pyseccomp = _pyseccomp()
     try:
-        return bool(pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, call) >= 0)
+        number = int(pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, call))
     except (ValueError, OSError):
-        return False
+        return None
+    return number if number >= 0 else None  # negative numbers stand for calls of other architectures
 
 
 def _allow_known(pyseccomp: Any, filter_: Any, refused: set[str]) -> None:

@@ -145,7 +145,7 @@ class Forker:
                 if not data:
                     self._on_lost("it closed its socket")
                     return
-                self._on_message(_from_zygote.decode(data), fds)
+                self._on_message(_checked(data, fds), fds)
         except BlockingIOError:
             return
         except (msgspec.MsgspecError, NotInside, Lie) as error:
@@ -288,8 +288,30 @@ class _Said(Struct, forbid_unknown_fields=True):
 _from_zygote = msgspec.json.Decoder(_Said)
 
 
+def said_by_zygote(data: bytes) -> _Said:
+    """Decode a message of a zygote. Raises `msgspec.DecodeError`."""
+    try:
+        return _from_zygote.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
+
+
 class Lie(Exception):
     """A zygote said what cannot be."""
+
+
+def _checked(data: bytes, fds: list[int]) -> _Said:
+    """Decode a message that came with descriptors. Raises `msgspec.DecodeError`, Lie, with these closed."""
+    wrong: Exception = Lie("descriptors that belong to nothing")
+    try:
+        message = said_by_zygote(data)
+        if not fds or message.forked is not None or message.made is not None:
+            return message
+    except msgspec.DecodeError as error:
+        wrong = error
+    for fd in fds:
+        os.close(fd)
+    raise wrong
 
 
 def _the_pidfd(fds: list[int]) -> int:

@@ -83,7 +83,15 @@ def variables(store: Store, session: StoredSession, at: int | None = None) -> tu
 
     What else of the session is kept, such as its modules and what it has put into libraries, has names with a space.
     """
-    index = _read(store, session, at)
+    return _variables(_read(store, session, at))
+
+
+def shown_of(data: bytes) -> tuple[m.VariableInfo, ...]:
+    """The variables of an index as a worker sent it. Raises StoreDamaged."""
+    return _variables(_decoded(data, "shown"))
+
+
+def _variables(index: _Index) -> tuple[m.VariableInfo, ...]:
     together: dict[int, list[str]] = {}
     for name, one in index.names.items():
         if one.group is not None and " " not in name:

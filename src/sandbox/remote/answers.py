@@ -58,7 +58,7 @@ def error_of(status: int, body: bytes, url: str) -> SandboxError:
     """The error that an answer with this status is."""
     try:
         found = msgspec.json.decode(body, type=_Body).error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         said = body[:200].decode("utf-8", "replace")
         return SandboxConnectionError(f"{url} answered with status {status}, and not as a server of sandboxes: {said}")
     return from_wire(found.code, found.message, found.details)

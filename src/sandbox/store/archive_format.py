@@ -98,7 +98,7 @@ def checked(data: bytes) -> Archive:
         _check_executions(archive)
     except ArchiveError:
         raise
-    except (msgspec.DecodeError, UnicodeDecodeError, StoreDamaged, ProtocolError, UsageError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, StoreDamaged, ProtocolError, UsageError) as error:
         said = error.message if isinstance(error, SandboxError) else str(error)
         raise ArchiveError(f"the archive's description is not right: {said}") from error
     return archive

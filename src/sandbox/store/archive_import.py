@@ -6,6 +6,7 @@ hash of what was read, and nothing of it exists before all of it was found to be
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -37,6 +38,11 @@ from sandbox.store.staging import Staging
 from sandbox.store.steps import reached
 
 _CHUNK = 1024 * 1024
+# What the standard library raises for archives that are none, or were changed.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, EOFError, RuntimeError, OSError, ValueError,
+    OverflowError,
+)  # fmt: skip
 
 
 class Import:
@@ -51,10 +57,10 @@ class Import:
             with zipfile.ZipFile(self._source) as archive:
                 described = self._described(archive)
                 small = self._staged(archive, described, staging)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
-            raise ArchiveError(f"{self._source.name} is not a whole archive: {error}") from error
         except FileNotFoundError as error:
             raise UsageError(f"there is no file {self._source}") from error
+        except _DAMAGE as error:
+            raise ArchiveError(f"{self._source.name} is not a whole archive: {error}") from error
         staging.sync()
         reached("import staged")
         named = new._replace(

@@ -218,9 +218,17 @@ def header_at(fd: int, offset: int, name: str) -> Found:
         if magic == _MAGIC and head % PAGE == 0 and body + _CHECK <= head <= _MOST_HEADER:
             data = os.pread(fd, body + _CHECK, offset)
             if blake3(data[:body]).digest(length=_CHECK) == data[body:]:
-                what = msgspec.msgpack.decode(data[_FIXED.size : body])
+                what = _about(data[_FIXED.size : body], name, offset)
                 return Found(Written(offset, offset + head, size, digest), what)
     raise StoreDamaged(f"the pack {name} has no whole record at {offset}", {"pack": name, "offset": offset})
+
+
+def _about(data: bytes, name: str, offset: int) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = msgspec.msgpack.decode(data, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StoreDamaged(f"the pack {name} has a header at {offset} that does not decode: {error}") from error
+    return found
 
 
 def records(fd: int, end: int, name: str) -> Iterator[Found]:

@@ -67,7 +67,7 @@ def unseal(blob: bytes, decoder: msgspec.msgpack.Decoder[Any], what: str) -> Any
         raise StoreDamaged(f"{what} is not what was written: its check differs", {"what": what})
     try:
         return decoder.decode(unpacked(body))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StoreDamaged(f"{what} does not decode: {error}", {"what": what}) from error
 
 

@@ -9,7 +9,7 @@ RESTRICTION = Restriction(
     "ipc_namespace",
     because="System V objects lie in no directory: every process of the same user can open them",
     breaks="sharing such objects with the host",
-    proof="tests/security/test_namespaces.py::test_a_worker_cannot_see_shared_memory_of_the_host",
+    proof="attack:shared-memory",
     levels=(NAMESPACES,),
 )
 

@@ -12,7 +12,7 @@ RESTRICTION = Restriction(
     "mount_namespace",
     because="a worker sees its own workspace and not that of another session",
     breaks="nothing",
-    proof="tests/security/test_view.py::test_a_worker_cannot_see_another_workspace",
+    proof="attack:other-workspace",
     levels=(NAMESPACES,),
 )
 

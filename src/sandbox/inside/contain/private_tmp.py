@@ -12,7 +12,7 @@ RESTRICTION = Restriction(
     "private_tmp",
     because="the host's /tmp holds sockets and files of other programs, and is a place to fill up a disk",
     breaks="temporary files larger than the limit; they count as memory and end with the worker",
-    proof="tests/security/test_view.py::test_a_worker_cannot_see_the_host_tmp",
+    proof="attack:other-tmp",
     levels=(NAMESPACES,),
 )
 

@@ -9,7 +9,7 @@ RESTRICTION = Restriction(
     "proc_view",
     because="/proc shows other processes, the kernel's command line, modules and keys, and takes its settings",
     breaks="tools that read the masked files",
-    proof="tests/security/test_view.py::test_a_worker_sees_no_process_but_its_own",
+    proof="attack:processes",
     levels=(NAMESPACES,),
 )
 

@@ -18,7 +18,7 @@ ALL_BITS = 0xFFFFFFFF
 
 
 class Restriction(NamedTuple):
-    """One thing that is taken from a worker. `proof` names the test that attacks it, with a control."""
+    """One thing that is taken from a worker. `proof` names the test, or the attack of the doctor, with a control."""
 
     name: str
     because: str
@@ -77,6 +77,11 @@ class Refusal(NamedTuple):
         return Restriction(f"seccomp.{self.name}", self.because, self.breaks, self.proof, self.levels)
 
 
+def attack(name: str) -> str:
+    """The proof by an attack of `sandbox doctor --attack`."""
+    return f"attack:{name}"
+
+
 def proof(test: str) -> str:
-    """The proof of a refusal."""
+    """The proof of a refusal by a test of its own."""
     return f"tests/security/test_seccomp.py::{test}"

@@ -9,7 +9,7 @@ RESTRICTION = Restriction(
     "seccomp",
     because="most of the kernel's attack surface is in calls that a Python program never makes",
     breaks="see each refusal",
-    proof="tests/security/test_seccomp.py::test_a_worker_cannot_mount",
+    proof="attack:mount",
     levels=LEVELS,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import Any
 
@@ -31,16 +32,26 @@ def datagram_by_pair(path: str) -> int:
         other.close()
 
 
-def can_connect(address: Any) -> bool:
+def can_connect(address: Any, family: int = socket.AF_INET) -> bool:
     """Connect without waiting for an answer."""
-    with socket.socket() as made:
-        made.connect(tuple(address))
+    with socket.socket(family) as made:
+        made.settimeout(5)
+        made.connect(address if isinstance(address, str) else tuple(address))
     return True
 
 
-def address_towards(address: Any) -> str:
+def services(paths: list[str]) -> list[str]:
+    """Which sockets of the host's programs can be connected to."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            found += [path] if can_connect(path, socket.AF_UNIX) else []
+    return found
+
+
+def address_towards(address: Any, family: int = socket.AF_INET) -> str:
     """The own address on the way to another; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+    with socket.socket(family, socket.SOCK_DGRAM) as made:
         made.connect(tuple(address))
         return str(made.getsockname()[0])
 
@@ -78,3 +89,8 @@ def serve_and_connect(host: str, family: int) -> str:
 def interfaces() -> list[str]:
     with open("/proc/net/dev", encoding="ascii") as file:
         return [line.partition(":")[0].strip() for line in file.readlines()[2:]]
+
+
+def other_interfaces() -> list[str]:
+    """Interfaces but the loopback."""
+    return [name for name in interfaces() if name != "lo"]

@@ -7,8 +7,9 @@ import ctypes
 import os
 import subprocess
 import sys
+import tempfile
 
-from . import name_of
+from . import Stopped, name_of
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -33,12 +34,27 @@ def _text_or_error(path: str) -> str:
         return name_of(error)
 
 
-def write(path: str, text: str = "x") -> None:
+def write(path: str, text: str = "x") -> bool:
     fd = os.open(path, os.O_WRONLY)
     try:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
+    return True
+
+
+def openable(paths: list[str]) -> list[str]:
+    """Open files for writing, without a change; return those that could be."""
+    found, refused = [], "ENOENT"
+    for path in paths:
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+            found.append(path)
+        except OSError as error:
+            refused = name_of(error) if name_of(error) != "ENOENT" else refused
+    if not found:
+        raise Stopped(refused)
+    return found
 
 
 def create(path: str, text: str = "x") -> str:
@@ -46,6 +62,13 @@ def create(path: str, text: str = "x") -> str:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     return read(path)
+
+
+def make_temporary() -> str:
+    """Make a file where temporary files go; return its path."""
+    path = os.path.join(tempfile.gettempdir(), "note")
+    create(path)
+    return path
 
 
 def names(path: str) -> list[str]:
@@ -59,6 +82,47 @@ def exists(path: str) -> bool:
 
 def read_link(path: str) -> str:
     return os.readlink(path)
+
+
+def read_by_steps(path: str) -> str:
+    """Read a file by a relative path that goes up further than there are directories."""
+    return read("../" * 64 + path.lstrip("/"))
+
+
+def readable(paths: list[str]) -> list[str]:
+    """Read the beginning of files; return those that have one."""
+    found, refused = [], "ENOENT"
+    for path in paths:
+        try:
+            if read(path, 64):
+                found.append(path)
+        except OSError as error:
+            refused = name_of(error) if name_of(error) != "ENOENT" else refused
+    if not found and refused != "ENOENT":
+        raise Stopped(refused)
+    return found
+
+
+def open_memory(path: str) -> bool:
+    """Open another process's memory."""
+    os.close(os.open(path, os.O_RDONLY))
+    return True
+
+
+def own(path: str) -> bool:
+    """Set a file's owner, to whom it belongs already."""
+    status = os.stat(path)
+    os.chown(path, status.st_uid, status.st_gid)
+    return True
+
+
+def mode_changed(path: str) -> bool:
+    """Change a file's mode and change it back; return whether it did."""
+    before = os.stat(path).st_mode & 0o777
+    os.chmod(path, before & ~0o022)
+    changed = os.stat(path).st_mode & 0o777 != before
+    os.chmod(path, before)
+    return changed
 
 
 def truncate(path: str) -> None:
@@ -100,8 +164,11 @@ def run_program(*argv: str) -> str:
     return subprocess.run(list(argv), capture_output=True, text=True, check=False, timeout=10).stdout
 
 
-def make_device(path: str) -> None:
+def make_device(path: str) -> bool:
+    """Make a device of one's own, as /dev/mem, and remove it."""
     os.mknod(path, 0o600 | 0o020000, os.makedev(1, 1))
+    os.unlink(path)
+    return True
 
 
 def is_read_only(path: str) -> bool:
@@ -117,6 +184,11 @@ def devices() -> dict[str, list[int]]:
             if status.st_mode & 0o170000 in {0o020000, 0o060000}:
                 found[os.path.join(directory, name)] = [os.major(status.st_rdev), os.minor(status.st_rdev)]
     return found
+
+
+def risky_devices(harmless: list[list[int]]) -> list[str]:
+    """Devices that can be seen, but for those of these numbers."""
+    return [path for path, numbers in devices().items() if numbers not in harmless]
 
 
 def open_terminal() -> str:

@@ -8,11 +8,12 @@ import errno
 import mmap
 import os
 import resource
+import signal
 import socket
 import struct
 from typing import Any
 
-from . import find, name_of
+from . import Stopped, find, name_of
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -30,6 +31,15 @@ def call(number: int, *arguments: int) -> int:
 def calls(probes: list[list[int]]) -> list[str]:
     """Make several system calls; return the name of each one's errno, or its result."""
     return [_tried(probe) for probe in probes]
+
+
+def reaching(probes: list[list[Any]], refused: list[str]) -> list[str]:
+    """Make calls, each a label, a number and arguments; return those that answer anything but what a filter does."""
+    answers = {label: _tried(probe) for label, *probe in probes}
+    found = [f"{label}: {answer}" for label, answer in answers.items() if answer not in refused]
+    if not found:
+        raise Stopped(" ".join(sorted(set(answers.values()))))
+    return found
 
 
 def _tried(probe: list[int]) -> str:
@@ -56,6 +66,14 @@ def in_child(name: str, *arguments: Any) -> dict[str, int]:
     }
 
 
+def by_another_convention(name: str, number: int) -> str:
+    """Make a call in a child by a way for which the filter was not made."""
+    ended = in_child(name, number)
+    if ended["signal"]:
+        raise Stopped(signal.Signals(ended["signal"]).name)
+    return "it reached the kernel"
+
+
 def call_as_i386(number: int) -> int:
     """Make a system call through the 32 bit entry: int 0x80 has other numbers than the filter was made for."""
     code = b"\xb8" + struct.pack("<I", number) + b"\xcd\x80\xc3"  # mov eax, number; int 0x80; ret
@@ -74,13 +92,14 @@ def socket_of(family: int, kind: int, protocol: int = 0) -> str:
         return str(made.type)
 
 
-def set_core_limit(soft: int) -> None:
+def set_core_limit(soft: int) -> bool:
 
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
     except ValueError as error:  # what Python makes of EPERM
         raise PermissionError(errno.EPERM, str(error)) from error
+    return True
 
 
 def core_limit() -> list[int]:

@@ -1,7 +1,7 @@
-"""What hostile code tries. Runs inside: the standard library only, and nothing of the tests but this package.
+"""What hostile code tries. Runs inside, as a package `attacks`: the standard library, and nothing of ours but this.
 
-Each attack is a function that returns what it learned, or raises the OSError that it met. Its name is enough to
-find it, in whichever file it is.
+Each attack is a function that returns what it learned or reached, nothing being a failure too, or raises the OSError
+that it met. Its name is enough to find it, in whichever file it is. No file here is imported on the host.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ import errno
 import json
 import sys
 from typing import Any
+
+
+class Stopped(OSError):
+    """An attack that was stopped by something that is no errno, such as a signal."""
 
 
 def outcome(name: str, arguments: str) -> str:
@@ -22,7 +26,9 @@ def outcome(name: str, arguments: str) -> str:
 
 
 def name_of(error: OSError) -> str:
-    """The name of its errno, or of its class where it has none."""
+    """The name of its errno, or what it says, or the name of its class where it has neither."""
+    if isinstance(error, Stopped):
+        return str(error)
     return errno.errorcode.get(error.errno or 0, type(error).__name__)
 
 

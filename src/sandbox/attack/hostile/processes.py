@@ -23,6 +23,19 @@ def own_pids() -> list[int]:
         return sorted([os.getpid(), *map(int, file.read().split())])
 
 
+def pids_of_others() -> list[int]:
+    itself = os.readlink("/proc/self")  # not its pid, where /proc is another namespace's
+    with open(f"/proc/self/task/{itself}/children", encoding="ascii") as file:
+        own = {int(itself), *map(int, file.read().split())}
+    return [pid for pid in pids() if pid not in own]
+
+
+def can_signal(pid: int) -> bool:
+    """Whether a process could be signalled. It is not."""
+    os.kill(pid, 0)
+    return True
+
+
 def kill(pid: int, number: int = signal.SIGTERM) -> None:
     os.kill(pid, number)
 
@@ -40,6 +53,12 @@ def host_name() -> str:
     return socket.gethostname()
 
 
+def name_of_the_host(given: str) -> str:
+    """The host's name, unless it is the one that sandboxes are given."""
+    name = socket.gethostname()
+    return "" if name == given else name
+
+
 def shared_memory(identifier: int) -> str:
     """Attach a System V shared memory segment and read it."""
     _libc.shmat.restype = ctypes.c_void_p
@@ -55,6 +74,12 @@ def change_affinity(pid: int = 0) -> int:
     """Leave the cpus that a process was kept on."""
     os.sched_setaffinity(pid, range(os.cpu_count() or 1))
     return len(os.sched_getaffinity(pid))
+
+
+def take_priority_from(pid: int) -> bool:
+    """Make a process nicer than it is."""
+    os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid) + 1)
+    return True
 
 
 def have_signalled(pid: int) -> None:
@@ -81,7 +106,34 @@ def become(uid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def set_secure_bits() -> None:
+def can_become(uid: int) -> bool:
+    """Whether a child could become this user."""
+    child = os.fork()
+    if child == 0:
+        try:
+            become(uid)
+        except OSError as error:
+            os._exit(error.errno or 255)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code:
+        raise OSError(code, os.strerror(code))
+    return True
+
+
+def rights_held() -> list[str]:
+    """Sets of capabilities that are in use, or could be taken into use, and are not empty."""
+    status = own_status()
+    return [name for name in ("CapInh", "CapPrm", "CapEff", "CapAmb") if int(status[name], 16)]
+
+
+def can_gain_rights() -> bool:
+    """Whether a program with the set-user-id bit would run as its owner."""
+    return own_status()["NoNewPrivs"] == "0"
+
+
+def set_secure_bits() -> bool:
     """A privilege of CAP_SETPCAP that no filter refuses."""
     if _libc.prctl(28, ctypes.c_ulong(1), 0, 0, 0) < 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_SECUREBITS)")
+    return True

@@ -10,6 +10,7 @@ import resource
 import select
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from typing import Any
@@ -175,6 +176,20 @@ def fill_and_close(directory: str) -> None:
         time.sleep(0.02)
 
 
+def more_inotify_instances(most: int) -> bool:
+    """Make one instance more than `most`, and let go of them."""
+    made: list[int] = []
+    try:
+        while len(made) <= most:
+            made.append(_libc.inotify_init1(os.O_CLOEXEC))
+            if made[-1] < 0:
+                raise OSError(ctypes.get_errno(), "inotify_init1")
+    finally:
+        for fd in made:
+            os.close(fd) if fd >= 0 else None
+    return True
+
+
 def take_inotify_instances(most: int) -> int:
     """Make instances until there are no more, and keep them; return how many there were."""
     count = 0
@@ -185,7 +200,6 @@ def take_inotify_instances(most: int) -> int:
 
 def raise_limits() -> list[str]:
     """Try to raise each limit; return the names of those that could be."""
-
     raised = []
     for name in ("RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_CORE"):
         kind = getattr(resource, name)
@@ -233,7 +247,6 @@ def in_background(name: str, *arguments: Any) -> None:
 
 def leave_behind(seconds: str) -> None:
     """Start sleepers in three ways that are not noticed when a parent ends."""
-
     subprocess.Popen(["sleep", seconds])
     subprocess.Popen(["/bin/sh", "-c", f"trap '' HUP INT TERM; exec sleep {seconds}"], start_new_session=True)
     if os.fork() == 0:
@@ -247,3 +260,24 @@ def leave_behind(seconds: str) -> None:
 def _ignore_signals() -> None:
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+
+
+def fill_temporary(count: int) -> None:
+    """Write files of 1 MB where temporary files go."""
+    for _ in range(count):
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            file.write(bytes(1 << 20))
+        time.sleep(0.01)
+
+
+def print_block(size: int) -> None:
+    """Print a line of this length."""
+    os.write(1, b"x" * (size - 1) + b"\n")
+
+
+def ignore_interrupts(seconds: float) -> None:
+    """Go on for a while, whoever asks to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(left)

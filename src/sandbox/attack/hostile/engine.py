@@ -23,6 +23,18 @@ def descriptors() -> dict[str, str]:
     return found
 
 
+def inherited() -> list[str]:
+    """Files and directories that are open without having been opened here."""
+    return [
+        kind for kind in descriptors().values() if kind.startswith("/") and not kind.startswith(("/dev/", "/proc/"))
+    ]
+
+
+def variable(name: str) -> str:
+    """A variable of the environment, now or when the process began."""
+    return next((text for key, text in environment().items() if key == name or name in text), "")
+
+
 def environment() -> dict[str, str]:
     with open("/proc/self/environ", "rb") as file:
         first = file.read().decode("utf-8", "replace")
