@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import importlib.util
 import inspect
 import io
 import os
@@ -36,11 +37,15 @@ PACKAGE = Path(sandbox.__file__).parents[1]
 
 def _parameters(found: list[Block]) -> list[Any]:
     """The blocks that are run; skipped where one is about a level that this run does not have."""
-    return [
-        pytest.param(block, id=str(block), marks=[pytest.mark.needs_namespaces] if "level" in block.notes else [])
-        for block in found
-        if "not run" not in block.notes
-    ]
+    return [pytest.param(block, id=str(block), marks=_marks(block)) for block in found if "not run" not in block.notes]
+
+
+def _marks(block: Block) -> list[pytest.MarkDecorator]:
+    marks = [pytest.mark.needs_namespaces] if "level" in block.notes else []
+    needs = block.notes.get("needs")
+    if needs and importlib.util.find_spec(needs) is None:
+        marks.append(pytest.mark.skip(reason=f"{needs} is not installed"))
+    return marks
 
 
 @pytest.fixture
@@ -88,8 +93,10 @@ def _server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     block = getattr(request.node, "callspec", None) and request.node.callspec.params.get("block")
     if block is not None and "server" in block.notes:
         url, key = request.getfixturevalue("served")
-        monkeypatch.setenv("SANDBOX_URL", url)
-        monkeypatch.setenv("SANDBOX_API_KEY", key)
+        for name in ("SANDBOX_URL", "E2B_API_URL", "E2B_SANDBOX_URL"):
+            monkeypatch.setenv(name, url)
+        for name in ("SANDBOX_API_KEY", "E2B_API_KEY"):
+            monkeypatch.setenv(name, key)
     yield
     close_connections()
 

@@ -12,6 +12,7 @@ from tests.mcp.golden import FILE, told
 TOOLS = told()
 NAMED = {
     "execute", "shell_execute", "list_artifacts", "cleanup_artifacts", "get_execution_info", "start_web_app",
+    "create_manim_animation",
 }  # fmt: skip
 _READS = {"read_file", "list_files", "list_artifacts", "session_timeline", "get_execution_info"}
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import sandbox.sync
-from sandbox import LocalSandbox, SandboxFileError, SandboxFileNotFoundError, UsageError
+from sandbox import LocalSandbox, SandboxClosedError, SandboxFileError, SandboxFileNotFoundError, UsageError
 from sandbox.engine.thread import EngineThread
 from sandbox.protocol import messages as m
 from sandbox.results import Files as Changed
@@ -503,6 +503,20 @@ async def test_a_watch_that_is_cancelled_is_over(box: LocalSandbox) -> None:
             await box.files.stat(".")
     with pytest.raises(StopAsyncIteration):
         await anext(changes)
+
+
+@pytest.mark.parametrize("end", ["stop", "delete"])
+async def test_a_watch_ends_with_its_sandbox(make: Callable[..., LocalSandbox], end: str) -> None:
+    box = make()
+    await box.start()
+    changes = box.files.watch()
+    await begun(box, changes)
+    await getattr(box, end)()
+    with pytest.raises(SandboxClosedError, match="not watched any more"):
+        await seen(changes, ("what does not happen", "created"))
+    assert inotify_instances() == 0
+    if end == "stop":
+        await box.start()
 
 
 async def test_what_cannot_be_watched_is_an_error(box: LocalSandbox) -> None:

@@ -55,8 +55,19 @@ def test_a_worker_sees_no_home_directory(lab: Range, secret_at_home: Path) -> No
 def test_a_home_directory_holds_only_the_way_to_the_interpreter(lab: Range) -> None:
     parts = {part for path in lab.attack("interpreter").value for part in Path(path).parts}
     parts |= set(Path(__file__).parts)  # the worker's own code may lie in a checkout below it
+    parts.add("user")  # the link to the workspace
     for home in ("/root", "/home", str(Path.home())):
         assert set(lab.attack("names", home).value or []) <= parts, home
+
+
+@pytest.mark.needs_namespaces
+def test_the_home_directory_of_other_sandboxes_programs_is_the_workspace(lab: Range) -> None:
+    """Each session's own."""
+    box = lab.box()
+    box.run("open('/home/user/file', 'w').write('mine')")
+    assert box.files.read("file") == b"mine"
+    assert lab.attack("read", "/home/user/file", memory=512).error == "ENOENT", "another session sees it"
+    assert lab.attack("create", "/home/other").error == "EROFS"
 
 
 def test_a_worker_cannot_see_the_host_tmp(lab: Range, secret: Path) -> None:
@@ -198,7 +209,7 @@ def test_a_mounted_directory_is_read_only_unless_it_is_asked_for(lab: Range, com
 
 
 @pytest.mark.needs_namespaces
-@pytest.mark.parametrize("target", ["/data", "/home/user/data", "/var/tmp/data", "/workspace/data"])
+@pytest.mark.parametrize("target", ["/data", "/home/user/data", "/home/user", "/var/tmp/data", "/workspace/data"])
 def test_making_room_for_a_directory_opens_nothing_else(lab: Range, common: Path, target: str) -> None:
     """Mount points are made in a root of the session's own, which is read-only again afterwards."""
     (common / "data").write_text("data")

@@ -228,7 +228,7 @@ async def test_changes_of_files_are_told_as_they_happen(box: Http) -> None:
         ("GET", f"{BOX}/diff?old=x&new=1", None, 400),
         ("GET", f"{BOX}/list?color=red", None, 400),
         ("PATCH", BOX, None, 405),
-        ("GET", "/v2/sandboxes", None, 404),
+        ("GET", "/v9/sandboxes", None, 404),
     ],
 )
 async def test_what_cannot_be_is_an_error_with_a_code(

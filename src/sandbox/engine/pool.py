@@ -12,7 +12,7 @@ from sandbox.engine.worker_events import DoneInside
 from sandbox.engine.workspaces import Workspace
 from sandbox.engine.zygote import Zygote, ZygoteSpec
 from sandbox.errors import SandboxError
-from sandbox.protocol.messages import SessionOptions
+from sandbox.protocol.messages import HOST_NETWORK, SessionOptions
 
 SIZE = 2
 _QUIET_SECONDS = 0.03
@@ -40,7 +40,7 @@ class Pool:
             and options.disk <= _DEFAULTS.disk
             and options.processes <= _DEFAULTS.processes
         )
-        return not options.files and options.network == _DEFAULTS.network and same and lower
+        return not options.files and options.network != HOST_NETWORK and same and lower
 
     async def get(self, options: SessionOptions, zygote: Zygote, *, early: bool = False) -> Cell:
         """Return a parked worker with a workspace of its own, or launch one.
@@ -84,7 +84,7 @@ class Pool:
     def _refill(self, zygote: Zygote) -> None:
         """Fill up in the background. Workers forked before the last import would lack it, so wait for that."""
         spec = zygote.spec
-        if self._closed or self.size == 0 or spec.network != _DEFAULTS.network:
+        if self._closed or self.size == 0 or spec.network == HOST_NETWORK:
             return
         if zygote.warm_left or spec in self._filling or spec not in self._parked:
             return

@@ -64,6 +64,9 @@ class EngineThread:
         """False once closed, and in a process that was forked from the engine's: threads do not survive a fork."""
         return not self._closed and self._pid == os.getpid()
 
+    def in_loop(self, request: bytes) -> None:
+        """None: an engine has a loop of its own."""
+
     def submit(self, request: bytes, sink: Sink) -> Call:
         """Begin a request from any thread. `sink` is called in the engine's thread; see `Engine.start`."""
         if not self.usable:

@@ -18,6 +18,8 @@ _ETC = (
     "localtime", "magic", "mime.types", "os-release", "pki/ca-trust", "pki/tls/certs", "protocols", "services",
     "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
 )  # fmt: skip
+# Where programs written for other sandboxes look for their files: E2B's have this home directory.
+_OTHER_HOME = "/home/user"
 _VAR = ("/var/cache/fontconfig",)
 _FILES = {
     "/etc/passwd": "root:x:0:0:root:/root:/usr/sbin/nologin\n"
@@ -35,8 +37,11 @@ _PROC = tuple(f"/proc/{name}" for name in ("cpuinfo", "filesystems", "loadavg", 
 def view(interpreter: Interpreter, staging: str) -> dict[str, Any]:
     """The view as the keeper gets it (`inside.contain.read_only_view.View`)."""
     links = {path: os.readlink(path) for path in _SYSTEM if os.path.islink(path)}
+    shown = _without_nested([*_system(), *interpreter.roots, INSIDE])
+    if not any(path == _OTHER_HOME or path.startswith(f"{_OTHER_HOME}/") for path in shown):
+        links[_OTHER_HOME] = WORKSPACE
     return {
-        "shown": _without_nested([*_system(), *interpreter.roots, INSIDE]),
+        "shown": shown,
         "links": links,
         "files": _FILES,
         "directories": ["/home", "/root", "/opt"],

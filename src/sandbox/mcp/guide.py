@@ -21,6 +21,7 @@ network. Nothing that happens inside can harm the user's machine, so try things 
 |---|---|
 | calculate, analyse, plot | `execute`: Python that keeps its variables |
 | run a program | `shell_execute`: one line of /bin/sh, same files |
+| explain something with an animation | `create_manim_animation`: a video with a thumbnail |
 | work for more than a minute | `start_job`, then `job` |
 | serve a page, an app or an API | `start_web_app`, `stop_web_app` |
 | bring a file in, read one, look around | `write_file`, `read_file`, `list_files` |
@@ -52,6 +53,23 @@ plt.show()
 ```
 
 The figure is in the answer as an image. plotly and altair work the same way.
+
+## Animations
+
+```python
+from manim import *
+
+class Areas(Scene):
+    def construct(self):
+        square = Square(color=BLUE, fill_opacity=0.5)
+        label = MathTypst("a^2").next_to(square, UP)
+        self.play(Create(square), Write(label))
+        self.play(square.animate.scale(1.5))
+        self.wait()
+```
+
+That is the code of `create_manim_animation`: Manim Community, one class for each scene. Look at the thumbnail at
+low_quality first. Text and MathTypst (formulas in the syntax of Typst) always work, MathTex only where there is LaTeX.
 
 ## Web apps
 

@@ -22,18 +22,22 @@ class Access:
     """
 
     def __init__(self, keys: Keyring) -> None:
-        self._keys = keys
+        self.keys = keys
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._waiting: dict[str, int] = {}
 
     async def admit(self, authorization: str | None, address: str) -> Key:
         """Return the caller's key. Raises SandboxAccessError, SandboxQuotaError for too many failures at once."""
         scheme, _, text = (authorization or "").partition(" ")
-        key = self._keys.verify(text.strip()) if scheme.lower() == "bearer" else None
+        key = self.keys.verify(text.strip()) if scheme.lower() == "bearer" else None
+        return await self.settle(key, authorization is not None, address, "send it as `Authorization: Bearer KEY`")
+
+    async def settle(self, key: Key | None, given: bool, address: str, how: str) -> Key:
+        """Return the key that what was `given` has turned out to be. Raises as `admit`; `how` one is sent."""
         if key is not None:
             return key
-        if authorization is None:  # no guess
-            raise SandboxAccessError("a key is needed: send it as `Authorization: Bearer KEY`", {"status": 401})
+        if not given:  # no guess
+            raise SandboxAccessError(f"a key is needed: {how}", {"status": 401})
         await self._slow(address)
         raise SandboxAccessError("the key is not one of this server's, or has expired or been revoked", {"status": 401})
 

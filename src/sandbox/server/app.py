@@ -6,12 +6,16 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from sandbox.errors import SandboxError
 from sandbox.server import messages
 from sandbox.server.access import Access, require
+from sandbox.server.apps import proxy
+from sandbox.server.apps.apps import Apps
 from sandbox.server.audit import Caller
+from sandbox.server.dialects import Dialect
 from sandbox.server.gate import Gate
 from sandbox.server.http import AnswerLost, Call
 from sandbox.server.quotas import Rates
@@ -25,8 +29,12 @@ Rest = Callable[[Call, Gate], Awaitable[None]]
 class App:
     """An ASGI application. `gate` is there between `started` and `stopped`, in the server's loop."""
 
+    apps: Apps
+
     def __init__(
-        self, started: Callable[[], Awaitable[tuple[Gate, Access]]], stopped: Callable[[], Awaitable[None]]
+        self,
+        started: Callable[[], Awaitable[tuple[Gate, Access, Apps, tuple[Dialect, ...]]]],
+        stopped: Callable[[], Awaitable[None]],
     ) -> None:
         from sandbox.server.rest import Api  # noqa: PLC0415 - it makes the API's description
 
@@ -35,6 +43,7 @@ class App:
         self._api = Api()
         self.gate: Gate
         self._access: Access
+        self._dialects: tuple[Dialect, ...]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -47,7 +56,7 @@ class App:
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
         try:
-            self.gate, self._access = await self._started()
+            self.gate, self._access, self.apps, self._dialects = await self._started()
         except SandboxError as error:
             await send({"type": "lifespan.startup.failed", "message": error.message})
             return
@@ -59,29 +68,48 @@ class App:
     async def _answer(self, call: Call) -> None:
         given = call.header("x-request-id")
         call.request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        # Whatever else a page may have its browser say, its host's name tells that it is an app's.
+        for_app = self.apps.is_meant(call.header("host") or "")
+        dialect = None if for_app else next((one for one in self._dialects if one.takes(call)), None)
         try:
             try:
-                await self._admitted(call)
+                if for_app:
+                    await proxy.answer(call, self.apps)
+                else:
+                    await (self._admitted(call) if dialect is None else self._translated(call, dialect))
             except AnswerLost:
                 raise
             except SandboxError as error:
-                await self._refused(call, error)
+                await self._refused(call, error, call.failed if dialect is None else partial(dialect.refuse, call))
         except AnswerLost as error:
             _log.debug("%s", error.message, extra={"request": call.request_id})
 
-    async def _refused(self, call: Call, error: SandboxError) -> None:
+    async def _translated(self, call: Call, dialect: Dialect) -> None:
+        """The same for a client of another server: it has a key of ours, and is counted as every other."""
+        address = _address(call)
+        key = await dialect.admit(call, self._access, address)
+        call.caller = Caller(key, call.request_id, address)
+        self._rates.enter(key)
+        try:
+            await dialect.answer(call, self.gate)
+        finally:
+            self._rates.leave(key)
+
+    async def _refused(
+        self, call: Call, error: SandboxError, answer: Callable[[SandboxError], Awaitable[None]]
+    ) -> None:
         self.gate.counts.refused.labels(error.code).inc()
         _log.info(
             "%s %s: %s", call.scope["method"], call.scope["path"], error.message, extra={"request": call.request_id}
         )
-        await call.failed(error)
+        await answer(error)
 
     async def _admitted(self, call: Call) -> None:
         path, method = call.scope["path"], call.scope["method"]
         if path == "/healthz":
             await call.json({"status": "ok"})
             return
-        address = call.scope["client"][0] if call.scope.get("client") else ""
+        address = _address(call)
         key = await self._access.admit(call.header("authorization"), address)
         call.caller = Caller(key, call.request_id, address)
         self._rates.enter(key)
@@ -107,3 +135,8 @@ class App:
             counts.sandboxes.labels(state).set(number)
         counts.answers.set(len(self.gate.recordings.running))
         return counts.text()
+
+
+def _address(call: Call) -> str:
+    """Where the caller is."""
+    return str(call.scope["client"][0]) if call.scope.get("client") else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.errors import SandboxFileNotFoundError, UsageError
+from sandbox.errors import SandboxError, SandboxFileNotFoundError, UsageError
 from sandbox.protocol import messages as m
 from sandbox.server.gate import Gate
 from sandbox.server.http import HEARTBEAT_SECONDS, AnswerLost, Call, Headers, failure, last_of
@@ -31,7 +32,7 @@ async def get_file(call: Call, gate: Gate, path: dict[str, Any]) -> None:
     offset, length = part or (0, None)
     request = m.ReadFile(path["session"], path["path"], offset, length)
     headers = [*_SAFE, *_ranged(part, entry.size)] if part else [*_SAFE]
-    await _send(call, gate.begin(call.caller, request), 206 if part else 200, _BYTES, headers)
+    await send(call, gate.begin(call.caller, request), 206 if part else 200, _BYTES, headers)
 
 
 async def get_artifact(call: Call, gate: Gate, path: dict[str, Any]) -> None:
@@ -46,7 +47,7 @@ async def get_artifact(call: Call, gate: Gate, path: dict[str, Any]) -> None:
     headers = [*_SAFE, *(_ranged(part, found.size) if part else []), (b"etag", f'"{found.sha256}"'.encode())]
     kind = found.mime if found.mime in _SHOWN else _BYTES
     request = m.ReadArtifact(path["session"], found.id, offset, length)
-    await _send(call, gate.begin(call.caller, request), 206 if part else 200, kind, headers)
+    await send(call, gate.begin(call.caller, request), 206 if part else 200, kind, headers)
 
 
 async def export(call: Call, gate: Gate, path: dict[str, Any]) -> None:
@@ -56,30 +57,38 @@ async def export(call: Call, gate: Gate, path: dict[str, Any]) -> None:
     if found:
         raise UsageError(f"there is no parameter {', '.join(map(repr, sorted(found)))}; there are: format")
     kind = "application/x-ipynb+json" if form == "notebook" else _BYTES
-    await _send(call, gate.begin(call.caller, m.Export(path["session"], form)), 200, kind, [*_SAFE])
+    await send(call, gate.begin(call.caller, m.Export(path["session"], form)), 200, kind, [*_SAFE])
 
 
 async def put_file(call: Call, gate: Gate, path: dict[str, Any]) -> None:
     """Write a file piece by piece. It appears under its name only when it is whole."""
     _no_query(call)
     session, target = path["session"], path["path"]
-    if not target or target.endswith("/"):
-        raise UsageError(f"{target!r} names a directory: leave off the slash")
-    part = os.path.join(os.path.dirname(target), f".part-{os.urandom(6).hex()}")
     size = call.header("content-length")
-    try:
-        written = await _write(call, gate, session, part, int(size) if size and size.isdigit() else 0)
-        await _check_whole(call, gate, session, part, written)
-        await _ask(call, gate, m.RenameFile(session, part, target), m.Done)
-    except BaseException:
-        gate.begin(call.caller, m.RemoveFile(session, part))
-        raise
+    written = await store(call, gate, session, target, call.pieces(), int(size) if size and size.isdigit() else 0)
     await call.json({"path": target, "size": written}, 201)
 
 
-async def _write(call: Call, gate: Gate, session: str, part: str, whole: int) -> int:
+async def store(call: Call, gate: Gate, session: str, target: str, pieces: AsyncIterator[bytes], size: int = 0) -> int:
+    """Write a file from pieces, of `size` bytes if that is known; return how many there were. Raises SandboxError."""
+    if not target or target.endswith("/"):
+        raise UsageError(f"{target!r} names a directory: leave off the slash")
+    part = os.path.join(os.path.dirname(target), f".part-{os.urandom(6).hex()}")
+    try:
+        written = await _write(call, gate, session, part, pieces, size)
+        await _check_whole(call, gate, session, part, written)
+        await _ask(call, gate, m.RenameFile(session, part, target), m.Done)
+    except BaseException as error:
+        gate.begin(call.caller, m.RemoveFile(session, part))
+        if isinstance(error, SandboxError):
+            error.message = error.message.replace(part, target)
+        raise
+    return written
+
+
+async def _write(call: Call, gate: Gate, session: str, part: str, pieces: AsyncIterator[bytes], whole: int) -> int:
     written, waiting = 0, bytearray()
-    async for piece in call.pieces():
+    async for piece in pieces:
         waiting += piece
         while len(waiting) >= m.MAX_CHUNK:
             await _append(call, gate, m.WriteFile(session, part, bytes(waiting[: m.MAX_CHUNK]), written > 0, whole))
@@ -107,7 +116,7 @@ async def _ask(call: Call, gate: Gate, request: m.Request, answer: type[Any]) ->
     return last
 
 
-async def _send(call: Call, recording: Recording, status: int, kind: str, headers: Headers) -> None:
+async def send(call: Call, recording: Recording, status: int, kind: str, headers: Headers) -> None:
     """Send the data of an answer as it comes. Raises the SandboxError that it may be, if that is the first thing."""
     at = 0
     try:

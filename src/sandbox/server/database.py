@@ -21,7 +21,10 @@ CREATE TABLE used (
     owner TEXT NOT NULL, day INTEGER NOT NULL, cpu_seconds REAL NOT NULL, PRIMARY KEY (owner, day)
 ) WITHOUT ROWID;
 """
-MIGRATIONS = (_FIRST,)
+_E2B = """
+CREATE TABLE e2b (owner TEXT NOT NULL, id TEXT NOT NULL, box BLOB NOT NULL, PRIMARY KEY (owner, id)) WITHOUT ROWID;
+"""
+MIGRATIONS = (_FIRST, _E2B)
 
 
 def server_dir() -> Path:

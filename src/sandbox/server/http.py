@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,6 +29,19 @@ Headers = list[tuple[bytes, bytes]]
 Form = Callable[[list[bytes], bool], bytes]
 
 
+class Written(NamedTuple):
+    """How events are written. `form` is told whether the last of them ends the answer.
+
+    `silence` is what says that all is well where nothing happens. `head` is sent at once, before anything has happened.
+    """
+
+    kind: str
+    form: Form
+    silence: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    head: bytes | None = None
+
+
 class TooLarge(UsageError):
     """The body of a request is larger than any that is taken."""
 
@@ -46,6 +59,7 @@ class Call:
         self.caller: Caller
         self.request_id = ""
         self.answered = False
+        self.complete = False  # set by whoever passes on an answer that is not its own
 
     def header(self, name: str) -> str | None:
         """A header of the request."""
@@ -90,9 +104,13 @@ class Call:
 
     async def begin(self, status: int, kind: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Begin an answer."""
-        self.answered = True
         own = [(b"content-type", kind.encode()), (b"x-request-id", self.request_id.encode("latin-1"))]
-        await self._send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
+        await self.head(status, [*own, *headers])
+
+    async def head(self, status: int, headers: Headers) -> None:
+        """Begin an answer with these headers alone."""
+        self.answered = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def piece(self, data: bytes, *, more: bool = True) -> None:
         """Send a piece of it. Raises AnswerLost if the client does not take it."""
@@ -104,36 +122,36 @@ class Call:
 
     async def failed(self, error: SandboxError) -> None:
         """Answer with an error. Raises AnswerLost where another answer has begun."""
+        details = {name: value for name, value in error.details.items() if name != "status"}
+        body = {"error": {"code": error.code, "message": error.message, "details": details}}
+        await self.refused(error, status_of(error), msgspec.json.encode(body))
+
+    async def refused(self, error: SandboxError, status: int, body: bytes, kind: str = "application/json") -> None:
+        """Answer with an error in a form of the caller's. Raises AnswerLost where another answer has begun."""
         if self.answered:
             raise AnswerLost(error.message)
-        details = {name: value for name, value in error.details.items() if name != "status"}
-        status = int(error.details.get("status") or _STATUSES.get(error.code, 500))
         headers: Headers = []
         seconds = error.details.get("retry_after")
         if isinstance(seconds, (int, float)):
             headers.append((b"retry-after", b"%d" % max(1, -int(-seconds // 1))))
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
-        body = {"error": {"code": error.code, "message": error.message, "details": details}}
-        await self.respond(status, msgspec.json.encode(body), "application/json", headers)
+        await self.respond(status, body, kind, headers)
 
-    async def stream(
-        self, recording: Recording, after: int, kind: str, form: Form, *, silence: bytes, cancels: bool = False,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-    ) -> None:  # fmt: skip
-        """Send events from number `after` on. `form` is told whether the last of them ends the answer.
-
-        `silence` is what says that all is well where nothing happens. `cancels`: the client's going cancels.
-        """
+    async def stream(self, recording: Recording, after: int, written: Written, *, cancels: bool = False) -> None:
+        """Send events from number `after` on. `cancels`: the client's going cancels."""
         at = after
-        await recording.more(at, HEARTBEAT_SECONDS)
-        if await recording.ends(_TOGETHER_SECONDS):
-            await self.respond(200, form(recording.take(at), True), kind, headers)
-            return
-        await self.begin(200, kind, headers)
+        if written.head is None:
+            await recording.more(at, HEARTBEAT_SECONDS)
+            if await recording.ends(_TOGETHER_SECONDS):
+                await self.respond(200, written.form(recording.take(at), True), written.kind, written.headers)
+                return
         try:
+            await self.begin(200, written.kind, written.headers)
+            if written.head:
+                await self.piece(written.head)
             async with self.watched(recording) as gone:
-                await self._follow(recording, at, form, silence, gone)
+                await self._follow(recording, at, written.form, written.silence, gone)
         finally:
             if cancels:
                 recording.cancel()
@@ -155,7 +173,7 @@ class Call:
             elif not await recording.more(at, HEARTBEAT_SECONDS, gone.done):
                 await self.piece(silence)
 
-    async def _gone(self) -> None:
+    async def gone(self) -> None:
         """Wait until the client has gone."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
@@ -163,12 +181,17 @@ class Call:
     @asynccontextmanager
     async def watched(self, recording: Recording) -> AsyncGenerator[asyncio.Future[None]]:
         """A future that is done when the client has gone; whoever waits for the recording looks again then."""
-        gone = asyncio.ensure_future(self._gone())
+        gone = asyncio.ensure_future(self.gone())
         gone.add_done_callback(lambda _: recording.wake())
         try:
             yield gone
         finally:
             gone.cancel()
+
+
+def status_of(error: SandboxError) -> int:
+    """The HTTP status that says what an error says."""
+    return int(error.details.get("status") or _STATUSES.get(error.code, 500))
 
 
 def failure(last: m.AnyEvent | None) -> SandboxError | None:

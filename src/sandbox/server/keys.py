@@ -18,6 +18,7 @@ from sandbox.store.database import Database
 SCOPES = {
     "sandboxes": "make and use sandboxes of the key's owner",
     "environments": "choose packages for sandboxes: some of their code runs before it is confined",
+    "network": "let code reach public hosts, as a policy allows, from this machine's address",
     "host": "show host directories inside, use the host's network, weaken the isolation: as good as an account here",
     "metrics": "read /metrics, which counts for all owners",
 }
@@ -117,6 +118,17 @@ class Keyring:
         digest, key = self._known.get(number, (_NOBODY, None))
         same = hmac.compare_digest(digest, _digest(text))
         return key if same and key is not None and key.valid else None
+
+    def in_force(self, number: str) -> Key | None:
+        """The key of this id, if it is in force."""
+        self._look(now=False)
+        _, key = self._known.get(number, (_NOBODY, None))
+        return key if key is not None and key.valid else None
+
+    def of_owner(self, owner: str) -> list[Key]:
+        """An owner's keys that are in force."""
+        self._look(now=False)
+        return [key for _, key in self._known.values() if key.owner == owner and key.valid]
 
     def _look(self, *, now: bool) -> None:
         """Read the keys again where somebody has changed them."""

@@ -17,7 +17,7 @@ import msgspec
 from sandbox.errors import SandboxConnectionError, UsageError
 from sandbox.protocol import messages as m
 from sandbox.server.gate import Gate
-from sandbox.server.http import Call
+from sandbox.server.http import Call, Written
 from sandbox.server.recordings import REMEMBERED_SECONDS
 
 KIND = "application/vnd.sandbox.messages"
@@ -28,6 +28,7 @@ _LAST = 1 << 31  # in the length of the event that ends the answer
 _HARMLESS = (
     m.OpenSession, m.Complete, m.ListFiles, m.StatFile, m.MakeDirectory, m.WatchFiles, m.ListArtifacts, m.GetMetrics,
     m.GetStats, m.GetHistory, m.ClearCache, m.ListCheckpoints, m.ListVariables, m.Compare, m.Export,
+    m.ListAnimations,
 )  # fmt: skip
 
 
@@ -46,8 +47,8 @@ async def answer(call: Call, gate: Gate) -> None:
         gate.recordings.drop(owner, "once", name)
     recording = gate.begin(call.caller, request, name)
     cancels = not recording.kept
-    server = [(b"sandbox-server", gate.number.encode())]
-    await call.stream(recording, after or 0, KIND, _framed, silence=_LENGTH.pack(0), cancels=cancels, headers=server)
+    written = Written(KIND, _framed, _LENGTH.pack(0), ((b"sandbox-server", gate.number.encode()),))
+    await call.stream(recording, after or 0, written, cancels=cancels)
 
 
 def _again(call: Call, gate: Gate, request: Any, after: int) -> Any:

@@ -14,8 +14,8 @@ from sandbox.protocol import messages as m
 from sandbox.server import content
 from sandbox.server.described import Created, Described, New, document
 from sandbox.server.gate import Gate
-from sandbox.server.http import HEARTBEAT_SECONDS, Call, failure, last_of
-from sandbox.server.operations import OPERATIONS, Operation
+from sandbox.server.http import HEARTBEAT_SECONDS, Call, Written, failure, last_of
+from sandbox.server.operations import FIELDS, OPERATIONS, Operation
 from sandbox.server.recordings import Recording
 
 LINES = "application/x-ndjson"
@@ -68,7 +68,7 @@ def _pattern(path: str) -> str:
 
 
 def _path(found: dict[str, Any]) -> dict[str, Any]:
-    values = {("session" if name == "sandbox" else name): value for name, value in found.items()}
+    values = {FIELDS.get(name, name): value for name, value in found.items()}
     for name in _INTEGERS & values.keys():
         if not values[name].isascii() or not values[name].isdigit() or len(values[name]) > 12:
             raise UsageError(f"{values[name][:100]!r} is not the number of one", {"status": 404})
@@ -150,7 +150,7 @@ async def _events(call: Call, recording: Recording, after: int, *, attached: boo
         before, first = (first if after == 0 else b""), b""
         return before + b"".join(_line(m.decode_event(one)) for one in events)
 
-    await call.stream(recording, at, LINES, lines, silence=b"\n", cancels=attached)
+    await call.stream(recording, at, Written(LINES, lines, b"\n"), cancels=attached)
 
 
 def _line(event: m.Event) -> bytes:

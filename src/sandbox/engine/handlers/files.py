@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.engine import files
 from sandbox.engine.answers import sent
-from sandbox.errors import UsageError
+from sandbox.errors import SandboxClosedError, UsageError
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
@@ -64,7 +64,17 @@ async def make_directory(sessions: Sessions, request: m.MakeDirectory, emit: Emi
 async def watch_files(sessions: Sessions, request: m.WatchFiles, emit: Emit) -> m.Done:
     from sandbox.engine.inotify import watch  # noqa: PLC0415 - few sessions watch
 
-    await watch(sessions.workspace(request.session), request, emit)
+    session, workspace = sessions.active(request.session), sessions.workspace(request.session)
+    watching = asyncio.ensure_future(watch(workspace, request, emit))
+    session.watches.add(watching)
+    try:
+        await asyncio.wait([watching])
+    finally:
+        session.watches.discard(watching)
+        watching.cancel()
+    if watching.cancelled():
+        raise SandboxClosedError(f"session {request.session} was stopped or deleted: it is not watched any more")
+    await watching
     return m.Done()
 
 

@@ -94,7 +94,7 @@ async def _spec(sessions: Sessions, request: m.StartWebApp, name: str, emit: Emi
     directory, path = await _source(sessions, request, name, emit)
     return Spec(
         name=name, kind=request.app_type, port=request.port, path=path, command=request.command, directory=directory,
-        env=request.env, restore=request.restore, hosts=request.hosts,
+        env=request.env, restore=request.restore, hosts=request.hosts, anywhere=request.anywhere,
     )  # fmt: skip
 
 

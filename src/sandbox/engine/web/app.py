@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from sandbox.engine.web import health, kinds, way
 from sandbox.engine.web.kinds import Spec
 from sandbox.engine.web.log import Log
 from sandbox.engine.web.relay import LOOPBACK, Relay, listen
+from sandbox.engine.web.visits import Visits
 from sandbox.errors import SandboxClosedError, SandboxConnectionError, SandboxError, SandboxWebAppError, UsageError
 from sandbox.protocol.messages import ArtifactInfo, CommandFinished, StartCommand, WebAppInfo
 
@@ -41,6 +43,8 @@ class WebApp:
 
     def __init__(self, spec: Spec, sessions: Sessions, session: Session) -> None:
         self.spec = spec
+        self.id, self.made_at = os.urandom(10).hex(), time.time()
+        self.visits = Visits(self._connect)
         self.turn = asyncio.Lock()
         self.state = STARTING
         self.why = ""
@@ -59,6 +63,7 @@ class WebApp:
         self._return: asyncio.Task[None] | None = None
         self._returns: deque[float] = deque(maxlen=_MOST_RETURNS)
         self._closing = False
+        sessions.apps[self.id] = self
         self._inner_port = 0
         self._status = 0
         self._pid = 0
@@ -86,7 +91,8 @@ class WebApp:
 
     def _listen(self, cell: Cell) -> Relay:
         # Without a network of its own, a command that insists on the port has to get it.
-        wanted = self.spec.port + (way.shares_the_hosts_network(cell) and self._insists)
+        shared = way.shares_the_hosts_network(cell)
+        wanted = 0 if self.spec.anywhere else self.spec.port + (shared and self._insists)
         relay = Relay(listen(wanted), self._connect, self.spec.hosts)
         if wanted and relay.port != wanted:
             self.notes = (f"port {wanted} was not free, so it is at {relay.port}",)
@@ -290,6 +296,7 @@ class WebApp:
         self.state, self.why = RESTARTING, ""
         try:
             await self._end_program(_END_SECONDS)
+            self.visits.end()
             if self._relay is not None:
                 await self._relay.drop()
         except BaseException as error:
@@ -307,12 +314,14 @@ class WebApp:
             self._return.cancel()
             await asyncio.wait([self._return])
         self._closing = True
+        self._sessions.apps.pop(self.id, None)
         if self.state != ENDED:
             self.state, self.why = ENDED, "it was stopped"
         await self._end_program(grace)  # also one that is only beginning: whoever waits for it hears of its end
         async with self.turn:
             await self._end_program(grace)
             self._pid = 0
+            self.visits.end()
             if self._relay is not None:
                 await self._relay.close()
 
@@ -331,11 +340,12 @@ class WebApp:
     def info(self, *, whole_log: bool = False) -> WebAppInfo:
         """Describe it as it is now; its log becomes an artifact."""
         self._keep_log()
+        relayed = self._relay.connections if self._relay is not None else 0
         return WebAppInfo(
-            name=self.spec.name, app_type=self.spec.kind, url=f"http://{LOOPBACK}:{self.port}", port=self.port,
-            inner_port=self._inner_port, pid=self._pid, state=self.state, status=self._status,
+            id=self.id, name=self.spec.name, app_type=self.spec.kind, url=f"http://{LOOPBACK}:{self.port}",
+            port=self.port, inner_port=self._inner_port, pid=self._pid, state=self.state, status=self._status,
             exit_code=self.exit_code, why=self.why, path=self.spec.path, restore=self.spec.restore,
-            started_at=self._began, connections=self._relay.connections if self._relay is not None else 0,
+            started_at=self._began, connections=relayed + self.visits.count,
             log=self._log.text if whole_log else self._log.end, log_artifact=self._log_artifact,
             screenshot=self.screenshot, notes=self.notes,
         )  # fmt: skip

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from sandbox.engine import cgroups
+from sandbox.engine.forker import settle
 from sandbox.engine.ids import Ids
 from sandbox.engine.launcher import Launcher, remove_group
 from sandbox.engine.web.devtools import Devtools, DevtoolsError
-from sandbox.engine.zygote import settle
 from sandbox.inside import tidy
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

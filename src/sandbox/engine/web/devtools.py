@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox.engine.zygote import settle
+from sandbox.engine.forker import settle
 
 _MOST_MESSAGE = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024

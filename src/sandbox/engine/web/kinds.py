@@ -39,6 +39,7 @@ class Spec(Struct, frozen=True):
     env: dict[str, str] = {}
     restore: bool = False
     hosts: tuple[str, ...] = ()
+    anywhere: bool = False
 
 
 def program(spec: Spec, python: str, port: int) -> tuple[str, ...]:

@@ -32,7 +32,8 @@ def calls(plan: Plan, fds: Descriptors) -> list[Call]:
 
 
 def _mount_named(mounts: tuple[Mount, ...], trees: tuple[int, ...]) -> int:
-    missing = [mount for mount in mounts if not os.path.lexists(mount.target)]
+    # A mount cannot take the place of a link: it is left out of the root's copy.
+    missing = [mount for mount in mounts if not os.path.lexists(mount.target) or os.path.islink(mount.target)]
     outside = [mount.target for mount in missing if not mount.target.startswith(f"{WORKSPACE}/")]
     if outside:
         _own_root(outside)
@@ -55,7 +56,7 @@ def _own_root(targets: "list[str]") -> None:
     new = _EMPTY
     kernel.mount_now("tmpfs", new, "tmpfs", kernel.MS_NOSUID, _ROOT_OPTIONS)
     above = {target[:at] for target in targets for at in range(1, len(target)) if target[at] == "/"}
-    _copy("/", new, above)
+    _copy("/", new, above, above.union(targets))
     os.chdir(new)
     kernel.pivot_root(".", ".")
     kernel.do(kernel.umount("."), "umount the old root")
@@ -68,17 +69,21 @@ def _read_only_root() -> None:
     kernel.mount_now(None, "/", None, flags)
 
 
-def _copy(directory: str, new: str, above: "set[str]") -> None:
-    """Make `directory` anew below `new`: its links as they are, what is in `above` as directories, the rest mounted."""
+def _copy(directory: str, new: str, above: "set[str]", taken: "set[str]") -> None:
+    """Make `directory` anew below `new`: its links as they are, what is in `above` as directories, the rest mounted.
+
+    Links that are in `taken` are left out: mount points are made there.
+    """
     for entry in os.scandir(directory):
         target = new + entry.path
         if entry.is_symlink():
-            os.symlink(os.readlink(entry.path), target)
+            if entry.path not in taken:
+                os.symlink(os.readlink(entry.path), target)
         elif entry.path == _EMPTY:  # the new root itself
             os.mkdir(target)
         elif entry.path in above and not os.path.ismount(entry.path):
             os.mkdir(target)
-            _copy(entry.path, new, above)
+            _copy(entry.path, new, above, taken)
         else:
             _carry(entry.path, target, directory=entry.is_dir())
 

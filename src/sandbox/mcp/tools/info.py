@@ -23,6 +23,7 @@ from sandbox.mcp.sessions import Held
 from sandbox.mcp.text import listed
 from sandbox.mcp.tool import Hints, Tool
 from sandbox.mcp.tools.timeline import current
+from sandbox.sdk.convert import kind_of
 
 INFO = """\
 Describe the environment: Python's version and the packages that can be imported, the isolation in force, \
@@ -113,7 +114,7 @@ async def _info(call: Call, asked: Info) -> Reply:
     async with call.session(asked.session_id) as held:
         python = await _interpreter(held)
         options = call.server.options
-        isolation = Isolation(held.box.isolation, options.network, list(held.box.enforced), PLACES)
+        isolation = Isolation(held.box.isolation, kind_of(options.network), list(held.box.enforced), PLACES)
         limits = Limits(options.memory, options.cpus, options.processes, options.disk, options.output, options.timeout)
         told = Told(
             held.name, python, isolation, limits, await _usage(held), await _session(held), _versions(),
@@ -160,13 +161,15 @@ def _hints(python: Interpreter, isolation: Isolation, options: SandboxOptions) -
             f"{listed(missing)} cannot be imported: the user can install them beside the server, or start it with "
             f"`--with {missing[0]}`"
         )
+    if "manim" not in python.packages:
+        hints.append("create_manim_animation needs Manim: pip install 'enhanced-sandbox[manim]' beside the server")
     if options.network == "none":
         hints.append("there is no network: pip install and downloads fail; the user can start the server with --with")
     if isolation.level != "namespaces":
         without = ", and start_web_app needs them" if isolation.network == "none" else ""
         hints.append(f"isolation is {isolation.level}, not namespaces{without}: `sandbox doctor` says what mends that")
     if "latex" not in python.programs:
-        hints.append("there is no LaTeX: matplotlib's own mathtext works")
+        hints.append("there is no LaTeX: matplotlib's own mathtext works, and in animations Text and MathTypst")
     return hints
 
 
