@@ -64,7 +64,7 @@ async def early(own_home: Path) -> AsyncIterator[Early]:
     assert Leaks().since(before) == {}
 
 
-async def test_a_new_session_does_not_wait_for_imports(early: Early) -> None:
+async def test_a_new_session_does_not_wait_for_imports_and_keeps_its_worker(early: Early) -> None:
     await early.prepare()
     async with early.box() as box:
         assert (await box.run("1 + 1")).text == "2"
@@ -85,16 +85,6 @@ async def test_code_that_names_a_package_waits_for_it(early: Early) -> None:
         running = asyncio.create_task(box.run("import sys\n'numpy' in sys.modules, open('note').read()"))
         early.finish()
         assert (await running).text == "(True, 'kept')"
-        await box.delete()
-
-
-async def test_a_worker_in_which_something_has_run_stays(early: Early) -> None:
-    await early.prepare()
-    async with early.box() as box:
-        await box.run("open('/tmp/note', 'w').write('kept')")
-        early.finish()
-        await early.until_parked(lacking=False)
-        assert (await box.run("import numpy; open('/tmp/note').read()")).text == "'kept'"
         await box.delete()
 
 
