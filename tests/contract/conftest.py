@@ -27,7 +27,7 @@ class Awaitable:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name in {"files", "command", "metrics", "animations"} and hasattr(self._inner, "session_id"):
+        if name in {"files", "command", "metrics", "animations", "network"} and hasattr(self._inner, "session_id"):
             return Awaitable(found)
         if not callable(found) or name in _PLAIN:
             return found

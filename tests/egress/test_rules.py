@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.egress.conftest import PUBLIC
 
 from sandbox import LocalSandbox, NetworkPolicy, SandboxStartError, Secret, UsageError
+from sandbox.engine.egress.authority import Authority
 from sandbox.engine.egress.outside import Outside
 from sandbox.engine.thread import EngineThread
 from sandbox.network.addresses import not_public
@@ -144,6 +147,12 @@ def test_an_address_of_the_host_itself_is_known() -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         LocalSandbox(**options)  # type: ignore[arg-type]
+
+
+def test_secrets_name_the_extra_that_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(SandboxStartError, match=r"enhanced-sandbox\[egress\]"):
+        Authority(["a.b"])
 
 
 @pytest.mark.parametrize("value", ["short", "", "with\nline-break", "b\u00fccher-und-mehr", " blank-before", 12345678])

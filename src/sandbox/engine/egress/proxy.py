@@ -55,6 +55,7 @@ class Proxy:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             inner.setblocking(False)
+            inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             conversation = self._begin(inner)
             task = loop.create_task(conversation.serve())
             self._under_way[task] = conversation
