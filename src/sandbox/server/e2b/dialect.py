@@ -15,7 +15,7 @@ from sandbox.server.e2b.boxes import Boxes
 from sandbox.server.e2b.filesystem import Filesystem
 from sandbox.server.e2b.interpreter import Interpreter
 from sandbox.server.e2b.processes import Processes
-from sandbox.server.e2b.tokens import Signature, Tokens, kept_secret
+from sandbox.server.e2b.tokens import Signature, Tokens, kept_secret, key_text
 from sandbox.server.e2b.visit import Gone, Unsupported, Visit
 from sandbox.server.gate import Gate
 from sandbox.server.http import Call, status_of
@@ -43,6 +43,8 @@ class E2b:
         self._keys = keys
         self._control = control.Control(self._boxes, self._tokens)
         self._interpreter, self._processes, self._filesystem = Interpreter(), Processes(), Filesystem()
+        self._one = _of_one(self._control)
+        self._plain = _plain(self._interpreter)
         self._rpc: dict[str, dict[str, Answering]] = {
             "process.Process": self._processes.calls(), "filesystem.Filesystem": self._filesystem.calls(),
         }  # fmt: skip
@@ -73,7 +75,7 @@ class E2b:
         if _is_signed(call):
             return await access.settle(await self._signer(call), True, address, _HOW_ELSE)
         text = call.header("x-api-key")
-        key = None if text is None else self._keys.verify(text)
+        key = None if text is None else self._keys.verify(key_text(text))
         return await access.settle(key, text is not None, address, _HOW_KEY)
 
     async def _signer(self, call: Call) -> Key | None:
@@ -116,20 +118,11 @@ class E2b:
                 return
         elif (match := _ONE.fullmatch(path)) is not None:
             name, what = match.groups()
-            answering = self._of_one().get((method, what or ""))
+            answering = self._one.get((method, what or ""))
             if answering is not None:
                 await answering(call, gate, name)
                 return
         raise Unsupported(f"{method} {path[:200]} is not to be had here")
-
-    def _of_one(self) -> dict[tuple[str, str], Callable[[Call, Gate, str], Awaitable[None]]]:
-        own = self._control
-        return {
-            ("GET", ""): own.get, ("DELETE", ""): own.kill, ("GET", "/metrics"): own.metrics,
-            ("POST", "/timeout"): own.set_timeout, ("POST", "/refreshes"): own.set_timeout,
-            ("POST", "/pause"): own.pause, ("POST", "/connect"): own.connect, ("POST", "/resume"): own.connect,
-            ("POST", "/fork"): own.fork,
-        }  # fmt: skip
 
     async def _to_sandbox(self, visit: Visit) -> None:
         call = visit.call
@@ -147,17 +140,10 @@ class E2b:
             if (method, context[2]) in {("DELETE", None), ("POST", "/restart")}:
                 await (self._interpreter.remove if method == "DELETE" else self._interpreter.restart)(visit, context[1])
                 return
-        elif (answering := self._plain().get((method, path))) is not None:
+        elif (answering := self._plain.get((method, path))) is not None:
             await answering(visit)
             return
         raise Unsupported(f"{method} {path[:200]} is not to be had here")
-
-    def _plain(self) -> dict[tuple[str, str], Answering]:
-        own = self._interpreter
-        return {
-            ("GET", "/health"): _healthy, ("GET", "/files"): files.get, ("POST", "/files"): files.post,
-            ("POST", "/execute"): own.execute, ("POST", "/contexts"): own.create, ("GET", "/contexts"): own.list,
-        }  # fmt: skip
 
     async def refuse(self, call: Call, error: SandboxError) -> None:
         """Answer with an error, as whichever of E2B's servers would have been asked."""
@@ -169,6 +155,22 @@ class E2b:
             await files.refuse(call, error)
         else:
             await control.refuse(call, error)
+
+
+def _of_one(own: control.Control) -> dict[tuple[str, str], Callable[[Call, Gate, str], Awaitable[None]]]:
+    return {
+        ("GET", ""): own.get, ("DELETE", ""): own.kill, ("GET", "/metrics"): own.metrics,
+        ("POST", "/timeout"): own.set_timeout, ("POST", "/refreshes"): own.set_timeout,
+        ("POST", "/pause"): own.pause, ("POST", "/connect"): own.connect, ("POST", "/resume"): own.connect,
+        ("POST", "/fork"): own.fork,
+    }  # fmt: skip
+
+
+def _plain(own: Interpreter) -> dict[tuple[str, str], Answering]:
+    return {
+        ("GET", "/health"): _healthy, ("GET", "/files"): files.get, ("POST", "/files"): files.post,
+        ("POST", "/execute"): own.execute, ("POST", "/contexts"): own.create, ("GET", "/contexts"): own.list,
+    }  # fmt: skip
 
 
 async def _healthy(visit: Visit) -> None:
