@@ -16,7 +16,7 @@ from sandbox.protocol import messages as m
 from sandbox.server.e2b import shapes
 from sandbox.server.e2b.boxes import Box, Boxes
 from sandbox.server.e2b.tokens import Tokens
-from sandbox.server.e2b.visit import Unsupported, Visit, decoded, resume
+from sandbox.server.e2b.visit import Unsupported, Visit, decoded, query_of, resume
 from sandbox.server.gate import Gate
 from sandbox.server.http import Call, last_of, status_of
 
@@ -63,9 +63,8 @@ class Control:
 
     async def list(self, call: Call, gate: Gate) -> None:
         """Sandboxes by metadata, state, template and when they were made, some at a time, the newest first."""
-        query = parse_qs(call.scope["query_string"].decode("latin-1"))
-        one = {name: values[-1] for name, values in query.items()}
-        states = {state for value in query.get("state", ["running,paused"]) for state in value.split(",")}
+        one, several = query_of(call), parse_qs(call.scope["query_string"].decode("latin-1"))
+        states = {state for value in several.get("state", ["running,paused"]) for state in value.split(",")}
         metadata = {unquote(k): unquote(v) for k, v in parse_qsl(one.get("metadata", ""), keep_blank_values=True)}
         limit = _whole(one.get("limit", str(_PAGE)), 1, _PAGE)
         ascending = one.get("order", "desc") == "asc"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qs
 
 from sandbox.errors import SandboxError
 from sandbox.server.access import Access
@@ -16,7 +15,7 @@ from sandbox.server.e2b.filesystem import Filesystem
 from sandbox.server.e2b.interpreter import Interpreter
 from sandbox.server.e2b.processes import Processes
 from sandbox.server.e2b.tokens import Signature, Tokens, kept_secret, key_text
-from sandbox.server.e2b.visit import Gone, Unsupported, Visit
+from sandbox.server.e2b.visit import Gone, Unsupported, Visit, query_of
 from sandbox.server.gate import Gate
 from sandbox.server.http import Call, status_of
 from sandbox.server.keys import Key, Keyring
@@ -73,6 +72,7 @@ class E2b:
             key = None if token is None else self._tokens.verify(token, sandbox)
             return await access.settle(key, token is not None, address, _HOW_ELSE)
         if _is_signed(call):
+            access.check_patience(address)
             return await access.settle(await self._signer(call), True, address, _HOW_ELSE)
         text = call.header("x-api-key")
         key = None if text is None else self._keys.verify(key_text(text))
@@ -80,7 +80,7 @@ class E2b:
 
     async def _signer(self, call: Call) -> Key | None:
         """Whose token has signed the URL, and for which sandbox: only trying all of them tells."""
-        query = _query(call)
+        query = query_of(call)
         operation = "read" if call.scope["method"] in {"GET", "HEAD"} else "write"
         signature = Signature(
             query["signature"], query.get("path", ""), operation, query.get("username", ""),
@@ -183,10 +183,5 @@ def _check_user(visit: Visit) -> None:
     paths.check_user(paths.basic_user(visit.call.header("authorization")))
 
 
-def _query(call: Call) -> dict[str, str]:
-    found = parse_qs(call.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return {name: values[-1] for name, values in found.items()}
-
-
 def _is_signed(call: Call) -> bool:
-    return call.scope["path"] == "/files" and "signature" in _query(call)
+    return call.scope["path"] == "/files" and "signature" in query_of(call)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -85,6 +86,12 @@ async def resume(visit: Visit, ends: float) -> None:
         await visit.ask(m.OpenSession(entry.options, box.id), m.SessionOpened)
     box.ends = ends
     visit.boxes.keep(box)
+
+
+def query_of(call: Call) -> dict[str, str]:
+    """The query's parameters, the last of each name."""
+    found = parse_qs(call.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return {name: values[-1] for name, values in found.items()}
 
 
 def decoded(body: bytes, shape: type[Shape]) -> Shape:
