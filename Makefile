@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo demo-mcp demo-server test test-here test-newest soak check sync bench clean
+.PHONY: setup demo demo-mcp demo-server test test-here test-newest soak check sync bench bench-server clean
 
 setup: $(VENV)/complete
 
@@ -48,6 +48,10 @@ sync: setup
 
 bench: setup
 	VENV=$(VENV) scripts/bench
+
+# What a server does with many clients, large files and thousands of sandboxes: some ten minutes.
+bench-server: setup
+	VENV=$(VENV) scripts/bench remote clients transfer parked --out benchmarks/server
 
 clean:
 	rm -rf $(VENV) .venv-newest .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output dist

@@ -15,14 +15,14 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import plot, report
-from benchmarks.cases import NAMES
+from benchmarks.cases import LONG, NAMES
 from benchmarks.figures import Figure
 from benchmarks.machine import Machine, Watch
 from benchmarks.ours import isolation
 from benchmarks.settings import Settings
 
 _HERE = Path(__file__).parent
-_MOST_SECONDS = 240.0
+_MOST_SECONDS, _MOST_SECONDS_LONG = 240.0, 1800.0
 _SECONDS_TO_END = 30.0
 _KEPT = {"PYTHONPATH", "PYTHONHOME"}
 
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         # Their parent directory, so that what a benchmark that is killed leaves there goes too.
         os.environ["TMPDIR"] = temporary
         found = {}
-        for name in args.names or NAMES:
+        for name in args.names or [name for name in NAMES if name not in LONG]:
             watch.pause(settings.pause)
             found[name] = _measured(name, settings)
     figures = {name: some for name, some in found.items() if some}
@@ -62,7 +62,7 @@ def _write(results: report.Results, directory: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("names", nargs="*", metavar="name", help=f"some of {', '.join(NAMES)}; all if left out")
+    add("names", nargs="*", metavar="name", help=f"some of {', '.join(NAMES)}; all that take no minutes if left out")
     add("--quick", action="store_true", help="few rounds and small amounts: less than a minute")
     add("--rounds", type=int, metavar="N", help="how often the sides take turns")
     add("--no-peers", dest="peers", action="store_false", help="measure ours alone")
@@ -74,7 +74,8 @@ def _measured(name: str, settings: Settings) -> list[Figure] | None:
     """Run a benchmark in a process of its own; None if it failed."""
     begin = time.monotonic()
     print(f"{name}:", flush=True)
-    output = _output([sys.executable, "-m", "benchmarks.one", name, msgspec.json.encode(settings).decode()])
+    seconds = _MOST_SECONDS_LONG if name in LONG and not settings.quick else _MOST_SECONDS
+    output = _output([sys.executable, "-m", "benchmarks.one", name, msgspec.json.encode(settings).decode()], seconds)
     if output is None:
         return None
     figures = msgspec.json.decode(output, type=list[Figure])
@@ -84,13 +85,13 @@ def _measured(name: str, settings: Settings) -> list[Figure] | None:
     return figures
 
 
-def _output(command: list[str]) -> bytes | None:
+def _output(command: list[str], seconds: float) -> bytes | None:
     """Return what a command prints; None, having said why, if it fails or takes too long."""
     with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE) as process:
         try:
-            output, _ = process.communicate(timeout=_MOST_SECONDS)
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            print(f"  took more than {_MOST_SECONDS:g} s and is ended", file=sys.stderr)
+            print(f"  took more than {seconds:g} s and is ended", file=sys.stderr)
             _end(process)
             return None
         except BaseException:

@@ -28,22 +28,23 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def forget_peak() -> float:
-    """Let this process's peak begin again; return the bytes that it has now.
+def forget_peak(pid: int | None = None) -> float:
+    """Let a process's peak begin again, this one's if none is named; return the bytes that it has now.
 
     What is free goes back to the system first, where the C library can: it could be used again without growth.
     """
-    gc.collect()
+    if pid is None:
+        gc.collect()
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+    with open(f"/proc/{pid or 'self'}/clear_refs", "w", encoding="ascii") as file:
         file.write("5")
-    return peak()
+    return peak(pid)
 
 
-def peak() -> float:
-    """The most bytes that this process had at any moment since `forget_peak`."""
-    return _field(f"/proc/{os.getpid()}/status", "VmHWM:")
+def peak(pid: int | None = None) -> float:
+    """The most bytes that a process had at any moment since `forget_peak`; this one if none is named."""
+    return _field(f"/proc/{pid or 'self'}/status", "VmHWM:")
 
 
 def available() -> float:

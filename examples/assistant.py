@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import anyio
 from mcp.client import Client
@@ -23,7 +24,7 @@ from mcp_types import CallToolResult, ImageContent, Implementation, TextContent
 from screen import Screen, duration, plain
 
 OUTPUT = Path("demo-output")
-FIGURE = OUTPUT / "assistant.png"
+FIGURE, PAGE = OUTPUT / "assistant.png", OUTPUT / "assistant-app.png"
 _MOST_LINES = 12
 
 DATA = "month,visitors\n" + "".join(f"{month},{90 + month * 17 % 60 + month * 4}\n" for month in range(1, 13))
@@ -44,6 +45,24 @@ plt.show()
 """
 MISTAKE = "del visits['visitors']\nopen('visits.csv', 'w').close()\nvisits.columns.tolist()"
 LOOK = "int(visits.visitors.sum()), len(open('visits.csv').readlines())"
+APP = '''
+import csv
+from flask import Flask
+
+app = Flask(__name__)
+STYLE = """
+body { font: 18px sans-serif; margin: 2em }
+b, i { display: inline-block; height: 1.2em; margin-right: 0.6em }
+b { width: 1.5em; text-align: right }
+i { background: steelblue }
+"""
+
+@app.route("/")
+def page():
+    months = list(csv.DictReader(open("visits.csv")))
+    bars = (f"<div><b>{m['month']}</b><i style='width:{m['visitors']}px'></i>{m['visitors']}</div>" for m in months)
+    return f"<title>Visitors</title><style>{STYLE}</style><h1>Visitors by month</h1>{' '.join(bars)}"
+'''
 OUTSIDE = "from socket import create_connection; create_connection(('192.0.2.1', 80))"
 
 
@@ -54,7 +73,7 @@ class Assistant:
         self._screen, self._client = screen, client
 
     async def call(self, why: str, tool: str, **arguments: Any) -> CallToolResult:
-        """Call one tool."""
+        """Call one tool, and show what comes."""
         self._screen.line(f"{why}: {tool}", "bold")
         begin = time.perf_counter()
         result = await self._client.call_tool(tool, arguments)
@@ -90,10 +109,7 @@ async def analyse(assistant: Assistant) -> None:
     """A plot of data."""
     await assistant.call("It brings data", "write_file", path="visits.csv", content=DATA)
     await assistant.call("It looks at them", "execute", code=LOAD)
-    plotted = await assistant.call("It draws them", "execute", code=PLOT)
-    (image,) = [one for one in plotted.content if isinstance(one, ImageContent)]
-    await anyio.Path(OUTPUT).mkdir(exist_ok=True)
-    await anyio.Path(FIGURE).write_bytes(base64.b64decode(image.data))
+    await save(await assistant.call("It draws them", "execute", code=PLOT), FIGURE)
     await assistant.call("It tries to reach the network", "execute", code=OUTSIDE)
 
 
@@ -103,6 +119,30 @@ async def repair(assistant: Assistant) -> None:
     await assistant.call("It looks for the way back", "session_timeline")
     await assistant.call("It goes back to before", "restore_checkpoint", execution=2)
     await assistant.call("Variables and files are there again", "execute", code=LOOK)
+
+
+async def publish(screen: Screen, assistant: Assistant) -> bool:
+    """A web app, looked at as a user's browser does. Tell whether there is a picture of it."""
+    served = await assistant.call("It makes a page of them", "start_web_app", code=APP)
+    if served.is_error:
+        return False  # where a sandbox has no network of its own; the answer has said so
+    assert served.structured_content is not None
+    url = served.structured_content["app"]["url"]
+    page = await asyncio.to_thread(lambda: urlopen(url).read().decode())  # noqa: S310 - the app's own
+    title = plain(page.partition("<title>")[2].partition("</title>")[0])
+    screen.line(f"A browser at {url} sees the page {title!r}, {len(page)} characters", "bold")
+    await assistant.call("It stops the app", "stop_web_app")
+    return await save(served, PAGE)
+
+
+async def save(result: CallToolResult, path: Path) -> bool:
+    """Write the image of an answer to a file; tell whether it has one."""
+    for one in result.content:
+        if isinstance(one, ImageContent):
+            await anyio.Path(OUTPUT).mkdir(exist_ok=True)
+            await anyio.Path(path).write_bytes(base64.b64decode(one.data))
+            return True
+    return False
 
 
 async def show(screen: Screen) -> None:
@@ -115,9 +155,14 @@ async def show(screen: Screen) -> None:
             await analyse(Assistant(screen, client))
         screen.heading("The server has ended. Another one goes on")
         async with connected(screen, Path(name)) as client:
-            await repair(Assistant(screen, client))
+            assistant = Assistant(screen, client)
+            await repair(assistant)
+            has_page = await publish(screen, assistant)
     screen.heading("What came out")
-    screen.line(f"{FIGURE}, as the assistant saw it. It took {duration(time.perf_counter() - begin)}.")
+    screen.line(f"{FIGURE}, the figure as the assistant saw it")
+    if has_page:
+        screen.line(f"{PAGE}, the page of its web app, in Chromium")
+    screen.line(f"All of it took {duration(time.perf_counter() - begin)}.")
 
 
 def main() -> int:

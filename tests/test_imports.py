@@ -17,7 +17,7 @@ HOST = [file for file in FILES if "inside" not in file.parts]
 # Each layer may import the layers after it, and itself.
 LAYERS = (
     "cli", "mcp", "server", "core", "sync", "sdk", "remote", "engine", "store", "beneath", "inside", "protocol",
-    "results", "options", "ids", "errors",
+    "results", "options", "network", "ids", "errors",
 )  # fmt: skip
 BELOW = {
     "__main__": {"cli"},
@@ -33,21 +33,23 @@ BELOW = {
         "protocol",
         "results",
         "options",
+        "network",
         "errors",
         "ids",
     },
-    "mcp": {"sdk", "results", "options", "errors", "ids"},
-    "server": {"engine", "store", "protocol", "options", "errors", "ids"},
+    "mcp": {"sdk", "results", "options", "network", "errors", "ids"},
+    "server": {"engine", "store", "protocol", "options", "network", "errors", "ids"},
     "core": {"sdk", "engine", "protocol", "results", "options", "errors", "ids"},
-    "sync": {"sdk", "protocol", "results", "options", "errors", "core", "ids"},
+    "sync": {"sdk", "protocol", "results", "options", "network", "errors", "core", "ids"},
     "remote": {"protocol", "errors"},
-    "sdk": {"remote", "core", "protocol", "results", "options", "errors", "ids"},
-    "engine": {"store", "beneath", "inside", "protocol", "errors", "ids"},
+    "sdk": {"remote", "core", "protocol", "results", "options", "network", "errors", "ids"},
+    "engine": {"store", "beneath", "inside", "protocol", "network", "errors", "ids"},
     "store": {"beneath", "inside", "errors", "ids"},
     "beneath": {"inside", "errors", "ids"},
     "protocol": {"errors", "ids"},
     "results": {"protocol"},
-    "options": {"errors", "ids"},
+    "options": {"network", "errors", "ids"},
+    "network": {"errors"},
     "ids": {"errors"},
     "errors": set(),
 }

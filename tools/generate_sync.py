@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "sandbox" / "sdk"
 TARGET = ROOT / "src" / "sandbox" / "sync"
 FILES = (
+    "animations",
     "base",
     "command",
     "connection",
@@ -25,6 +26,7 @@ FILES = (
     "files",
     "local",
     "metrics",
+    "network",
     "python",
     "remote",
     "session",
@@ -36,7 +38,7 @@ NAMES = {
     "AsyncGenerator": "Generator",
     "AsyncIterator": "Iterator",
     "aclosing": "closing",
-    "InProcess": "BlockingTransport",
+    "Carried": "BlockingTransport",
 }
 # Whole lines that have no synchronous counterpart, or another one.
 LINES = (

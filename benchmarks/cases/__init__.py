@@ -11,11 +11,15 @@ from benchmarks.settings import Settings
 
 # In the order of the tables.
 SECTIONS = {
-    "Running code": ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp"),
-    "A server": ("remote",),
+    "Running code": (
+        "first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp", "animation",
+    ),
+    "A server": ("remote", "clients", "transfer", "parked"),
     "State": ("saving", "arrays", "analysis", "restoring", "forking"),
-}
+}  # fmt: skip
 NAMES = tuple(name for names in SECTIONS.values() for name in names)
+# Only where they are named: they take minutes.
+LONG = frozenset({"clients", "transfer", "parked"})
 
 Case = Callable[[Settings], Coroutine[Any, Any, list[Figure]]]
 

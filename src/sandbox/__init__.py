@@ -33,8 +33,18 @@ if TYPE_CHECKING:
         StoreFull,
         UsageError,
     )
+    from sandbox.network.policy import NetworkPolicy, Secret
     from sandbox.options import Environment, Mount, SandboxOptions
-    from sandbox.results import Artifact, Checkpoint, Difference, Result, Variable
+    from sandbox.results import (
+        Animation,
+        AnimationProgress,
+        Artifact,
+        Checkpoint,
+        Difference,
+        NetworkEntry,
+        Result,
+        Variable,
+    )
     from sandbox.sdk.execution import CommandExecution, Execution
     from sandbox.sdk.local import LocalSandbox
     from sandbox.sdk.python import PythonSandbox
@@ -43,6 +53,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Animation",
+    "AnimationProgress",
     "Artifact",
     "Checkpoint",
     "CheckpointNotFound",
@@ -52,6 +64,8 @@ __all__ = [
     "Execution",
     "LocalSandbox",
     "Mount",
+    "NetworkEntry",
+    "NetworkPolicy",
     "PythonSandbox",
     "RemoteSandbox",
     "Result",
@@ -72,6 +86,7 @@ __all__ = [
     "SandboxStartError",
     "SandboxTimeoutError",
     "SandboxWebAppError",
+    "Secret",
     "SessionBusy",
     "SessionExists",
     "SessionNotFound",
@@ -85,7 +100,9 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("Environment", "Mount", "SandboxOptions"), "sandbox.options"),
-    **dict.fromkeys(("Artifact", "Checkpoint", "Difference", "Result", "Variable"), "sandbox.results"),
+    **dict.fromkeys(("Animation", "AnimationProgress", "Artifact", "Checkpoint"), "sandbox.results"),
+    **dict.fromkeys(("Difference", "NetworkEntry", "Result", "Variable"), "sandbox.results"),
+    **dict.fromkeys(("NetworkPolicy", "Secret"), "sandbox.network.policy"),
     **dict.fromkeys(("CommandExecution", "Execution"), "sandbox.sdk.execution"),
     "LocalSandbox": "sandbox.sdk.local",
     "PythonSandbox": "sandbox.sdk.python",

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.errors import UsageError
+from sandbox.network.policy import NetworkPolicy, Secret, checked_secrets
 
 ISOLATIONS = ("auto", "namespaces", "landlock", "none")
-NETWORKS = ("none", "host")
+NETWORKS = ("none", "learn", "host")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # What the kernel takes for one variable of a program, with its name.
 _MOST_ENV_BYTES = 128 * 1024 - 1
@@ -77,7 +78,9 @@ class SandboxOptions:
         isolation: "namespaces", "landlock", "auto" for the stronger one that works, or "none".
         environment: None for the packages of the running interpreter, the path of a virtual environment,
             or an `Environment`.
-        network: "none" (a loopback of its own) or "host".
+        network: "none" (a loopback of its own), a `NetworkPolicy` of what it may reach, "learn" (all public hosts,
+            noted for a policy to be made of it) or "host" (the host's own network, without any restriction).
+        secrets: Values that code can use and never sees, by the environment variables that stand for them.
         files: Host directories and files to show, by the path inside: read-only, or `Mount(path, writable=True)`.
         processes: How many processes and threads there may be at once.
         disk: Limit in MB for the workspace, and for the session's artifacts as much again.
@@ -100,7 +103,7 @@ class SandboxOptions:
     env: Mapping[str, str] = field(default_factory=dict)
     isolation: str = field(default_factory=lambda: os.environ.get("SANDBOX_ISOLATION", "auto"))
     environment: str | os.PathLike[str] | Environment | None = None
-    network: str = "none"
+    network: str | NetworkPolicy = "none"
     files: Mapping[str, str | os.PathLike[str] | Mount] = field(default_factory=dict)
     processes: int = 128
     disk: int = 1024
@@ -110,12 +113,13 @@ class SandboxOptions:
     storage: int | None = None
     checkpoints: int = 1000
     without: tuple[str, ...] = ()
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.name is not None:
             _checked_text("name", self.name)
         _one_of("isolation", self.isolation, ISOLATIONS)
-        _one_of("network", self.network, NETWORKS)
+        checked_network(self.network)
         if not isinstance(self.persist, bool):
             raise UsageError(f"persist={self.persist!r} is neither True nor False")
         if self.idle_timeout is not None and not self.persist:
@@ -134,6 +138,7 @@ class SandboxOptions:
             "files": _checked_files(self.files),
             "environment": _checked_environment(self.environment),
             "without": _checked_names("without", self.without, "cgroup"),
+            "secrets": _checked_secrets(self.secrets, self.network, self.env),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -199,6 +204,16 @@ class SandboxOptionsBuilder:
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"{name}={value!r} is not one of {', '.join(map(repr, allowed))}")
+
+
+def checked_network(network: object) -> str | NetworkPolicy:
+    """Return the network of a sandbox. Raises UsageError."""
+    if isinstance(network, NetworkPolicy):
+        return network
+    if network not in NETWORKS:
+        names = ", ".join(map(repr, NETWORKS))
+        raise UsageError(f"network={network!r} is not one of {names}, nor a NetworkPolicy(allow=[...])")
+    return str(network)
 
 
 def _between(name: str, value: object, least: float, most: float, unit: str) -> float:
@@ -274,6 +289,12 @@ def checked_env(env: object) -> dict[str, str]:
         if size > _MOST_ENV_BYTES:
             raise UsageError(f"env[{key!r}] takes {size} bytes; the kernel takes at most {_MOST_ENV_BYTES} for one")
     return dict(env)
+
+
+def _checked_secrets(secrets: object, network: object, env: Mapping[str, str]) -> dict[str, Secret]:
+    checked = checked_secrets(secrets, network, env)
+    checked_env(dict.fromkeys(checked, ""))
+    return checked
 
 
 def _checked_files(files: object) -> dict[str, Mount]:

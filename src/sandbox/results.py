@@ -160,6 +160,68 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Animation:
+    """A scene that was rendered with Manim. Usable as the path of its file.
+
+    Attributes:
+        scene: The name of its class.
+        quality, format: As they were asked for.
+        width, height: Pixels.
+        fps, frames, duration: Frames a second, how many there are, and seconds; 0, 1 and 0 of a picture.
+        animations: How many the scene plays.
+        artifact: The video or picture.
+        thumbnail: A small PNG of it.
+        execution: The number of the execution that made it.
+    """
+
+    scene: str
+    quality: str
+    format: str
+    width: int
+    height: int
+    fps: float
+    frames: int
+    duration: float
+    animations: int
+    artifact: Artifact
+    thumbnail: Artifact | None
+    execution: int
+
+    @classmethod
+    def of(cls, info: m.AnimationInfo, artifact_of: Callable[[m.ArtifactInfo], Artifact] = Artifact.of) -> Animation:
+        """Build one from the wire's form."""
+        plain = {name: getattr(info, name) for name in cls.__dataclass_fields__ if hasattr(info, name)}
+        thumbnail = None if info.thumbnail is None else artifact_of(info.thumbnail)
+        return cls(
+            **{**plain, "artifact": artifact_of(info.artifact), "thumbnail": thumbnail},
+            execution=info.artifact.execution,
+        )
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.artifact)
+
+
+@dataclass(frozen=True)
+class AnimationProgress:
+    """How far a rendering is: `scene` is number `number` of `scenes`, at its animation `animation`, which is `name`.
+
+    `frames`: how many of the scene are there.
+    """
+
+    scene: str
+    number: int
+    scenes: int
+    animation: int
+    name: str
+    frames: int
+
+    @classmethod
+    def of(cls, event: m.AnimationProgress) -> AnimationProgress:
+        """Build one from the wire's form."""
+        return cls(event.scene, event.number, event.scenes, event.animation, event.name, event.frames)
+
+
+@dataclass(frozen=True)
 class Files:
     """Files that an execution created, modified or deleted: paths relative to the workspace, sorted."""
 
@@ -335,12 +397,14 @@ class ExecutionData(OutputData):
     cause: Cause | None = None
     state: State = field(default_factory=lambda: State.of(m.StateInfo()))
     files: Files = field(default_factory=Files)
+    changes: Difference | None = None
     truncated: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     isolation: str = ""
     network: str = ""
     enforced: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    animations: list[Animation] = field(default_factory=list)
     _artifact_of: Callable[[m.ArtifactInfo], Artifact] = field(default=Artifact.of, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -393,6 +457,7 @@ class ExecutionData(OutputData):
         self.truncated, self.warnings = end.truncated, end.warnings
         self.usage = Usage(end.usage.cpu_seconds, end.usage.peak_memory)
         self.artifacts = [self._artifact_of(info) for info in end.artifacts]
+        self.animations = [Animation.of(info, self._artifact_of) for info in end.animations]
         if end.error is not None:
             self.exception = CodeException(end.error.type, end.error.message, end.error.traceback, end.error.exit_code)
 
@@ -437,6 +502,40 @@ def _brief(value: object) -> str:
     if not isinstance(value, str):
         return type(value).__name__
     return repr(value) if len(value) <= _LONG_TEXT else f"{value[:_LONG_TEXT]!r}... ({len(value)} characters)"
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """One request or connection that code has made through the engine's proxy, or wanted to.
+
+    Attributes:
+        kind: https (a tunnel whose inside is not seen, unless a secret is put in there), http, or tcp.
+        host, port: What was asked for.
+        allowed: Whether the policy let it go.
+        rule: The rule that allowed it; where it was refused, the one that would allow it, if a rule can.
+        reason: Why it was refused, or what went wrong.
+        method, path: Of a request that the proxy has seen; the path is without its query.
+        sent, received: Bytes.
+        at: When it was asked for.
+    """
+
+    kind: str
+    host: str
+    port: int
+    allowed: bool
+    rule: str
+    reason: str
+    method: str
+    path: str
+    sent: int
+    received: int
+    at: datetime
+
+    @classmethod
+    def of(cls, record: m.NetworkRecord) -> NetworkEntry:
+        """Build one from the wire's form."""
+        values = {name: getattr(record, name) for name in record.__struct_fields__}
+        return cls(**{**values, "at": datetime.fromtimestamp(record.at, UTC)})
 
 
 @dataclass(eq=False, repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import itertools
 import os
 import signal
@@ -26,12 +27,14 @@ from benchmarks.report import Results, plot_of
 ROOT = Path(__file__).parents[2]
 _SET_CHILD_SUBREAPER = 36
 _SECONDS = 50
+HERE = ("animation",) if importlib.util.find_spec("manim") else ()
 # All but two, which are measured with their peers.
 ALONE = (
     ("first_result", "cold", "memory"),
-    ("many", "stdout", "commands", "files"),
+    ("many", "stdout", "commands", "files", *HERE),
     ("mcp",),
-    ("remote",),
+    ("remote", "clients"),
+    ("transfer", "parked"),
     ("arrays", "analysis"),
     ("restoring", "forking"),
 )
@@ -151,7 +154,7 @@ def test_a_run_that_is_interrupted_leaves_nothing_behind(surroundings: Surroundi
 
 
 def test_no_benchmark_is_without_a_test() -> None:
-    assert {"warm", "saving", *itertools.chain(*ALONE)} == set(NAMES)
+    assert {"warm", "saving", "animation", *itertools.chain(*ALONE)} == set(NAMES)
 
 
 def test_a_name_that_is_not_a_benchmark_is_refused_with_those_that_are(

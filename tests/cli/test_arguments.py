@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from sandbox.cli.arguments import Arguments, files_to_bring, sandbox_options, without_flags
 from sandbox.cli.flags import megabytes, repl_parser, run_parser
 from sandbox.errors import UsageError
+from sandbox.network.policy import NetworkPolicy, Secret
 from sandbox.options import Mount, SandboxOptions
 
 
@@ -78,6 +80,28 @@ def test_two_mounts_at_one_place_are_refused() -> None:
     args = run_parser().parse_args(["--mount", "/a:/b", "--mount", "/c:/b", "x.py"], Arguments())
     with pytest.raises(UsageError, match="mounted at /b already"):
         sandbox_options(args)
+
+
+def test_hosts_and_secrets_are_allowed_by_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "the-value-of-it")
+    argv = ["--allow-host", "api.example.com", "--allow-host", "*.b.example:443", "--secret", "API_KEY@api.example.com"]
+    options = sandbox_options(run_parser().parse_args([*argv, "x.py"], Arguments()))
+    assert options.network == NetworkPolicy(["api.example.com", "*.b.example:443"])
+    assert options.secrets == {"API_KEY": Secret("the-value-of-it", ["api.example.com"])}
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--allow-host", "a", "--network", "host"], "goes without --network host"),
+        (["--allow-host", "a/b"], "'a/b' has a path"),
+        (["--allow-host", "a", "--secret", "NOT_SET@a"], "there is no variable NOT_SET"),
+        (["--allow-host", "a", "--secret", "HOME"], "NAME@HOST"),
+    ],
+)
+def test_flags_for_the_network_that_make_no_sense_are_refused(argv: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        sandbox_options(run_parser().parse_args([*argv, "x.py"], Arguments()))
 
 
 def test_packages_ask_for_an_environment() -> None:

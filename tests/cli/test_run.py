@@ -174,9 +174,22 @@ def test_what_is_denied_names_the_flag_that_permits_it(cli: Cli) -> None:
 
 
 @pytest.mark.needs_namespaces
+def test_learning_names_the_flags_that_would_do(cli: Cli) -> None:
+    code = "import urllib.request as u\ntry: u.urlopen('http://127.0.0.2:1')\nexcept OSError as e: print(e)"
+    done = cli("run", "--network", "learn", "-c", code)
+    assert "403" in done.stdout
+    assert "'127.0.0.2:1'" in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("it has not asked for the network")  # but for what is never allowed
+    done = cli("run", "--allow-host", "a.example", "-c", code.replace("127.0.0.2", "b.example"))
+    assert "'b.example:1'" in done.stderr
+
+
+@pytest.mark.needs_namespaces
 def test_a_network_that_is_not_there_names_the_flag(cli: Cli) -> None:
     done = cli("run", "-c", "import socket; socket.create_connection(('192.0.2.1', 80))")
-    assert done.stderr.splitlines()[-1].endswith("Give it the host's network with --network host.")
+    assert done.stderr.splitlines()[-1].endswith(
+        "Let it reach hosts with --allow-host HOST, or everything with --network host."
+    )
 
 
 # --- the sandbox ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from tests.serving import Serving
 import sandbox
 import sandbox.sync
 from sandbox.engine.thread import EngineThread
+from sandbox.remote import loops
 from sandbox.remote.client import close_connections
 
 Open = Callable[..., Any]
@@ -26,7 +27,7 @@ class Awaitable:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name in {"files", "command", "metrics"} and hasattr(self._inner, "session_id"):
+        if name in {"files", "command", "metrics", "animations"} and hasattr(self._inner, "session_id"):
             return Awaitable(found)
         if not callable(found) or name in _PLAIN:
             return found
@@ -92,6 +93,7 @@ async def open_box(flavour: str, request: pytest.FixtureRequest, engine: EngineT
             await box.delete()
     if server is not None:
         close_connections()
+        await loops.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from tests.contract.conftest import Open
 from tests.contract.state import elsewhere, forks, plain, restart, value
 
-from sandbox import Checkpoint, CheckpointNotFound, SessionExists, UsageError
+from sandbox import Checkpoint, CheckpointNotFound, SandboxExecutionError, SessionExists, UsageError
 from sandbox.store.store import Store
 
 _STEPS = (
@@ -229,6 +229,59 @@ async def test_a_diff_names_variables_and_files(any_box: Any) -> None:
     there = plain(any_box).diff(1, 2)
     assert (there.variables.changed, there.files.added, there.files.changed) == (("data", "x"), ("b",), ("a",))
     assert not plain(any_box).diff(2, 2)
+
+
+async def test_a_diff_alone_is_what_has_changed_since_the_last_label(any_box: Any) -> None:
+    await any_box.run("x = 1; open('a', 'w').write('one')")
+    assert plain(any_box).diff().variables.added == ("x",)
+    await any_box.checkpoint("good")
+    await any_box.run("y = 2")
+    await any_box.files.write("b", "two")
+    found = plain(any_box).diff()
+    assert (found.variables.added, found.files.added) == (("y",), ("b",))
+    assert plain(any_box).diff("good") == found
+    await any_box.checkpoint("better")
+    assert plain(any_box).diff() == found, "a label now has nothing before it but the other label"
+    assert not plain(any_box).diff("better")
+
+
+async def test_a_dry_run_shows_what_would_change_and_changes_nothing(any_box: Any) -> None:
+    await any_box.run("import os; x = [1]; keep = 1; gone = 1; open('a', 'w').write('one'); open('b', 'w').write('b');")
+    await any_box.files.write("c", "not saved yet")
+    said: list[str] = []
+    code = (
+        "x.append(2); y = 3; del gone; os.unlink('b'); print(open('c').read())\n"
+        "open('a', 'w').write('two'); open('d', 'w').write('d'); x"
+    )
+    tried = await any_box.run(code, dry_run=True, on_stdout=said.append)
+    assert (tried.text, "".join(said), tried.number) == ("[1, 2]", "not saved yet\n", 2)
+    variables, files = tried.changes.variables, tried.changes.files
+    assert (variables.added, variables.removed, variables.changed) == (("y",), ("gone",), ("x",))
+    assert (files.added, files.removed, files.changed) == (("d",), ("b",), ("a",))
+    look = "x, gone, 'y' in globals(), {n: open(n).read() for n in sorted(os.listdir())}"
+    after = await any_box.run(look)
+    assert after.text == "([1], 1, False, {'a': 'one', 'b': 'b', 'c': 'not saved yet'})"
+    assert (after.number, after.changes) == (2, None)
+
+
+async def test_a_dry_run_that_fails_raises_and_changes_nothing(any_box: Any) -> None:
+    await any_box.run("x = 1")
+    with pytest.raises(SandboxExecutionError) as raised:
+        await any_box.run("x = 2; 1 / 0", dry_run=True)
+    changes = raised.value.execution.changes
+    assert changes is not None
+    assert changes.variables.changed == ("x",)
+    killed = await any_box.run("x = 3; import os; os.kill(os.getpid(), 9)", dry_run=True, check=False)
+    assert (killed.status, bool(killed.changes)) == ("crashed", False)
+    assert await value(any_box, "x") == "1"
+
+
+async def test_a_dry_run_leaves_no_session_behind(any_box: Any) -> None:
+    await any_box.run("x = 1")
+    with Store(Path(os.environ["SANDBOX_HOME"]) / "store") as store:
+        before = {one.id for one in store.sessions()}
+        await any_box.run("x = 2", dry_run=True)
+        assert {one.id for one in store.sessions()} == before
 
 
 async def test_a_diff_with_what_there_is_none_of_is_the_error_that_a_rollback_gives(any_box: Any) -> None:

@@ -6,6 +6,7 @@ before a block, `<!-- key: value -->`, says what a test has to know:
     not run     why it is not run
     level       the level of isolation that it is about
     server      it uses a server, which the environment names
+    needs       a module without which it is skipped
 """
 
 from __future__ import annotations

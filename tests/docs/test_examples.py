@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import importlib.util
 import inspect
 import io
 import os
@@ -36,11 +37,15 @@ PACKAGE = Path(sandbox.__file__).parents[1]
 
 def _parameters(found: list[Block]) -> list[Any]:
     """The blocks that are run; skipped where one is about a level that this run does not have."""
-    return [
-        pytest.param(block, id=str(block), marks=[pytest.mark.needs_namespaces] if "level" in block.notes else [])
-        for block in found
-        if "not run" not in block.notes
-    ]
+    return [pytest.param(block, id=str(block), marks=_marks(block)) for block in found if "not run" not in block.notes]
+
+
+def _marks(block: Block) -> list[pytest.MarkDecorator]:
+    marks = [pytest.mark.needs_namespaces] if "level" in block.notes else []
+    needs = block.notes.get("needs")
+    if needs and importlib.util.find_spec(needs) is None:
+        marks.append(pytest.mark.skip(reason=f"{needs} is not installed"))
+    return marks
 
 
 @pytest.fixture

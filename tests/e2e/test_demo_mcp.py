@@ -7,12 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from tests.conftest import ISOLATION
+
 import sandbox
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_an_assistant_plots_makes_a_mistake_and_undoes_it(tmp_path: Path) -> None:
+def test_an_assistant_plots_makes_a_mistake_undoes_it_and_makes_a_page(tmp_path: Path) -> None:
+    pytest.importorskip("flask")
     environment = {**os.environ, "PYTHONPATH": str(Path(sandbox.__file__).parents[1]), "COLUMNS": "100"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "assistant.py")], cwd=tmp_path, env=environment, capture_output=True,
@@ -24,4 +28,12 @@ def test_an_assistant_plots_makes_a_mistake_and_undoes_it(tmp_path: Path) -> Non
     assert "denied" in done.stdout
     assert "goes on from before: 3 executions" in done.stdout
     assert "(1758, 13)" in done.stdout
-    assert (tmp_path / "demo-output" / "assistant.png").read_bytes().startswith(b"\x89PNG")
+    made = tmp_path / "demo-output"
+    assert (made / "assistant.png").read_bytes().startswith(b"\x89PNG")
+    if ISOLATION == "landlock":
+        assert "a web app needs a network of its own" in done.stdout
+        return
+    assert "sees the page 'Visitors'" in done.stdout
+    assert "port 50" in done.stdout.partition("stop_web_app")[2]
+    if "this machine has no Chromium" not in done.stdout:
+        assert (made / "assistant-app.png").read_bytes().startswith(b"\x89PNG")

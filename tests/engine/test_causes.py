@@ -21,7 +21,8 @@ OPEN = "import urllib.request\nurllib.request.urlopen('http://{}/', timeout=5)"
 async def test_a_network_that_is_not_there_is_denied(box: LocalSandbox, host: str) -> None:
     execution = await box.run(OPEN.format(host), check=False)
     assert execution.cause is not None
-    assert (execution.cause, execution.cause.remedy) == ("denied", 'give it one by name: network="host"')
+    assert execution.cause == "denied"
+    assert 'network="host"' in execution.cause.remedy
 
 
 @pytest.mark.needs_namespaces

@@ -59,19 +59,19 @@ class Connected:
     def __init__(self, client: Client, server: SandboxServer) -> None:
         self.client, self.server = client, server
 
-    async def call(self, name: str, **arguments: Any) -> CallToolResult:
+    async def call(self, name: str, /, **arguments: Any) -> CallToolResult:
         """Call a tool."""
         async with asyncio.timeout(SECONDS):
             return await self.client.call_tool(name, arguments)
 
-    async def data(self, name: str, **arguments: Any) -> dict[str, Any]:
+    async def data(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """Call a tool that succeeds; its structured answer."""
         result = await self.call(name, **arguments)
         assert not result.is_error, text_of(result)
         assert isinstance(result.structured_content, dict)
         return result.structured_content
 
-    async def refused(self, name: str, **arguments: Any) -> str:
+    async def refused(self, name: str, /, **arguments: Any) -> str:
         """Call a tool that fails; what it says."""
         result = await self.call(name, **arguments)
         assert result.is_error, text_of(result)

@@ -12,6 +12,9 @@ import pytest
 from tests.mcp.conftest import program, text_of
 from tests.mcp.raw import Raw, raw, session_named
 
+from sandbox.mcp.prompts import PROMPTS
+from sandbox.mcp.tools import TOOLS
+
 SLEEP = "import time\nx = 1\nprint('begun', flush=True)\ntime.sleep(100)\nx = 2"
 
 
@@ -33,10 +36,10 @@ async def _begun(client: Raw, code: str = SLEEP) -> int:
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_the_official_client_calls_tools_of_a_program(tmp_path: Path, mode: str) -> None:
     async with program(tmp_path, mode=mode) as client:
-        assert len((await client.list_tools()).tools) == 13
+        assert [one.name for one in (await client.list_tools()).tools] == [one.name for one in TOOLS]
         result = await client.call_tool("execute", {"code": "print('hi')\n6 * 7"})
         assert text_of(result).startswith("hi\n42\n")
-        assert [one.name for one in (await client.list_prompts()).prompts] == ["plot", "analyse_data"]
+        assert [one.name for one in (await client.list_prompts()).prompts] == [one.name for one in PROMPTS]
 
 
 async def test_what_is_sent_is_what_the_specification_says(tmp_path: Path) -> None:

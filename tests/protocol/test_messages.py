@@ -183,4 +183,5 @@ def test_hostile_bytes_raise_a_decode_error(data: bytes) -> None:
 def test_exactly_the_last_events_end_an_answer() -> None:
     assert {cls.__name__ for cls in EVENTS if not cls.last} == {
         "Output", "ResultShown", "ExecutionStarted", "CommandStarted", "Data", "FilesChanged", "Watching",
+        "AnimationProgress",
     }  # fmt: skip

@@ -26,8 +26,9 @@ from sandbox import (
     UsageError,
 )
 from sandbox.engine.commands import Command
+from sandbox.engine.forker import Forked
 from sandbox.engine.thread import EngineThread
-from sandbox.engine.zygote import Forked, Zygote
+from sandbox.engine.zygote import Zygote
 from sandbox.protocol.messages import Output
 from sandbox.sdk.command import CommandHandle
 

@@ -26,7 +26,7 @@ def test_the_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch) -
     assert options.__dict__ == {
         "name": None, "memory": 1024, "cpus": 1.0, "timeout": 30.0, "env": {}, "isolation": "auto",
         "environment": None, "network": "none", "files": {}, "processes": 128, "disk": 1024, "output": 10,
-        "without": (), "persist": True, "storage": None, "checkpoints": 1000, "idle_timeout": None,
+        "without": (), "persist": True, "storage": None, "checkpoints": 1000, "idle_timeout": None, "secrets": {},
     }  # fmt: skip
 
 
@@ -62,7 +62,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"output": 10**400}, "is not a number of MB"),
     ({"isolation": "docker"}, "isolation='docker' is not one of 'auto', 'namespaces', 'landlock', 'none'"),
     ({"isolation": None}, "isolation=None is not one of"),
-    ({"network": "all"}, "network='all' is not one of 'none', 'host'"),
+    ({"network": "all"}, "network='all' is not one of 'none', 'learn', 'host'"),
     ({"env": "A=1"}, "env is 'A=1': it must map names to values"),
     ({"env": None}, "env is None: it must map names to values"),
     ({"env": {"1A": "x"}}, "env has '1A', which is not the name of an environment variable: letters, digits and _"),

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from tests.serving import Serving
 
+from sandbox.remote import loops
 from sandbox.remote.client import close_connections
 
 
@@ -30,9 +31,10 @@ def own(_home: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
 
 
 @pytest.fixture(autouse=True)
-def _connections() -> Iterator[None]:
+async def _connections() -> AsyncIterator[None]:
     yield
     close_connections()
+    await loops.close()
 
 
 class Http:

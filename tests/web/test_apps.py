@@ -11,7 +11,14 @@ import pytest
 from tests.web.conftest import SERVER, BoxWith, get, request, until
 
 import sandbox.sync
-from sandbox import LocalSandbox, SandboxClosedError, SandboxError, SandboxWebAppError, UsageError
+from sandbox import (
+    LocalSandbox,
+    SandboxClosedError,
+    SandboxError,
+    SandboxFileError,
+    SandboxWebAppError,
+    UsageError,
+)
 from sandbox.engine.thread import EngineThread
 from sandbox.protocol import messages as m
 
@@ -230,6 +237,26 @@ async def test_new_code_is_served_at_the_same_url(box: LocalSandbox) -> None:
     assert "ZeroDivisionError" in app.log
     await app.restart(SERVER)
     assert (await get(url)).status == 200
+
+
+async def test_an_app_is_restarted_as_another_one(box: LocalSandbox) -> None:
+    await box.files.write("index.html", "a file")
+    await box.files.write("other/server.py", SERVER.replace("hello from", "other"))
+    app = await box.web.start(SERVER, "http", 0)
+    serve = ["python3", "-m", "http.server", str(app.inner_port)]
+    await app.restart(command=serve)
+    assert (app.path, (await get(app)).body) == (None, b"a file")
+    await app.restart(path="other")
+    assert (app.path, (await get(app)).body) == ("other/server.py", b"other /")
+    for wrong, message in (
+        ({"app_type": "django"}, "app_type='django' is not one of"),
+        ({"app_type": "flask", "command": "true"}, "command= is for app_type='http', and app_type is 'flask'"),
+        ({"code": SERVER, "path": "other"}, "by one of three"),
+        ({"path": "nowhere.py"}, "nowhere.py"),
+    ):
+        with pytest.raises((UsageError, SandboxFileError), match=message):
+            await app.restart(**wrong)  # type: ignore[arg-type]
+    assert (await get(app)).body == b"other /"
 
 
 async def test_a_stopped_app_is_forgotten_and_its_port_free(box: LocalSandbox) -> None:

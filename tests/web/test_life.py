@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.web.conftest import SERVER, get, until
 
 from sandbox import LocalSandbox, SandboxCrashedError
+from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import host_pid
 from sandbox.engine.session import Session
 from sandbox.engine.thread import EngineThread
+from sandbox.engine.web import way
 
 Make = Callable[..., LocalSandbox]
 pytestmark = pytest.mark.needs_namespaces
@@ -73,6 +76,24 @@ async def test_an_app_that_is_to_be_restored_comes_back_at_its_url(make: Make, e
     await until(back)
     assert (await get(app)).status == 200
     assert (await box.run("x")).text == "1"
+
+
+async def test_an_app_that_its_user_has_restarted_does_not_come_back_as_well(
+    box: LocalSandbox, engine: EngineThread
+) -> None:
+    """Whichever of the two waits for the other: the user's restart was first here."""
+    app = await box.web.start(SERVER, "http", 0)
+    inner, cell = session_of(engine, box).apps[app.name], session_of(engine, box).cell
+    assert cell is not None
+    kill_worker(engine, box)
+    await until(_gone(cell))
+    await app.restart()
+    pid = app.pid
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(inner._come_back(cell), engine._loop))
+    await app.refresh()
+    assert (app.state, app.pid) == ("running", pid)
+    assert len(session_of(engine, box).commands) == 1
+    assert (await get(app)).status == 200
 
 
 @pytest.mark.usefixtures("_home")
@@ -193,3 +214,70 @@ async def test_a_worker_that_dies_while_its_app_starts_is_told_of(box: LocalSand
     with pytest.raises(Exception, match=r"ended before it answered, with signal 9|gone"):
         await starting
     assert await box.web.list() == []
+
+
+async def test_a_session_with_an_app_keeps_its_worker(make: Make, engine: EngineThread) -> None:
+    """Though nobody asks for anything: an app is there to be looked at. It is parked once the app is stopped."""
+    box = make(idle_timeout=0.1)
+    await box.start()
+    app = await box.web.start(SERVER, "http", 0)
+    session = session_of(engine, box)
+    await until(_later_than(session.used_at + 1.0))
+    assert session.cell is not None
+    assert (await get(app)).status == 200
+    await app.stop()
+
+    async def parked() -> bool:
+        return session.cell is None
+
+    await until(parked)
+
+
+async def test_a_session_is_not_idle_between_two_programs_of_an_app(
+    make: Make, engine: EngineThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the app runs then, and its worker must not be ended all the same."""
+    box = make()
+    await box.start()
+    app = await box.web.start(SERVER, "http", 0)
+    session, is_taken, idle = session_of(engine, box), way.is_taken, []
+
+    async def looked(cell: Cell, port: int) -> bool:
+        idle.append((session.busy, session.idle))
+        return await is_taken(cell, port)
+
+    monkeypatch.setattr(way, "is_taken", looked)
+    await app.restart()
+    assert set(idle) == {(False, False)}
+
+
+async def test_an_app_whose_restart_is_cancelled_has_ended(make: Make, engine: EngineThread) -> None:
+    box = make()
+    await box.start()
+    app = await box.web.start("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVER, "http", 0)
+    restarting = asyncio.create_task(app.restart())
+
+    async def begun() -> bool:
+        return (await app.refresh()).state == "restarting"
+
+    await until(begun)
+    restarting.cancel()
+    await asyncio.wait([restarting])
+    await state_of(box, app.name, "ended")
+    assert (await app.refresh()).why == "the request was cancelled"
+    await app.restart()
+    assert (await get(app)).status == 200
+
+
+def _later_than(moment: float) -> Callable[[], Awaitable[bool]]:
+    async def so() -> bool:
+        return time.monotonic() > moment
+
+    return so
+
+
+def _gone(cell: Cell) -> Callable[[], Awaitable[bool]]:
+    async def so() -> bool:
+        return not cell.worker.alive
+
+    return so

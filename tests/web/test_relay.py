@@ -158,6 +158,35 @@ async def test_a_request_by_a_name_of_the_loopback_or_a_given_one_does(box: Loca
     assert await get(app, "/", Host=name) == Answer(200, b"hello from /")
 
 
+@pytest.mark.parametrize("method", ["x", "get", "a" * 40, "9!#$%&'*+-.^_`|~"])
+async def test_a_foreign_page_may_choose_the_method_of_its_request(box: LocalSandbox, method: str) -> None:
+    """As fetch(url, {method}) sends it. The connection is kept, and what follows on it is not looked at."""
+    app = await box.web.start(SERVER, "http", 0)
+    async with connected(app.port) as (reader, writer):
+        first = f"{method} / HTTP/1.1\r\nHost: evil.example\r\n\r\n"
+        writer.write(f"{first}GET /secret HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode())
+        said = await reader.read()
+    assert said.startswith(b"HTTP/1.1 403 ")
+    assert "/secret" not in await app.logs()
+
+
+async def test_what_is_no_http_is_carried(box: LocalSandbox) -> None:
+    echo = """
+import os, socket
+server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+while True:
+    one = server.accept()[0]
+    said = one.recv(1000)
+    one.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n" if b"HTTP" in said else said[::-1])
+    one.close()
+"""
+    app = await box.web.start(echo, "http", 0)
+    for said in (b"\x16\x03\x01hello", b"SSH-2.0-x\r\n", b"EHLO some where\n"):
+        async with connected(app.port) as (reader, writer):
+            writer.write(said)
+            assert await reader.read() == said[::-1]
+
+
 async def test_a_name_that_comes_byte_by_byte_is_still_seen(box: LocalSandbox) -> None:
     app = await box.web.start(SERVER, "http", 0)
     async with connected(app.port) as (reader, writer):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.errors import UsageError
 
 if TYPE_CHECKING:
+    from sandbox.network.policy import NetworkPolicy, Secret
     from sandbox.options import SandboxOptions
 
 TIMEOUT = 30.0
@@ -20,7 +21,7 @@ _UNSET: dict[str, Any] = {
     "file": None, "artifacts": None, "replace": False, "list_files": False, "json": False, "memory": None,
     "cpus": None, "timeout": TIMEOUT, "processes": None, "disk": None, "output": None, "env": None, "mount": None,
     "network": None, "isolation": None, "environment": None, "packages": None, "verbose": False,
-    "session": None, "storage": None, "checkpoints": None,
+    "session": None, "storage": None, "checkpoints": None, "allow_host": None, "secret": None,
 }  # fmt: skip
 
 _PASSED_ON = (
@@ -49,11 +50,37 @@ def sandbox_options(args: Arguments) -> SandboxOptions:
     given: dict[str, Any] = {name: getattr(args, name) for name in _PASSED_ON if getattr(args, name) is not None}
     if args.packages:
         given["environment"] = Environment(packages=args.packages)
+    if args.allow_host:
+        given["network"] = _policy(args)
+    given["secrets"] = _secrets(args.secret or [])
     given.update(timeout=args.timeout, env=_variables(args.env or []), files=_mounts(args.mount or []))
     try:
         return SandboxOptions(persist=args.session is not None, **given)
     except UsageError as error:
         raise UsageError(_OPTION.sub(r"--\1 \2 ", error.message).replace("None", "none")) from error
+
+
+def _policy(args: Arguments) -> NetworkPolicy:
+    from sandbox.network.policy import NetworkPolicy  # noqa: PLC0415 - as above
+
+    if args.network not in {None, "none"}:
+        raise UsageError(f"--allow-host goes without --network {args.network}, which allows more")
+    return NetworkPolicy(args.allow_host)
+
+
+def _secrets(given: list[str]) -> dict[str, Secret]:
+    """Secrets by their names. Their values are in the environment, since everybody sees a command line."""
+    from sandbox.network.policy import Secret  # noqa: PLC0415 - as above
+
+    hosts: dict[str, list[str]] = {}
+    for text in given:
+        name, at, host = text.partition("@")
+        if not at or not host:
+            raise UsageError(f"--secret {text}: write it as NAME@HOST; the value is that of your variable NAME")
+        if name not in os.environ:
+            raise UsageError(f"--secret {text}: there is no variable {name} in the environment")
+        hosts.setdefault(name, []).append(host)
+    return {name: Secret(os.environ[name], each) for name, each in hosts.items()}
 
 
 def _variables(pairs: list[str]) -> dict[str, str]:

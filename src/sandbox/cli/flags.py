@@ -190,7 +190,14 @@ def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) ->
     add("--checkpoints", type=count, metavar="N", help="kept besides those with a label (default: 1000)")
     add("--env", action="append", metavar="K=V", help="set an environment variable; again for more")
     add("--mount", action="append", metavar="HOST:INSIDE[:rw]", help="show a host directory or file")
-    add("--network", choices=("none", "host"), help="none has a loopback of its own (default: none)")
+    add("--allow-host", action="append", metavar="RULE", help="a host it may reach: api.example.com, *.example.org:443")
+    add(
+        "--secret",
+        action="append",
+        metavar="NAME@HOST",
+        help="your variable NAME, used for that host and never seen by the code",
+    )
+    add("--network", choices=("none", "learn", "host"), help="none but what --allow-host names (default: none)")
     add("--isolation", choices=("auto", "namespaces", "landlock", "none"), help="how strong (default: auto)")
     packages = sandbox.add_mutually_exclusive_group()
     packages.add_argument(

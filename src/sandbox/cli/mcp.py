@@ -6,7 +6,6 @@ import gc
 import os
 import secrets
 import signal
-import threading
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from sandbox.errors import SandboxError, UsageError
 from sandbox.ids import checked_session_id
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from pathlib import Path
     from types import FrameType
 
@@ -87,23 +87,18 @@ def _parser() -> Parser:
 
 
 def _engine(options: SandboxOptions, keeper: KeeperProcess | None) -> EngineThread:
-    """An engine that gets warm while the server is imported."""
+    """An engine that gets workers ready while the server is imported."""
     from sandbox.engine.thread import EngineThread  # noqa: PLC0415 - after the keeper was started
+    from sandbox.sdk.convert import session_options  # noqa: PLC0415
 
     engine = EngineThread(parked=_PARKED, keeper=keeper)
-    threading.Thread(target=_warm, args=(options, engine), name="sandbox-warm", daemon=True).start()
+    engine.prepare(session_options(options)).add_done_callback(_note_failure)
     return engine
 
 
-def _warm(options: SandboxOptions, engine: EngineThread) -> None:
-    """Open a session and drop it: from the first one on, workers are waiting for the next."""
-    from sandbox.sync import LocalSandbox  # noqa: PLC0415
-
-    box = LocalSandbox(options, engine=engine, persist=False)
-    try:
-        box.start()
-        box.delete()
-    except SandboxError as error:  # the first tool that needs a session fails alike, and says so to the client
+def _note_failure(prepared: Future[None]) -> None:
+    """The first tool that needs a session will fail alike, and say so to the client."""
+    if not prepared.cancelled() and isinstance(error := prepared.exception(), SandboxError):
         terminal.note(error.message)
 
 

@@ -24,7 +24,7 @@ _REMEDIES = {
     "output": "Print less, write to a file below artifacts/, or allow more with --output MB.",
     "crashed": "Look for native code that crashes.",
 }
-_NETWORK = "Give it the host's network with --network host."
+_NETWORK = "Let it reach hosts with --allow-host HOST, or everything with --network host."
 _FILES = "It may write below its working directory and /tmp; show it other files with --mount."
 # Every key of --json, with its value when nothing ran.
 _NOTHING: dict[str, Any] = {

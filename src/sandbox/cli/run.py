@@ -157,8 +157,16 @@ class Run:
             terminal.note(f"dropped with the sandbox: {names_of(artifacts)}. Keep such files with --artifacts DIR")
         if args.list_files and not args.json:
             self._list_files()
+        if args.network == "learn" and not args.json:
+            self._show_network()
         if args.verbose:
             self._show_usage()
+
+    def _show_network(self) -> None:
+        import shlex  # noqa: PLC0415 - most runs need it not
+
+        flags = " ".join(f"--allow-host {shlex.quote(rule)}" for rule in self._box.asked_for())
+        terminal.note(f"to allow what it has asked for: {flags}" if flags else "it has not asked for the network")
 
     def _list_files(self) -> None:
         for kind in ("created", "modified", "deleted"):

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
 
     settings = Settings(
         args.host, args.port, args.idle_timeout or None, args.workers, args.drain, args.tls_cert, args.tls_key,
-        args.log_level,
+        args.log_level, args.apps_url,
     )  # fmt: skip
     log_to_stderr(settings.log_level)
     server = Server(settings)
@@ -57,6 +57,7 @@ def _check_installed() -> None:
         import prometheus_client  # noqa: F401, PLC0415
         import starlette  # noqa: F401, PLC0415
         import uvicorn  # noqa: F401, PLC0415
+        import websockets  # noqa: F401, PLC0415
     except ImportError as error:
         raise SandboxStartError(f"{error.name} is missing: pip install 'enhanced-sandbox[server]'") from error
 
@@ -86,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--drain", type=_seconds, default=30.0, metavar="SECONDS", help="how long to wait at the end (default: 30)")
     add("--tls-cert", metavar="FILE", help="a certificate with its chain, to speak TLS")
     add("--tls-key", metavar="FILE", help="its key")
+    add(
+        "--apps-url", metavar="PATTERN",
+        help="where browsers reach web apps, such as https://*.apps.example.com (default: this machine's loopback)",
+    )  # fmt: skip
     add("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="(default: info)")
     return parser
 

@@ -148,6 +148,10 @@ class Session:
         """Write a small file into the workspace. Raises SandboxFileError, UsageError."""
         self._ask(self._m.WriteFile(self.id, path, data), self._m.Done)
 
+    def asked_for(self) -> tuple[str, ...]:
+        """The rules that would allow what the code has asked the network for."""
+        return self._ask(self._m.GetNetwork(self.id), self._m.NetworkShown).wanted
+
     def files(self) -> list[m.FileEntry]:
         """Everything in the workspace."""
         answer = self._ask(self._m.ListFiles(self.id, ".", recursive=True), self._m.FilesListed)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import signal
+from collections.abc import Sequence
 
 from sandbox.engine.worker_events import Gone, Raised
-from sandbox.protocol.messages import CauseInfo, SessionOptions
+from sandbox.protocol.messages import PROXIED, CauseInfo, SessionOptions
 
 TIMEOUT, MEMORY, PROCESSES, DISK = "timeout", "memory", "processes", "disk"
 OUTPUT, CRASHED, DENIED = "output", "crashed", "denied"
@@ -18,6 +19,8 @@ _NETWORK_TYPES = {
     "URLError", "ConnectionError", "ConnectError", "MaxRetryError", "NewConnectionError", "NameResolutionError",
     "ClientConnectorError", "ClientConnectorDNSError",
 }  # fmt: skip
+# What they raise for what a proxy refuses.
+_PROXY_TYPES = _NETWORK_TYPES | {"HTTPError", "HTTPStatusError", "ProxyError", "ClientHttpProxyError", "OSError"}
 _NO_NETWORK = (
     "Network is unreachable", "No route to host", "in name resolution", "Name or service not known",
     "No address associated with hostname", "Name does not resolve",
@@ -71,13 +74,13 @@ def output(options: SessionOptions, streams: tuple[str, ...]) -> CauseInfo:
     )
 
 
-def crashed(gone: Gone) -> CauseInfo:
+def crashed(gone: Gone, what: str = "worker") -> CauseInfo:
     if gone.why:
-        text = f"the worker was ended: {gone.why}"
+        text = f"the {what} was ended: {gone.why}"
     elif gone.code < 0:
-        text = f"the worker died from {_signal_name(-gone.code)}"
+        text = f"the {what} died from {_signal_name(-gone.code)}"
     else:
-        text = f"the worker ended by itself with exit code {gone.code}{_as_from(gone.code)}"
+        text = f"the {what} ended by itself with exit code {gone.code}{_as_from(gone.code)}"
     return CauseInfo(
         CRASHED, text, remedy="look for native code that crashes, os._exit, or closing of foreign descriptors"
     )
@@ -95,7 +98,7 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def of_exception(raised: Raised, options: SessionOptions) -> CauseInfo | None:
+def of_exception(raised: Raised, options: SessionOptions, refused: Sequence[str] = ()) -> CauseInfo | None:
     """Classify what user code raised. The worker's word for it, so it explains and never decides anything."""
     if raised.type.endswith("MemoryError"):
         return memory(options)
@@ -105,15 +108,27 @@ def of_exception(raised: Raised, options: SessionOptions) -> CauseInfo | None:
         return processes(options)
     if raised.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
         return disk(options)
-    return _denied(raised, options)
+    return _denied(raised, options, refused)
 
 
-def _denied(raised: Raised, options: SessionOptions) -> CauseInfo | None:
+def _denied(raised: Raised, options: SessionOptions, refused: Sequence[str]) -> CauseInfo | None:
+    if refused and (raised.type in _PROXY_TYPES or _missed_a_network(raised)):
+        return CauseInfo(
+            DENIED,
+            f"the sandbox's network policy does not permit it: {'; '.join(refused)}"[:1000],
+            remedy="allow it with sandbox.network.set(...) or network=NetworkPolicy(allow=[...])",
+        )
+    if options.network in PROXIED and _missed_a_network(raised):
+        return CauseInfo(
+            DENIED,
+            "it tried to reach a network without the proxy, which is the only way out of this sandbox",
+            remedy="let it use $HTTPS_PROXY; names are resolved by the proxy alone",
+        )
     if options.network == "none" and _missed_a_network(raised):
         return CauseInfo(
             DENIED,
             "it tried to reach a network, and this sandbox has none",
-            remedy='give it one by name: network="host"',
+            remedy='network=NetworkPolicy(allow=["api.example.com"]) lets it reach hosts, network="host" everything',
         )
     if raised.errno in _DENIED_ERRNOS and raised.type in {"PermissionError", "OSError"}:
         return CauseInfo(

@@ -14,13 +14,13 @@ from collections.abc import Callable
 import msgspec
 
 from sandbox.engine import causes
+from sandbox.engine.forker import Forked, Forker, settle
 from sandbox.engine.launcher import Cell, Launcher
 from sandbox.engine.metrics import inner_pid
 from sandbox.engine.output import TextStream
 from sandbox.engine.pipes import Pipe
 from sandbox.engine.waiting import uncancelled
 from sandbox.engine.worker_events import NotStarted, Refused, decoder
-from sandbox.engine.zygote import Forked, settle
 from sandbox.errors import SandboxConnectionError, SandboxError, SandboxStartError, UsageError
 from sandbox.inside.wire import frames
 from sandbox.protocol.messages import (
@@ -64,8 +64,14 @@ class Command:
 
     async def run(self, cell: Cell, launcher: Launcher) -> CommandFinished:
         """Start the program, pass its output on, return its exit code. Being cancelled kills it."""
-        self._cell = cell
         begin = time.perf_counter()
+        code = await self.until_its_end(cell, launcher)
+        files, _ = await cell.workspace.changed()
+        return CommandFinished(code, time.perf_counter() - begin, self.cause, self.cut, files)
+
+    async def until_its_end(self, cell: Cell, launcher: Launcher) -> int:
+        """As `run`, without a look at what it has done to files."""
+        self._cell = cell
         pipes = await self._start(cell, launcher)
         self._emit(CommandStarted(self.number))
         timer = None
@@ -85,8 +91,7 @@ class Command:
                 pipe.close()
             self._close_stdin()
             self._forget()
-        files, _ = await cell.workspace.changed()
-        return CommandFinished(code, time.perf_counter() - begin, self._cause(), self._cut(), files)
+        return code
 
     async def _ended(self) -> int:
         assert self._process is not None
@@ -114,9 +119,8 @@ class Command:
             "control": theirs.fileno(), "stdin": stdin_end, "stdout": out_end, "stderr": err_end, "cgroups": joins,
             "mounts": [], "worker": cell.worker.pidfd,
         }  # fmt: skip
-        plan = {**cell.plan, "data_bytes": self._options.memory << 20}
         try:
-            self._process = await cell.zygote.fork_command(plan, named)
+            self._process = await self._forker(cell).fork_command(self._plan(cell, launcher), named)
         except OSError as error:
             self._close_all(control, out, err)
             raise SandboxStartError(f"the command could not be started: {error}") from error
@@ -128,6 +132,7 @@ class Command:
             for fd in (out_end, err_end, stdin_end, *joins):
                 os.close(fd)
         cell.commands.add(self._process.pidfd)
+        cell.lacks = ()
         try:
             await self._started(control, self._program(cell, launcher))
         except BaseException:
@@ -136,6 +141,12 @@ class Command:
             self._forget()
             raise
         return [Pipe(out, self._writer("stdout")), Pipe(err, self._writer("stderr"))]
+
+    def _forker(self, cell: Cell) -> Forker:
+        return cell.zygote
+
+    def _plan(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
+        return {**cell.plan, "data_bytes": self._options.memory << 20}
 
     def _program(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
         here = cell.workspace.inside(cell.zygote.spec.level)
@@ -154,10 +165,12 @@ class Command:
         """Say what to run. The control socket closes at the exec; what comes before that is why there was none."""
         control.setblocking(False)
         loop = asyncio.get_running_loop()
+        report = b""
         with control:
             with contextlib.suppress(ConnectionError):  # it has ended, and its report may still be there
                 await loop.sock_sendall(control, frames.encode(program))
-            report = await loop.sock_recv(control, _MOST_REPORT)
+            with contextlib.suppress(ConnectionError):  # it was killed before it had read that: its exit code says so
+                report = await loop.sock_recv(control, _MOST_REPORT)
         if report:
             raise _not_started(report, self._request)
 
@@ -236,7 +249,7 @@ class Command:
         """Signal its process group."""
         assert self._cell is not None
         assert self._process is not None
-        await self._cell.zygote.signal_group(self._process.number, number)
+        await self._forker(self._cell).signal_group(self._process.number, number)
 
     async def end(self) -> None:
         """Kill it, if it runs: its session's worker ends."""
@@ -273,14 +286,22 @@ class Command:
 
     # --- the end ---
 
-    def _cut(self) -> tuple[str, ...]:
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """The streams of which something was dropped."""
         return tuple(name for name, stream in self._streams.items() if stream.dropped)
 
-    def _cause(self) -> CauseInfo | None:
+    @property
+    def limit_hit(self) -> CauseInfo | None:
+        """The limit that it was stopped for."""
+        return self._limit_hit
+
+    @property
+    def cause(self) -> CauseInfo | None:
+        """The limit that ended it, or cut its output."""
         if self._limit_hit is not None:
             return self._limit_hit
-        cut = self._cut()
-        return causes.output(self._options, cut) if cut else None
+        return causes.output(self._options, self.cut) if self.cut else None
 
 
 def _not_started(report: bytes, request: StartCommand) -> SandboxError:

@@ -76,6 +76,10 @@ class Engine:
         finally:
             answer.end(last)
 
+    def prepare(self, options: m.SessionOptions) -> asyncio.Task[None]:
+        """Begin to get workers ready for sessions with these options."""
+        return self._spawn(self.sessions.prepare(options))
+
     # --- the end ---
 
     def forget(self) -> None:

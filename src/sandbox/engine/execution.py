@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from sandbox.engine import causes, headroom
-from sandbox.engine.artifacts import DIRECTORY, ArtifactStore, NoRoom
+from sandbox.engine.artifacts import ArtifactStore, NoRoom
 from sandbox.engine.cgroups import Counters
+from sandbox.engine.collecting import collect
 from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import counters
-from sandbox.engine.scan import printable
 from sandbox.engine.stored import Kept, most_saved
 from sandbox.engine.transcript import Transcript
 from sandbox.engine.waiting import uncancelled
@@ -51,7 +51,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     finished: ExecutionFinished
     worker_lost: bool
-    compiled: int
+    compiled: int | None
 
 
 class Execution:
@@ -86,6 +86,8 @@ class Execution:
         self._results = 0
         self._result_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
+        self.refused: Callable[[], list[str]] = list
+        """Says, at the end, what the network policy has refused meanwhile."""
 
     # --- from outside ---
 
@@ -299,18 +301,10 @@ class Execution:
     # --- the end ---
 
     async def _collect(self) -> FileChanges:
-        files, scan = await self._cell.workspace.changed()
-        if not scan.complete:
-            self._warnings.append("the workspace has too many files or levels to look at all of them")
-        if files.created or files.modified:
-            names = {printable(path): path for path in scan.files}
-            wanted = [names[path] for path in (*files.created, *files.modified) if path.startswith(DIRECTORY)]
-            if wanted:
-                workspace = self._cell.workspace.fd
-                found, warnings = await asyncio.to_thread(self._store.collect, self.number, workspace, wanted)
-                self._artifacts += found
-                self._warnings += warnings
-        return files
+        collected = await collect(self.number, self._cell.workspace, self._store)
+        self._artifacts += collected.artifacts
+        self._warnings += collected.warnings
+        return collected.files
 
     def _finished(
         self,
@@ -340,7 +334,7 @@ class Execution:
             files=files,
             truncated=truncated,
             usage=UsageInfo(max(0.0, after.cpu_seconds - before.cpu_seconds), after.peak_memory),
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *self.refused()),
         )
 
     def _state(self, end: Ended | Gone) -> StateInfo:
@@ -383,7 +377,11 @@ class Execution:
             return causes.memory(self._options)
         if isinstance(end, Gone):
             return self._cell.worker.limit or causes.crashed(end)
-        return None if end.error is None or end.interrupted else causes.of_exception(end.error, self._options)
+        return (
+            None
+            if end.error is None or end.interrupted
+            else causes.of_exception(end.error, self._options, self.refused())
+        )
 
 
 def _error(end: Ended | Gone, cause: CauseInfo | None) -> CodeError | None:

@@ -15,9 +15,9 @@ import struct
 from collections.abc import Callable, Iterator
 
 from sandbox.beneath import MOST_DEPTH, file_error, open_directory, relative
+from sandbox.engine.forker import settle
 from sandbox.engine.scan import printable
 from sandbox.engine.workspaces import Workspace
-from sandbox.engine.zygote import settle
 from sandbox.errors import SandboxFileError
 from sandbox.protocol.messages import Event, FilesChanged, WatchFiles, Watching
 

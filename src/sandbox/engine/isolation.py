@@ -62,8 +62,9 @@ _REMEDIES = {
     ),
 }
 _NOT_ENTERED = (
-    "the interpreter lies below a directory that others may not enter, and without a mount namespace a sandbox has to: "
-    "use one such as /usr/bin/python3, or a virtual environment made from it"
+    "the interpreter or the data directory lies below a directory that others may not enter, and without a mount "
+    "namespace a sandbox has to: use an interpreter such as /usr/bin/python3, or a virtual environment made from it, "
+    "and set SANDBOX_HOME to a directory such as /var/lib/sandbox"
 )
 
 

@@ -28,7 +28,7 @@ from sandbox.engine.zygote import IsolationUnavailable, Zygote, ZygoteSpec
 from sandbox.errors import SandboxStartError
 from sandbox.inside import tidy
 from sandbox.inside.contain.policy import LANDLOCK, NAMESPACES, NONE
-from sandbox.protocol.messages import EnvironmentSpec, Output, SessionOptions
+from sandbox.protocol.messages import HOST_NETWORK, PROXIED, EnvironmentSpec, Output, SessionOptions
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 """Begins work that nobody waits for, and keeps it until it is done."""
@@ -42,7 +42,10 @@ _REMOVE_SECONDS = 10.0
 
 
 class Cell(msgspec.Struct, eq=False):
-    """A worker with everything that is its own: what a session holds while it has one."""
+    """A worker with everything that is its own: what a session holds while it has one.
+
+    `lacks`: packages that it was parked too early for, until something has run in it.
+    """
 
     worker: Worker
     zygote: Zygote
@@ -55,6 +58,7 @@ class Cell(msgspec.Struct, eq=False):
     started_at: float = msgspec.field(default_factory=time.monotonic)
     headroom: Headroom = msgspec.field(default_factory=Headroom)
     commands: set[int] = msgspec.field(default_factory=set)  # the pidfds of those that run
+    lacks: tuple[str, ...] = ()
 
 
 class Launcher:
@@ -99,9 +103,12 @@ class Launcher:
         interpreter = await self.interpreter(options.environment)
         refused = []
         for level in isolation.levels(options.isolation):
+            if _has_no_proxy(options, level):
+                refused.append(_no_proxy(level))
+                continue
             without = frozenset((*options.without, *_not_with_a_network(options)))
             own = _not_as_root(interpreter) if level == LANDLOCK and isolation.is_root() else interpreter
-            spec = ZygoteSpec(own, level, without, self.landlock_abi, self.counts(options), options.network)
+            spec = ZygoteSpec(own, level, without, self.landlock_abi, self.counts(options), _own_network(options))
             try:
                 return await self._zygote(spec)
             except IsolationUnavailable as error:
@@ -224,7 +231,7 @@ class Launcher:
         return {
             "workspace": f"/.workspaces/{workspace.name}" if namespaces else str(workspace.path),
             "uid": workspace.uid if namespaces else on_host or 0,
-            "network": options.network,
+            "network": _own_network(options),
             "mounts": [mount.inside for mount in mounts],
             "tmp_bytes": (options.memory << 20) // _TMP_SHARE,
             "data_bytes": _data_bytes(options),
@@ -302,9 +309,9 @@ class Launcher:
             cell.group.limit(options.memory << 20, options.cpus, options.processes)
         env = dict(options.env) if cell.zygote.spec.level == NAMESPACES else self.variables(cell)
         if env or _inside(before) != _inside(options):
-            await cell.worker.tell({"do": "attach", "env": env, **self._own_limits(options, cell)})
+            await cell.worker.tell({"do": "attach", "env": env, **self.own_limits(options, cell)})
 
-    def _own_limits(self, options: SessionOptions, cell: Cell) -> dict[str, int]:
+    def own_limits(self, options: SessionOptions, cell: Cell) -> dict[str, int]:
         """What a worker is to limit itself to, unless that was switched off."""
         if "rlimits" in options.without:
             return dict.fromkeys(("data_bytes", "file_bytes", "processes"), _UNLIMITED)
@@ -363,6 +370,25 @@ class Launcher:
         self.run.close()
 
 
+def _own_network(options: SessionOptions) -> str:
+    """A sandbox with a proxy has no more of a network than one without: its loopback."""
+    return HOST_NETWORK if options.network == HOST_NETWORK else "none"
+
+
+def _has_no_proxy(options: SessionOptions, level: str) -> bool:
+    """Whether a policy was asked for and could be got round: only a network namespace keeps all traffic in."""
+    own = level == NAMESPACES and "network_namespace" not in options.without
+    return options.network in PROXIED and not own
+
+
+def _no_proxy(level: str) -> IsolationUnavailable:
+    text = (
+        "a network policy needs a network namespace, from which the proxy is the only way out. Landlock can restrict "
+        "the ports of connections, and not their addresses, nor UDP"
+    )
+    return IsolationUnavailable(text, {"restriction": "network_namespace", "level": level})
+
+
 def _not_with_a_network(options: SessionOptions) -> tuple[str, ...]:
     """What would leave nothing of the network that was asked for (a refusal of level landlock only)."""
     return ("seccomp.all_sockets",) if options.network == "host" else ()
@@ -384,7 +410,7 @@ def _inside(options: SessionOptions) -> tuple[object, ...]:
 
 
 def _data_bytes(options: SessionOptions) -> int:
-    """Less than the group's limit, so that code meets this one first: a MemoryError.
+    """RLIMIT_DATA of a worker: less than the group's limit, so that code meets this one first: a MemoryError.
 
     The group also counts what a worker has changed of the zygote's memory, and what it takes to save its variables.
     """

@@ -12,7 +12,7 @@ from sandbox.engine.worker_events import DoneInside
 from sandbox.engine.workspaces import Workspace
 from sandbox.engine.zygote import Zygote, ZygoteSpec
 from sandbox.errors import SandboxError
-from sandbox.protocol.messages import SessionOptions
+from sandbox.protocol.messages import HOST_NETWORK, SessionOptions
 
 SIZE = 2
 _QUIET_SECONDS = 0.03
@@ -40,10 +40,13 @@ class Pool:
             and options.disk <= _DEFAULTS.disk
             and options.processes <= _DEFAULTS.processes
         )
-        return not options.files and options.network == _DEFAULTS.network and same and lower
+        return not options.files and options.network != HOST_NETWORK and same and lower
 
-    async def get(self, options: SessionOptions, zygote: Zygote) -> Cell:
-        """Return a parked worker with a workspace of its own, or launch one."""
+    async def get(self, options: SessionOptions, zygote: Zygote, *, early: bool = False) -> Cell:
+        """Return a parked worker with a workspace of its own, or launch one.
+
+        `early`: one will do that was parked before all was imported.
+        """
         self._watch(zygote)
         self._opened_at = time.monotonic()
         parked = self._parked.setdefault(zygote.spec, deque())
@@ -51,13 +54,21 @@ class Pool:
             while parked:
                 cell = parked.popleft()
                 self._refill(zygote)
-                if cell.worker.alive and cell.zygote is zygote:
+                if cell.worker.alive and cell.zygote is zygote and (early or not cell.lacks):
                     await self._launcher.attach(cell, options)
                     return cell
                 self._launcher.discard(cell)
         cell = await self._launch(options, zygote)
         self._refill(zygote)
         return cell
+
+    def prepare(self, options: SessionOptions, zygote: Zygote) -> None:
+        """Park workers of a zygote that has served no session yet, and may still be importing."""
+        if not self._closed and self.size and self.fits(options) and zygote.spec not in self._filling:
+            self._watch(zygote)
+            self._parked.setdefault(zygote.spec, deque())
+            self._filling.add(zygote.spec)
+            self._spawn_task(self._fill_early(zygote))
 
     async def _launch(self, options: SessionOptions, zygote: Zygote) -> Cell:
         workspace = Workspace(zygote.place, f"p{next(self._names)}", self._launcher.ids)
@@ -73,7 +84,7 @@ class Pool:
     def _refill(self, zygote: Zygote) -> None:
         """Fill up in the background. Workers forked before the last import would lack it, so wait for that."""
         spec = zygote.spec
-        if self._closed or self.size == 0 or spec.network != _DEFAULTS.network:
+        if self._closed or self.size == 0 or spec.network == HOST_NETWORK:
             return
         if zygote.warm_left or spec in self._filling or spec not in self._parked:
             return
@@ -89,17 +100,41 @@ class Pool:
             await asyncio.sleep(wait)
 
     async def _fill(self, zygote: Zygote) -> None:
-        spec = zygote.spec
-        options = SessionOptions(isolation=spec.level, without=tuple(sorted(spec.without)))
+        parked = self._parked[zygote.spec]
         try:
-            while len(self._parked[spec]) < self.size and not self._closed:
-                await self._quiet()
-                cell = await self._launch(options, zygote)
-                self._parked[spec].append(await self._warmed_up(cell))
+            while len(parked) < self.size and not self._closed:
+                parked.append(await self._new(zygote))
         except SandboxError:
             return  # the next session meets the same error, and can report it
         finally:
-            self._filling.discard(spec)
+            self._filling.discard(zygote.spec)
+
+    async def _fill_early(self, zygote: Zygote) -> None:
+        """Until everything is warm, have one worker that nobody has to wait for: a newer one after each import.
+
+        While a zygote imports it forks nothing, and some imports take most of a second.
+        """
+        parked, lacks = self._parked[zygote.spec], True
+        try:
+            while lacks and not self._closed:
+                cell = await self._new(zygote)
+                cell.lacks = zygote.lacks(cell.worker.process.cold)
+                lacks = bool(cell.lacks)
+                if parked:
+                    self._launcher.discard(parked.popleft())
+                parked.append(cell)
+        except SandboxError:
+            return
+        finally:
+            self._filling.discard(zygote.spec)
+        self._refill(zygote)
+
+    async def _new(self, zygote: Zygote) -> Cell:
+        """A worker to be parked."""
+        await self._quiet()
+        spec = zygote.spec
+        options = SessionOptions(isolation=spec.level, without=tuple(sorted(spec.without)))
+        return await self._warmed_up(await self._launch(options, zygote))
 
     async def _warmed_up(self, cell: Cell) -> Cell:
         try:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engine.answers import Answer
 from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.egress.egress import Egress
 from sandbox.engine.execution import Execution, Outcome
 from sandbox.engine.launcher import Cell
 from sandbox.engine.scan import EMPTY, printable
 from sandbox.engine.stored import Kept
 from sandbox.engine.worker_events import Completed, DoneInside
 from sandbox.engine.workspaces import Workspace
-from sandbox.errors import SandboxClosedError
+from sandbox.errors import SandboxClosedError, SandboxError
 from sandbox.protocol.messages import (
+    AnimationInfo,
     CauseInfo,
     Completions,
+    CreateAnimation,
     ExecutionFinished,
     HistoryRecord,
     Run,
@@ -27,6 +31,7 @@ from sandbox.protocol.messages import (
 )
 
 if TYPE_CHECKING:
+    from sandbox.engine.animations.execution import AnimationExecution, Place
     from sandbox.store.history import Stats
 
 _MOST_HISTORY = 10_000
@@ -53,10 +58,13 @@ STEPS = {
 class Session:
     """`cell` is there while a worker is. Methods run in the engine's loop; executions queue up for `turn`."""
 
-    def __init__(self, name: str, options: SessionOptions, artifacts: ArtifactStore, owner: str) -> None:
+    def __init__(
+        self, name: str, options: SessionOptions, artifacts: ArtifactStore, owner: str, egress: Egress
+    ) -> None:
         self.id = name
         self.owner = owner
         self.options = options
+        self.egress = egress
         self.used_at = time.monotonic()
         self.artifacts = artifacts
         self.cell: Cell | None = None
@@ -74,10 +82,11 @@ class Session:
         self.commands: dict[int, Any] = {}
         self.apps: dict[str, Any] = {}
         self.watches: set[asyncio.Future[None]] = set()  # of its directory, which the kernel does not end with it
-        self.running: Execution | None = None
+        self.running: Execution | AnimationExecution | None = None
         self.trial: asyncio.Task[Any] | None = None  # of what the last execution saved
         self.variables_lost = ""  # why, until an execution has told its caller
         self.scan_before = EMPTY
+        self.animations: deque[AnimationInfo] = deque(maxlen=_MOST_HISTORY)  # of a session that is not stored
         self._time = 0.0
         self._hits = 0
         self._compiled = 0
@@ -92,9 +101,10 @@ class Session:
         self.state = state
 
     def reopen(self, options: SessionOptions) -> None:
-        """Start again after `close`, with these options."""
+        """Start again after `close`, with these options. Raises UsageError, SandboxStartError."""
+        egress = Egress(options, self.egress.outside)
         self.step("open")
-        self.options = options
+        self.options, self.egress = options, egress
         self.artifacts.complete = False  # another process may have had the session meanwhile
         self.retired = False
         if self.executions and self.kept is None:
@@ -123,9 +133,14 @@ class Session:
         return self.running is not None or bool(self.commands)
 
     @property
+    def in_use(self) -> bool:
+        """Whether something is under way, or a web app is there, which somebody may be about to look at."""
+        return self.busy or any(app.alive for app in self.apps.values())
+
+    @property
     def idle(self) -> bool:
         """Whether it has a worker that nobody uses, and that can be brought back."""
-        return self.state == "ready" and self.options.persist and not self.busy and not self.turn.locked()
+        return self.state == "ready" and self.options.persist and not self.in_use and not self.turn.locked()
 
     def stop_for(self, cause: CauseInfo, *, at_once: bool = False) -> None:
         """A limit was hit: stop what runs. What an earlier execution left running ends with the worker only."""
@@ -148,23 +163,48 @@ class Session:
         self.executions += 1
         self.step("run")
         self.scan_before = cell.workspace.last
-        execution = self.running = Execution(
-            self.executions, request, self.options, cell, self.artifacts, emit, self.kept
-        )
+        execution = Execution(self.executions, request, self.options, cell, self.artifacts, emit, self.kept)
+        self.egress.journal.forget_refused()
+        execution.refused = self.egress.journal.warnings
         execution.lost_before = self.variables_lost
         if self.variables_lost and self.kept is not None and self.kept.restorable:
             execution.restored_before = self.kept.restored()
         execution.warn(self._not_warm(cell))
         self.variables_lost = ""
+        return await self._carried_out(execution, execution.run(), request.code, emit)
+
+    async def animate(self, request: CreateAnimation, place: Place, emit: Answer) -> ExecutionFinished:
+        """Render scenes beside the worker, whose turn the caller holds. What `run` does, but for the variables."""
+        from sandbox.engine.animations.execution import AnimationExecution  # noqa: PLC0415 - few sessions render
+
+        self.executions += 1
+        self.step("run")
+        self.scan_before = place.cell.workspace.last
+        execution = AnimationExecution(self.executions, request, self.options, place, self.artifacts, emit, self.kept)
+        self.egress.journal.forget_refused()
+        execution.refused = self.egress.journal.warnings
+        self.commands[execution.rendering.number] = execution.rendering
+        try:
+            return await self._carried_out(execution, execution.run(), request.code, emit)
+        finally:
+            del self.commands[execution.rendering.number]
+
+    async def _carried_out(
+        self, execution: Execution | AnimationExecution, work: Coroutine[Any, Any, Outcome], code: str, emit: Answer
+    ) -> ExecutionFinished:
+        self.running = execution
         emit.began(self.executions)
         try:
-            outcome = await execution.run()
+            outcome = await work
+        except SandboxError:
+            self.step("finish")  # it could not begin
+            raise
         finally:
             self.running = None
         self.step("lose" if outcome.worker_lost else "finish")
         if outcome.worker_lost and outcome.finished.state.kind == "kept":
             self.variables_lost = self._why_lost()  # when all was saved: the next execution has to tell
-        self._remember(request.code, outcome)
+        self._remember(code, outcome)
         return outcome.finished
 
     def _not_warm(self, cell: Cell) -> list[str]:
@@ -179,7 +219,9 @@ class Session:
         done = outcome.finished
         self._time += done.execution_time
         self._hits += done.cache_hit
-        self._compiled = outcome.compiled
+        if outcome.compiled is not None:
+            self._compiled = outcome.compiled
+        self.animations.extend(done.animations)
         self.history.append(
             HistoryRecord(
                 number=done.number,

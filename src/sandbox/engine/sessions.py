@@ -8,9 +8,13 @@ import os
 import time
 from collections import ChainMap
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from sandbox.engine import isolation, stored_past
+from sandbox.engine import isolation, stored_past, timeline
+from sandbox.engine.animations.warm import WarmZygotes
 from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.egress.egress import Egress
+from sandbox.engine.egress.outside import Outside
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.metrics import Meter
@@ -27,6 +31,9 @@ from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxClosedError, StoreError, UsageError
 from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
+
+if TYPE_CHECKING:
+    from sandbox.engine.web.app import WebApp
 
 
 class Sessions:
@@ -47,8 +54,12 @@ class Sessions:
         self.launcher = Launcher(spawn, keeper)
         self.stored = StoreThread(data_dir() / "store", alone)
         self.pool = Pool(self.launcher, spawn, parked)
+        self.outside = Outside()
         self._sessions: dict[str, Session] = {}
         self._meters: dict[str, Meter] = {}
+        self.warm = WarmZygotes(spawn)
+        self.apps: dict[str, WebApp] = {}
+        """Web apps that were not stopped, by their ids."""
         self.trials = Trials(self.pool, self.launcher)
         self._watch = LimitWatch(ChainMap(self._sessions, self.trials.spares.sessions))
         self._parking = Parking(self._sessions, self.park, most)
@@ -101,11 +112,16 @@ class Sessions:
             raise UsageError("the session is not stored: it was opened with persist=False, or is closed")
         return session, session.kept
 
+    async def prepare(self, options: m.SessionOptions) -> None:
+        """Begin to get workers ready for sessions with these options. Raises SandboxStartError."""
+        self.pool.prepare(options, await self.launcher.zygote(options))
+
     async def open(self, request: m.OpenSession) -> m.SessionOpened:
         """Open a session, known or new, with a worker. Raises SessionBusy, SandboxStartError."""
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
         isolation.check_without(request.options.without)
         session = self._sessions.get(name) or self._new_session(name, request)
+        session.egress.learn(request.options.secrets)
         if session.cell is not None and self._is_open(session, request):
             session.used_at = time.monotonic()
             return _opened(session, session.cell)  # also while it runs something
@@ -128,9 +144,10 @@ class Sessions:
 
     def _new_session(self, name: str, request: m.OpenSession) -> Session:
         directory, options = self.launcher.run.artifacts / name, request.options
+        egress = Egress(options, self.outside)
         directory.mkdir(mode=0o700)
         artifacts = ArtifactStore(directory, options.disk << 20)
-        session = self._sessions[name] = Session(name, options, artifacts, request.owner)
+        session = self._sessions[name] = Session(name, options, artifacts, request.owner, egress)
         return session
 
     async def _hold(self, session: Session, request: m.OpenSession) -> None:
@@ -185,21 +202,41 @@ class Sessions:
             self._parking.start()
         return cell
 
+    async def cell_for(self, session: Session, code: str) -> Cell:
+        """As `cell`, to run this: a worker that was parked early gives way to one with the packages that it names."""
+        cell = await self.cell(session)
+        if wanted := [name for name in cell.lacks if name in code]:
+            await cell.zygote.has(wanted)
+            session.step("park")
+            await self.end_worker(session)
+            cell = await self.cell(session)
+        cell.lacks = ()
+        return cell
+
     async def _new_cell(self, session: Session) -> Cell:
         zygote = await self.launcher.zygote(session.options)
         fresh = session.workspace is None
+        options = session.egress.options(session.options)
         if session.workspace is None:
-            cell = await self.pool.get(session.options, zygote)
+            early = zygote.warm_left > 0 and await self._is_plain(session)
+            cell = await self.pool.get(options, zygote, early=early)
         else:
-            cell = await self.launcher.launch(session.options, zygote, session.workspace)
+            cell = await self.launcher.launch(options, zygote, session.workspace)
         try:
+            await session.egress.serve(cell)
             await self._bring_back(session, cell, fresh=fresh)
         except BaseException:
+            await session.egress.stop()
             await self.launcher.end(cell)
             if fresh:
                 cell.workspace.remove()
             raise
         return cell
+
+    async def _is_plain(self, session: Session) -> bool:
+        """Whether bringing it back takes no package."""
+        kept = session.kept
+        return kept is None or not kept.restorable or await kept.timeline(timeline.is_plain)
 
     async def _bring_back(self, session: Session, cell: Cell, *, fresh: bool) -> None:
         """Restore what is stored of the session: its variables, and its files where the workspace is a `fresh` one."""
@@ -212,6 +249,12 @@ class Sessions:
             if session.kept.restorable:
                 await session.kept.restore(cell.worker)
 
+    async def connect(self, session: Session, cell: Cell) -> None:
+        """Give a worker the proxy that its session had no use for before. The caller holds the session's turn."""
+        if not session.egress.serving:
+            await session.egress.serve(cell)
+            await self.launcher.attach(cell, session.egress.options(session.options))
+
     async def park(self, session: Session) -> None:
         """Store what is not stored yet and end the worker of a session that nobody uses. Raises StoreError."""
         used_at = session.used_at
@@ -220,13 +263,14 @@ class Sessions:
             if session.kept is None:
                 return
             await session.kept.checkpoint(None, session.workspace)
-            if session.used_at == used_at and session.state == "ready" and not session.busy:
+            if session.used_at == used_at and session.state == "ready" and not session.in_use:
                 session.step("park")
                 await self.end_worker(session)
 
     async def end_worker(self, session: Session) -> None:
         """End the session's worker, if it has one, and its commands, which only a pid namespace would end with it."""
         cell, session.cell = session.cell, None
+        await session.egress.stop()
         if cell is not None:
             for command in list(session.commands.values()):
                 await command.end()
@@ -317,8 +361,10 @@ class Sessions:
             await self._release(session)
             if session.workspace is not None:
                 session.workspace.close()
+        self.outside.close()
         await self.stored.close()
         await self.pool.close()
+        await self.warm.close()
         await self.launcher.close()
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from sandbox.engine import stored_artifacts
+from sandbox.engine.animations import records
 from sandbox.engine.scan import printable
 from sandbox.engine.waiting import in_a_thread, uncancelled
 from sandbox.engine.worker_events import Gone, Restored
@@ -68,7 +69,7 @@ def _open(store: Store, name: str, owner: str, options: SessionOptions) -> Store
 
 def _stored_options(options: SessionOptions) -> dict[str, Any]:
     """What is needed to start its worker again; environment variables may be secret."""
-    return dict(msgspec.to_builtins(msgspec.structs.replace(options, env={})))
+    return dict(msgspec.to_builtins(msgspec.structs.replace(options, env={}, secrets=())))
 
 
 async def _outcome(sending: asyncio.Task[None]) -> OSError | None:
@@ -195,9 +196,23 @@ class Kept:
         except (StoreError, OSError) as error:
             workspace.touched = files
             return self._not_saved(finished, error)
-        if not_kept:
-            finished = msgspec.structs.replace(finished, warnings=(*finished.warnings, *_files_not_kept(not_kept)))
-        return self._told(finished, saved)
+        return self._told(_warned_of(not_kept, finished), saved)
+
+    async def save_beside(
+        self, finished: ExecutionFinished, code: str, workspace: Workspace, transcript: Transcript
+    ) -> ExecutionFinished:
+        """As `save`, of an execution that had no part in the variables: they stay those of the head."""
+        files = _files_changed(finished, workspace)
+        workspace.touched = False
+        changed = workspace if files else None
+        record = _record(finished, code, self._saved_at)
+        made = _Checkpoint(record, transcript.outputs, finished.artifacts, changed, saved=False)
+        try:
+            not_kept = await self._made(made, None, -1)
+        except (StoreError, OSError) as error:
+            workspace.touched = files
+            return _with(finished, f"this execution was not saved: {error}")
+        return _warned_of(not_kept, finished)
 
     def _told(self, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
         if saved is None:
@@ -214,8 +229,7 @@ class Kept:
 
     def _not_saved(self, finished: ExecutionFinished, error: Exception) -> ExecutionFinished:
         self.whole = True
-        warning = f"this execution was not saved: {error}"
-        return msgspec.structs.replace(finished, warnings=(*finished.warnings, warning))
+        return _with(finished, f"this execution was not saved: {error}")
 
     async def amend(self, saved: Saved, fd: int) -> None:
         """Change the head by what a worker sends, before anybody is told of it. Raises ProtocolError, StoreError."""
@@ -384,6 +398,14 @@ class Kept:
         await self._thread.call(lambda _store: self.session.delete())
 
 
+def _with(finished: ExecutionFinished, *warnings: str) -> ExecutionFinished:
+    return msgspec.structs.replace(finished, warnings=(*finished.warnings, *warnings))
+
+
+def _warned_of(not_kept: dict[str, str], finished: ExecutionFinished) -> ExecutionFinished:
+    return _with(finished, *_files_not_kept(not_kept)) if not_kept else finished
+
+
 def _files_not_kept(found: dict[str, str]) -> list[str]:
     """A warning for each of the first, and one for the rest."""
     told = [f"{printable(path)} is not kept: it {why}" for path, why in sorted(found.items())[:_MOST_TOLD]]
@@ -407,5 +429,6 @@ def _record(finished: ExecutionFinished, code: str, state_of: int) -> ExecutionR
             "state_of": state_of,
             "error": error.message[:_MOST_ERROR] if error else None,
             "artifacts": [artifact.id for artifact in finished.artifacts],
+            **({"animations": records.written(finished.animations)} if finished.animations else {}),
         },
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sandbox.engine import stored_artifacts
+from sandbox.engine.animations import records
 from sandbox.errors import SessionNotFound
-from sandbox.protocol.messages import ArtifactInfo, HistoryRecord
+from sandbox.protocol.messages import AnimationInfo, ArtifactInfo, HistoryRecord
 
 if TYPE_CHECKING:
     from sandbox.engine.store_thread import StoreThread
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.store.store import Store
 
 _T = TypeVar("_T")
+_MOST_EXECUTIONS = 100_000
 
 
 async def delete(thread: StoreThread, name: str, owner: str) -> None:
@@ -44,6 +46,15 @@ async def history(thread: StoreThread, name: str, owner: str, limit: int) -> lis
     nothing: list[ExecutionRecord] = []
     rows = await _past(thread, nothing, lambda store: store.history(name, owner=owner, limit=limit))
     return [_history(row) for row in rows]
+
+
+async def animations(
+    thread: StoreThread, name: str, owner: str, artifacts: Mapping[str, ArtifactInfo]
+) -> list[AnimationInfo]:
+    """What was rendered, oldest first, of which there are the artifacts still."""
+    nothing: list[ExecutionRecord] = []
+    rows = await _past(thread, nothing, lambda store: store.history(name, owner=owner, limit=_MOST_EXECUTIONS))
+    return [one for row in reversed(rows) for one in records.read(row.info.get("animations", ()), artifacts)]
 
 
 async def _past(thread: StoreThread, nothing: _T, action: Callable[[Store], _T]) -> _T:

@@ -7,12 +7,14 @@ import atexit
 import os
 import resource
 import threading
+from concurrent.futures import Future
 
 from sandbox.engine.answers import Sink
 from sandbox.engine.engine import Engine
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.pool import SIZE
 from sandbox.errors import SandboxConnectionError
+from sandbox.protocol.messages import SessionOptions
 
 
 class Call:
@@ -62,6 +64,9 @@ class EngineThread:
         """False once closed, and in a process that was forked from the engine's: threads do not survive a fork."""
         return not self._closed and self._pid == os.getpid()
 
+    def in_loop(self, request: bytes) -> None:
+        """None: an engine has a loop of its own."""
+
     def submit(self, request: bytes, sink: Sink) -> Call:
         """Begin a request from any thread. `sink` is called in the engine's thread; see `Engine.start`."""
         if not self.usable:
@@ -69,6 +74,17 @@ class EngineThread:
         call = Call(self._loop)
         self._loop.call_soon_threadsafe(call.begin, self._engine, request, sink)
         return call
+
+    def prepare(self, options: SessionOptions) -> Future[None]:
+        """Begin to get workers ready for sessions that somebody will open with these options.
+
+        What is returned is done when that has begun, or fails with SandboxStartError.
+        """
+
+        async def prepare() -> None:
+            await self._engine.prepare(options)
+
+        return asyncio.run_coroutine_threadsafe(prepare(), self._loop)
 
     def busy(self) -> bool:
         """Whether requests or work in the background, such as filling the pool, are under way."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FILES = "file/"
 _INDEX = "index"
+_SIMPLE = {"NoneType", "bool", "bytes", "complex", "float", "int", "str"}
 _MOST_INDEX = 32 * 1024 * 1024  # bytes, for a hundred thousand names
 
 
@@ -90,6 +91,14 @@ def variables(store: Store, session: StoredSession, at: int | None = None) -> tu
     return tuple(
         _variable(name, one, index, together) for name, one in sorted(index.names.items()) if _is_variable(name)
     )
+
+
+def is_plain(store: Store, session: StoredSession) -> bool:
+    """Whether the variables of the head are simple values, which load without packages. False for what is damaged."""
+    try:
+        return all(one.type in _SIMPLE for one in variables(store, session))
+    except StoreDamaged:
+        return False
 
 
 def _is_variable(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from sandbox.engine import causes
+from sandbox.engine.egress.egress import Egress
 from sandbox.engine.metrics import counters
 from sandbox.engine.restoring import send
 from sandbox.engine.session import Session
@@ -47,7 +48,8 @@ class Spares:
     async def get(self, session: Session, cell: Cell) -> Session:
         """Another worker like `cell`, as a session of its own. Raises SandboxError, OSError."""
         options = _with_less(session.options)
-        spare = Session(f"{session.id} (trial)", options, session.artifacts, session.owner)
+        nowhere = Egress(options, session.egress.outside)
+        spare = Session(f"{session.id} (trial)", options, session.artifacts, session.owner, nowhere)
         spare.cell = await self._pool.get(options, cell.zygote)
         spare.workspace = spare.cell.workspace
         self.sessions[spare.id] = spare
@@ -65,7 +67,7 @@ class Spares:
 def _with_less(options: SessionOptions) -> SessionOptions:
     """A session's options, without what loading its values could do outside of its worker."""
     mounts = tuple(msgspec.structs.replace(mount, writable=False) for mount in options.files)
-    return msgspec.structs.replace(options, network="none", files=mounts)
+    return msgspec.structs.replace(options, network="none", secrets=(), files=mounts)
 
 
 class _Heard(NamedTuple):

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
+from sandbox.engine.forker import Forked
 from sandbox.engine.output import TextStream
 from sandbox.engine.pipes import CHUNK, Pipe
 from sandbox.engine.worker_events import FromWorker, Gone, Mark, OutOfMemory, decoder
-from sandbox.engine.zygote import Forked
 from sandbox.inside.wire import frames
 from sandbox.protocol.messages import CauseInfo, Output
 

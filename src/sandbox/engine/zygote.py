@@ -6,33 +6,25 @@ import array
 import asyncio
 import base64
 import contextlib
-import itertools
 import json
 import os
-import signal
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Struct
 
 from sandbox.engine import view
 from sandbox.engine.filters import compiled
+from sandbox.engine.forker import Forker, Offspring, receive, settle
 from sandbox.engine.ids import Ids
 from sandbox.engine.interpreters import Interpreter
 from sandbox.engine.keeper import KeeperProcess, seqpacket
 from sandbox.engine.paths import RunDirectory
-from sandbox.engine.web.inner_socket import NotInside, the_socket
 from sandbox.errors import SandboxConnectionError, SandboxStartError
 from sandbox.inside.contain.policy import NAMESPACES, NONE, WORKER, WORKSPACE, ZYGOTE
 
-_MAX_MESSAGE = 128 * 1024
-_MAX_DESCRIPTORS = 16
 _START_SECONDS = 30.0
-_MOST_AT_ONCE = 64
-_Number = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
 class ZygoteSpec(Struct, frozen=True):
@@ -50,49 +42,20 @@ class IsolationUnavailable(SandboxStartError):
     """A restriction could not be put in force; `details` has its name as `restriction` and the errno."""
 
 
-class Forked(Struct, eq=False):
-    """A new process: `pidfd` to signal it, `ended` to await its exit code (negative for a signal)."""
-
-    number: int
-    pidfd: int
-    ended: asyncio.Future[int]
-
-
-class _Waiting(Struct, eq=False):
-    """A fork that was asked for and has not been answered."""
-
-    answer: asyncio.Future[Forked]
-    ended: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    def give_up(self) -> None:
-        """Whoever waits was cancelled, perhaps when the answer had just come. Closing its socket ends the fork."""
-        if self.answer.done() and not self.answer.cancelled() and self.answer.exception() is None:
-            os.close(self.answer.result().pidfd)
-
-
-class Zygote:
+class Zygote(Forker):
     """One zygote with its keeper. Everything runs in the engine's event loop.
 
     `place` holds the workspaces of its sessions: those of other zygotes are out of its packages' sight.
     """
 
     def __init__(self, spec: ZygoteSpec, run: RunDirectory, place: Path, ids: Ids) -> None:
+        # Who has no packages to warm wants no import to be in the way of a fork.
+        super().__init__(("asyncio", *spec.interpreter.warm) if spec.interpreter.warm else ())
         self.spec = spec
         self.place = place
-        self.warmed: list[str] = []
-        self.warm_errors: dict[str, str] = {}
-        # Who has no packages to warm wants no import to be in the way of a fork.
-        self._warm = ("asyncio", *spec.interpreter.warm) if spec.interpreter.warm else ()
-        self.warm_left = len(self._warm)
-        self.on_warm: Callable[[Zygote], None] = lambda _zygote: None
-        self.lost: asyncio.Future[str] | None = None
+        self.offspring: set[Offspring] = set()
         self._run = run
         self._ids = ids
-        self._numbers = itertools.count(1)
-        self._waiting: dict[int, _Waiting] = {}
-        self._running: dict[int, asyncio.Future[int]] = {}
-        self._sockets: dict[int, asyncio.Future[socket.socket]] = {}
-        self._send_turn = asyncio.Lock()
         self._clone_turn = asyncio.Lock()
         self._cloned: asyncio.Future[tuple[dict[str, Any], list[int]]] | None = None
 
@@ -174,6 +137,8 @@ class Zygote:
 
     async def close(self) -> None:
         """End the zygote with all its workers, and wait for the keeper to have cleaned up."""
+        for one in list(self.offspring):
+            await self.end_offspring(one)
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._keeper)
         loop.remove_reader(self._zygote)
@@ -184,6 +149,8 @@ class Zygote:
 
     def forget(self) -> None:
         """In a process that was forked from the engine's: let go, so that the keeper notices the engine's end."""
+        for one in self.offspring:
+            one.forget()
         self._keeper.close()
         self._zygote.close()
 
@@ -202,127 +169,26 @@ class Zygote:
             os.close(pidfd)
         self._started.close()
 
-    # --- forks ---
+    # --- forks with more imports ---
 
-    async def fork_worker(self, plan: dict[str, Any], fds: dict[str, int | list[int]]) -> Forked:
-        """Fork a worker. The caller keeps its own copies of the descriptors. Raises SandboxConnectionError, OSError."""
-        return await self._fork({"do": "fork_worker", "plan": plan}, fds)
-
-    async def fork_command(self, plan: dict[str, Any], fds: dict[str, int | list[int]]) -> Forked:
-        """Fork a command that joins the namespaces of the worker behind `fds["worker"]`, its pidfd.
-
-        It waits on its control socket to be told its program: the zygote's memory is in every later worker, and
-        arguments and environment may hold secrets.
-        """
-        return await self._fork({"do": "fork_command", "plan": plan}, fds)
-
-    async def signal_group(self, number: int, signal_number: int) -> None:
-        await self._send({"do": "signal_group", "id": number, "signal": signal_number}, [])
-
-    async def make_socket(self, worker: int) -> socket.socket:
-        """Return a TCP socket, not connected, in the network of the worker behind a pidfd.
-
-        Raises OSError if the worker has ended, SandboxConnectionError.
-        """
-        number = next(self._numbers)
-        made: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
-        self._sockets[number] = made
+    async def fork_zygote(self, warm: tuple[str, ...]) -> Offspring:
+        """Fork a process that imports these modules and forks commands. Raises SandboxConnectionError, OSError."""
+        ours, theirs = seqpacket()
         try:
-            await self._send({"do": "make_socket", "id": number}, [worker])
-            return await made
-        except asyncio.CancelledError:
-            if made.done() and not made.cancelled() and made.exception() is None:
-                made.result().close()
+            with theirs:
+                process = await self._fork({"do": "fork_zygote", "warm": list(warm)}, {"engine": theirs.fileno()})
+        except BaseException:
+            ours.close()
             raise
-        finally:
-            self._sockets.pop(number, None)
+        one = Offspring(process, ours, warm)
+        self.offspring.add(one)
+        return one
 
-    async def _fork(self, message: dict[str, Any], named: dict[str, int | list[int]]) -> Forked:
-        names, fds = _positions(named)
-        number = next(self._numbers)
-        waiting = self._waiting[number] = _Waiting(asyncio.get_running_loop().create_future())
-        try:
-            await self._send({**message, "id": number, "fds": names}, fds)
-            return await waiting.answer
-        except asyncio.CancelledError:
-            waiting.give_up()
-            raise
-        finally:
-            self._waiting.pop(number, None)
-
-    async def _send(self, message: dict[str, Any], fds: list[int]) -> None:
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        data = [json.dumps(message).encode()]
-        async with self._send_turn:
-            while True:
-                try:
-                    self._zygote.sendmsg(data, ancillary)
-                    return
-                except BlockingIOError:
-                    await _writable(self._zygote)
-                except OSError as error:
-                    raise SandboxConnectionError(f"the zygote is gone: {error}") from error
-
-    def _on_zygote(self) -> None:
-        """Take the messages that are there, and not more than a few before others have their turn."""
-        try:
-            for _ in range(_MOST_AT_ONCE):
-                data, fds = _receive_raw(self._zygote)
-                if not data:
-                    self._on_lost("it closed its socket")
-                    return
-                self._on_message(_from_zygote.decode(data), fds)
-        except BlockingIOError:
-            return
-        except (msgspec.MsgspecError, NotInside, _Lie) as error:
-            # The code of packages runs in there too.
-            self._on_lost(f"it broke the protocol: {error}")
-
-    def _on_message(self, message: _Said, fds: list[int]) -> None:
-        match message:
-            case _Said(forked=int(number)):
-                self._on_forked(number, _the_pidfd(fds))
-            case _Said(ended=int(number), code=code):
-                ended = self._running.pop(number, None)
-                if ended is not None and not ended.done():
-                    ended.set_result(code)
-            case _Said(made=int(number)):
-                self._on_made(number, the_socket(fds))
-            case _Said(fork_failed=int(number), errno=errno, message=text):
-                self._on_failed(number, OSError(errno, text))
-            case _Said(warmed=str()):
-                self._on_warmed(message)
-
-    def _on_forked(self, number: int, pidfd: int) -> None:
-        waiting = self._waiting.get(number)
-        if waiting is None or waiting.answer.done():
-            os.close(pidfd)  # the caller was cancelled; closing the control socket ends the worker
-            return
-        self._running[number] = waiting.ended
-        waiting.answer.set_result(Forked(number, pidfd, waiting.ended))
-
-    def _on_made(self, number: int, made: socket.socket) -> None:
-        wanted = self._sockets.get(number)
-        if wanted is None or wanted.done():
-            made.close()  # whoever asked was cancelled
-        else:
-            wanted.set_result(made)
-
-    def _on_failed(self, number: int, error: OSError) -> None:
-        waiting = self._waiting.get(number)
-        wanted = self._sockets.get(number) if waiting is None else waiting.answer
-        if wanted is not None and not wanted.done():
-            wanted.set_exception(error)
-
-    def _on_warmed(self, report: _Said) -> None:
-        if report.warmed not in self._warm or self.warm_left == 0:
-            raise _Lie("an import that nobody asked for")
-        self.warm_left -= 1
-        if report.error:
-            self.warm_errors[report.warmed] = report.error
-        else:
-            self.warmed.append(report.warmed)
-        self.on_warm(self)
+    async def end_offspring(self, one: Offspring) -> None:
+        """End such a process and what it has forked."""
+        if one in self.offspring:
+            self.offspring.remove(one)
+            await one.close()
 
     # --- mounts ---
 
@@ -352,28 +218,13 @@ class Zygote:
     # --- losing it ---
 
     def _on_lost(self, why: str) -> None:
-        """Every worker is gone with it. `lost` tells the launcher, which closes what is left of it."""
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._zygote)
-        loop.remove_reader(self._keeper)
-        text = f"the zygote is gone: {why}"
-        if self.lost is not None and not self.lost.done():
-            self.lost.set_result(text)
-        self._fail_all(text)
+        asyncio.get_running_loop().remove_reader(self._keeper)
+        super()._on_lost(why)
 
     def _fail_all(self, text: str) -> None:
-        for waiting in self._waiting.values():
-            if not waiting.answer.done():
-                waiting.answer.set_exception(SandboxConnectionError(text))
-        for wanted in self._sockets.values():
-            if not wanted.done():
-                wanted.set_exception(SandboxConnectionError(text))
+        super()._fail_all(text)
         if self._cloned is not None and not self._cloned.done():
             self._cloned.set_exception(SandboxConnectionError(text))
-        for ended in self._running.values():
-            if not ended.done():
-                ended.set_result(-9)
-        self._running.clear()
 
 
 async def _let_go(answer: asyncio.Future[tuple[dict[str, Any], list[int]]]) -> None:
@@ -386,88 +237,7 @@ async def _let_go(answer: asyncio.Future[tuple[dict[str, Any], list[int]]]) -> N
             os.close(fd)
 
 
-def _positions(named: dict[str, int | list[int]]) -> tuple[dict[str, int | list[int]], list[int]]:
-    """Turn names with descriptors into names with positions, and the list that the positions are in."""
-    fds: list[int] = []
-    names: dict[str, int | list[int]] = {}
-    for name, value in named.items():
-        if isinstance(value, list):
-            names[name] = list(range(len(fds), len(fds) + len(value)))
-            fds.extend(value)
-        else:
-            names[name] = len(fds)
-            fds.append(value)
-    return names, fds
-
-
-class _Said(Struct, forbid_unknown_fields=True):
-    """What a zygote may say: that a fork or socket was made or failed, a process has ended, an import was done."""
-
-    forked: _Number | None = None
-    made: _Number | None = None
-    ended: _Number | None = None
-    code: Annotated[int, Meta(ge=-255, le=255)] = -9
-    fork_failed: _Number | None = None
-    errno: Annotated[int, Meta(ge=0, le=4096)] = 0
-    message: Annotated[str, Meta(max_length=4096)] = ""
-    warmed: Annotated[str, Meta(max_length=1024)] | None = None
-    error: Annotated[str, Meta(max_length=4096)] | None = None
-    seconds: float = 0.0
-    threads: int = 0
-    left: int = 0
-
-
-_from_zygote = msgspec.json.Decoder(_Said)
-
-
-class _Lie(Exception):
-    """A zygote said what cannot be."""
-
-
-def _the_pidfd(fds: list[int]) -> int:
-    """The one descriptor of a message. Raises _Lie if it stands for no process."""
-    try:
-        (pidfd,) = fds
-        with contextlib.suppress(ProcessLookupError):  # it has ended already
-            signal.pidfd_send_signal(pidfd, 0)
-    except (ValueError, OSError) as error:
-        for fd in fds:
-            os.close(fd)
-        raise _Lie("a fork without its process") from error
-    return pidfd
-
-
 def _receive(sock: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     """Receive one message of the keeper, or None when it is gone. Raises BlockingIOError when there is nothing."""
-    data, fds = _receive_raw(sock)
+    data, fds = receive(sock)
     return json.loads(data) if data else None, fds
-
-
-def _receive_raw(sock: socket.socket) -> tuple[bytes, list[int]]:
-    """Receive one message, empty when the other side is gone. Raises BlockingIOError when there is nothing."""
-    try:
-        data, ancillary, _, _ = sock.recvmsg(
-            _MAX_MESSAGE, socket.CMSG_SPACE(_MAX_DESCRIPTORS * 4), socket.MSG_CMSG_CLOEXEC
-        )
-    except ConnectionError:
-        return b"", []
-    fds: list[int] = []
-    for level, kind, payload in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            fds.extend(array.array("i", payload[: len(payload) // 4 * 4]))
-    return data, fds
-
-
-def settle(future: asyncio.Future[None]) -> None:
-    """Finish a future that may have been cancelled: for callbacks of the loop."""
-    if not future.done():
-        future.set_result(None)
-
-
-async def _writable(sock: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_writer(sock, settle, ready)
-    with contextlib.ExitStack() as stack:
-        stack.callback(loop.remove_writer, sock)
-        await ready

@@ -6,8 +6,8 @@ INSTRUCTIONS = """\
 An isolated computer for Python and shell. Your session keeps variables, files and history between calls, and \
 after a restart; every execution is a checkpoint that can be gone back to. Start with execute. Files below \
 artifacts/ and figures that are shown come back as artifacts with sandbox:// URIs. There is normally no network, \
-and nothing of the user's machine is visible. Work of more than a minute: start_job, then job. The resource \
-sandbox://overview says more."""
+and nothing of the user's machine is visible. Work of more than a minute: start_job, then job. Pages and \
+apps for the user's browser: start_web_app. The resource sandbox://overview says more."""
 
 OVERVIEW = """\
 # The sandbox
@@ -21,7 +21,9 @@ network. Nothing that happens inside can harm the user's machine, so try things 
 |---|---|
 | calculate, analyse, plot | `execute`: Python that keeps its variables |
 | run a program | `shell_execute`: one line of /bin/sh, same files |
-| work for more than a minute, or serve | `start_job`, then `job` |
+| explain something with an animation | `create_manim_animation`: a video with a thumbnail |
+| work for more than a minute | `start_job`, then `job` |
+| serve a page, an app or an API | `start_web_app`, `stop_web_app` |
 | bring a file in, read one, look around | `write_file`, `read_file`, `list_files` |
 | see what was produced, tidy up | `list_artifacts`, `cleanup_artifacts` |
 | see what happened and which variables there are | `session_timeline` |
@@ -51,6 +53,38 @@ plt.show()
 ```
 
 The figure is in the answer as an image. plotly and altair work the same way.
+
+## Animations
+
+```python
+from manim import *
+
+class Areas(Scene):
+    def construct(self):
+        square = Square(color=BLUE, fill_opacity=0.5)
+        label = MathTypst("a^2").next_to(square, UP)
+        self.play(Create(square), Write(label))
+        self.play(square.animate.scale(1.5))
+        self.wait()
+```
+
+That is the code of `create_manim_animation`: Manim Community, one class for each scene. Look at the thumbnail at
+low_quality first. Text and MathTypst (formulas in the syntax of Typst) always work, MathTex only where there is LaTeX.
+
+## Web apps
+
+```python
+from flask import Flask
+app = Flask(__name__)
+
+@app.route("/")
+def page():
+    return "<h1>hello</h1>"
+```
+
+Give that to `start_web_app` as `code`. The answer has the address for the user's browser, a picture of the page and the
+URI of the log, which `read_file` reads as it is then. The same `name` again replaces the app; files beside it, such as
+templates and data, are those of the workspace. An app has no variables of the session, and runs as long as the server.
 
 ## When something fails
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -14,26 +15,46 @@ Notify = Callable[[float, str], Awaitable[None]]
 
 _EVERY_SECONDS = 1.0
 _MOST_TEXT = 1000
+_MOST_STEPS = 50
 
 
 class Progress:
-    """Tells a client, once a second, that its request is being worked on."""
+    """Tells a client that its request is being worked on: at each step, and once a second where there are none."""
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
         self._new = ""
+        self._steps: deque[str] = deque(maxlen=_MOST_STEPS)
+        self._step = asyncio.Event()
+        self._begin = time.monotonic()
 
     def printed(self, text: str) -> None:
         """Take output as it comes. Only its end is told."""
         self._new = (self._new + text)[-_MOST_TEXT:]
 
+    def step(self, text: str) -> None:
+        """Tell at once that something has begun."""
+        self._steps.append(text)
+        self._step.set()
+
     async def _tell(self) -> None:
-        begin = time.monotonic()
         while True:
-            await asyncio.sleep(_EVERY_SECONDS)
-            seconds = time.monotonic() - begin
-            text, self._new = self._new.strip(), ""
-            await self._notify(seconds, encodable(text) or f"running for {seconds:.0f} s")
+            try:
+                async with asyncio.timeout(_EVERY_SECONDS):
+                    await self._step.wait()
+            except TimeoutError:
+                text, self._new = self._new.strip(), ""
+                await self._notify(self._seconds, encodable(text) or f"running for {self._seconds:.0f} s")
+            await self._tell_steps()
+
+    async def _tell_steps(self) -> None:
+        self._step.clear()
+        while self._steps:
+            await self._notify(self._seconds, encodable(self._steps.popleft()))
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._begin
 
 
 @asynccontextmanager
@@ -51,6 +72,7 @@ async def telling(notify: Notify | None) -> AsyncIterator[Progress]:
         await asyncio.wait([task])
     if not task.cancelled():
         task.result()
+    await progress._tell_steps()
 
 
 async def _to_nobody(_seconds: float, _text: str) -> None:

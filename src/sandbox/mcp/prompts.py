@@ -65,6 +65,33 @@ Work in the sandbox, in this order:
 4. Tell the user what is to be seen, and name the artifact's URI.""",
     ),
     Recipe(
+        "animate",
+        "Animate an explanation",
+        "Plan a storyboard for an idea, and render it with Manim scene by scene.",
+        (
+            Argument("concept", "What to explain, such as: why the angles of a triangle add up to 180 degrees."),
+            Argument("audience", "Who it is for.", "curious people without previous knowledge"),
+            Argument("seconds", "About how long the whole is to be.", "20"),
+        ),
+        """\
+Explain this with an animation: {concept}
+For: {audience}
+About {seconds} seconds in all.
+
+1. Write a storyboard first: two to five steps. For each, one sentence that says what is understood after it, what is on
+   the screen, what moves and why, and for how many seconds. Show the idea before its formula, one new thing at a time.
+2. Render with create_manim_animation, one Scene class with a construct method for each step of the storyboard:
+   - keep texts short (Text, font_size 28 to 40) and formulas in MathTypst, such as MathTypst("x^2 / 2"): LaTeX may be
+     missing; give the same thing the same colour throughout;
+   - place things in relation to each other (next_to, to_edge, VGroup(...).arrange(...)) in a frame of 14 x 8 units;
+   - transform what is there rather than replacing it, and give the eye time: self.wait(0.5) after each thought.
+3. Begin with quality=low_quality and look at every thumbnail. Does nothing overlap or run out of the frame, can all
+   texts be read? To look at another moment, end construct there and render with format=png. Mend it, then go on.
+4. Render the final version with all_scenes=true in medium_quality or better; background=true if it may take more than a
+   minute.
+5. Tell the user the storyboard in short, and the URIs of the videos.""",
+    ),
+    Recipe(
         "analyse_data",
         "Analyse data",
         "Answer a question about a data set, step by step, with figures.",
@@ -83,6 +110,27 @@ Work in the sandbox, where variables stay from one execute call to the next:
 4. Answer the question with figures (plt.show()) and numbers. Try alternatives in a fork_session, not over your data.
 5. Write the resulting tables to artifacts/, such as artifacts/summary.csv.
 6. Conclude in a few sentences: the answer, how sure it is, what was left out, and the URIs of the artifacts.""",
+    ),
+    Recipe(
+        "web_app",
+        "Make a web app",
+        "Make an app in the sandbox, look at it, and give the user its address.",
+        (
+            Argument("what", "What it is to do, such as: show sales.csv as a table that can be filtered."),
+            Argument("framework", "flask, streamlit, fastapi, dash or gradio.", "whichever of those there is and fits"),
+        ),
+        """\
+Make a web app: {what}
+The framework: {framework}
+
+Work in the sandbox, in this order:
+1. See which frameworks there are (get_execution_info). Streamlit is quickest for data, flask for pages of your own.
+2. If it needs data, have them in files of the workspace: an app does not see the session's variables.
+3. Try what it computes with execute first. Then write the whole app in one file, without anything from the internet (no
+   fonts, scripts or styles of other sites): the app has no network, and the picture has none either.
+4. start_web_app. Look at the picture: is everything there, can it be read? If the app fails, its log says where.
+5. To change something, call start_web_app again with the same name: the address stays.
+6. Tell the user the address, what to do there, and that the app runs until it is stopped or this server ends.""",
     ),
 )
 

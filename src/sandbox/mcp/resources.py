@@ -70,6 +70,8 @@ async def data_of(call: Call, held: Held, uri: str) -> bytes:
 
 
 async def _artifact(held: Held, address: uris.Address) -> Artifact:
+    if held.has_apps and address.id.endswith(".log"):
+        await held.box.web.list()  # which brings the logs of web apps up to date
     return artifacts.find(await artifacts_of(held), address.id)
 
 

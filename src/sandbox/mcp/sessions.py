@@ -14,9 +14,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from sandbox import LocalSandbox
-from sandbox.errors import SandboxError, SessionBusy
+from sandbox.errors import SandboxError, SandboxFileError, SessionBusy
 from sandbox.mcp.clients import Client
 from sandbox.mcp.reply import ToolError
+from sandbox.mcp.text import listed
 
 if TYPE_CHECKING:
     from sandbox.mcp.jobs import Job
@@ -48,12 +49,22 @@ class Held:
         self.users = 0
         self.used_at = time.monotonic()
         self.job: Job | None = None  # that runs Python: nothing else can meanwhile
+        self.has_apps = False  # whether a web app was ever started
         self.news = ""  # what a client should hear about the session with its next answer
 
     @property
     def idle(self) -> bool:
         """Whether nobody uses it now."""
         return self.started and not self.users and self.job is None
+
+    async def serves(self) -> bool:
+        """Whether a web app runs in it, which somebody may be looking at."""
+        return self.has_apps and any(app.state != "ended" for app in await self.box.web.list())
+
+    async def save_files(self) -> None:
+        """Save the workspace with the session, unless a job does, with all that it changes itself."""
+        if self.job is None:
+            await self.box.checkpoint()
 
     def refuse_if_busy(self) -> None:
         """Raises ToolError while a job runs Python in it."""
@@ -68,6 +79,15 @@ class Held:
         """The news, once."""
         news, self.news = self.news, ""
         return news
+
+
+async def _served(held: Held) -> list[str]:
+    """The files of the web apps that it has had."""
+    try:
+        found = await held.box.files.list("apps")
+    except SandboxFileError:
+        return []
+    return [entry.path for entry in found if entry.path.endswith(".py")]
 
 
 class Sessions:
@@ -144,15 +164,18 @@ class Sessions:
             held.news = await self._begun(held)
 
     async def _begun(self, held: Held) -> str:
+        """What its client should know of a session that was opened."""
         stats = await asyncio.to_thread(held.box.get_performance_stats)
-        if not stats["total_executions"]:
+        served = await _served(held)
+        if not stats["total_executions"] and not served:
             return ""
         variables = await asyncio.to_thread(held.box.variables)
         names = [one.name for one in variables]
         shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        apps = f"Web apps have ended; start_web_app serves them again, with path={listed(served)}. " if served else ""
         return (
             f"This session goes on from before: {stats['total_executions']} executions"
-            f"{f', with the variables {shown}' if names else ''}. For an empty one give a new session_id."
+            f"{f', with the variables {shown}' if names else ''}. {apps}For an empty one give a new session_id."
         )
 
     async def make_room(self) -> None:
@@ -160,21 +183,25 @@ class Sessions:
         started = sum(one.started for one in self._held.values())
         if started < self._most:
             return
-        idle = [one for one in self._held.values() if one.idle]
-        if not idle:
-            raise ToolError(
-                f"{started} sessions are at work, the most that this server holds: wait until one has ended"
-            )
-        await self._stop(min(idle, key=lambda one: one.used_at))
+        for one in sorted((one for one in self._held.values() if one.idle), key=lambda one: one.used_at):
+            if await self._stop(one):
+                return
+        raise ToolError(
+            f"{started} sessions are at work or have a web app, the most that this server holds: wait until one has "
+            "ended, or stop one's app with stop_web_app"
+        )
 
-    async def _stop(self, held: Held) -> None:
+    async def _stop(self, held: Held) -> bool:
+        """Stop one that nobody uses; tell whether it was so."""
         async with held.starting:
-            if held.idle:
+            stops = held.idle and not await held.serves() and held.idle  # somebody may have come meanwhile
+            if stops:
                 held.started = False
                 try:
                     await held.box.stop()
                 finally:
                     self._drop(held)
+        return stops
 
     def open_default(self, client: Client) -> Held | None:
         """A client's default session, if it is open."""
@@ -198,9 +225,10 @@ class Sessions:
             await asyncio.sleep(self._idle_seconds / _LOOKS)
             before = time.monotonic() - self._idle_seconds
             for held in [one for one in self._held.values() if one.idle and one.used_at < before]:
-                self._let_go(held)
                 with suppress(SandboxError):  # its worker has ended; what could not be stored was said with its result
-                    await self._stop(held)
+                    if not await held.serves():
+                        self._let_go(held)
+                        await self._stop(held)
 
     def _let_go(self, held: Held) -> None:
         """Let another connection have the name, unless the protocol knows no connections."""

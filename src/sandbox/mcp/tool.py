@@ -23,11 +23,12 @@ _TYPE = re.compile(r"`(str|int|float|bool|object)`")
 
 
 class Hints(NamedTuple):
-    """What a client may tell its user before it asks. `open_world`: it can reach more than the sandbox."""
+    """What a client may tell its user before it asks. `open_world`: others than the sandbox take part."""
 
     read_only: bool = False
     destructive: bool = False
     idempotent: bool = False
+    open_world: bool = False
 
 
 class Tool:
@@ -59,7 +60,7 @@ class Tool:
                 read_only_hint=self.hints.read_only,
                 destructive_hint=self.hints.destructive,
                 idempotent_hint=self.hints.idempotent,
-                open_world_hint=False,
+                open_world_hint=self.hints.open_world,
             ),
         )
 

@@ -35,6 +35,36 @@ class EnvironmentSpec(Struct, frozen=True, forbid_unknown_fields=True):
     allow_source_builds: bool = False
 
 
+HOST_NETWORK, POLICY, LEARN = "host", "policy", "learn"
+PROXIED = (POLICY, LEARN)
+"""The kinds of network whose traffic goes through the engine's proxy. `SessionOptions.network` may be "none" too."""
+
+
+class PolicySpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """The rules of `sandbox.NetworkPolicy`. `transfer` in MB, `rate` in MB a second."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    transfer: float | None = None
+    rate: float | None = None
+
+
+class SecretSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """A secret for `hosts`. An engine that has only read of it, from what is stored, has no `value`."""
+
+    name: str
+    value: str
+    hosts: tuple[str, ...]
+    query: bool = False
+
+    def unknown(self) -> SecretSpec:
+        """The same without its value."""
+        return SecretSpec(self.name, "", self.hosts, self.query)
+
+    def __repr__(self) -> str:
+        return f"SecretSpec({self.name!r}, hosts={self.hosts!r})"
+
+
 class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """The options of `sandbox.SandboxOptions`, in the form that travels."""
 
@@ -55,6 +85,8 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     idle_timeout: float | None = None
     storage: int | None = None
     checkpoints: int = 1000
+    policy: PolicySpec = PolicySpec()
+    secrets: tuple[SecretSpec, ...] = ()
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -353,6 +385,25 @@ class ArtifactInfo(Struct, frozen=True):
     execution: int
 
 
+class AnimationInfo(Struct, frozen=True):
+    """A scene as it was rendered. `artifact` is the video or picture; `duration` in seconds, 0 of a picture.
+
+    `animations`: how many the scene plays. All but the artifacts is the word of the sandbox, within bounds.
+    """
+
+    scene: str
+    quality: str
+    format: str
+    width: int
+    height: int
+    fps: float
+    frames: int
+    duration: float
+    animations: int
+    artifact: ArtifactInfo
+    thumbnail: ArtifactInfo | None = None
+
+
 class ExecutionFinished(LastEvent, frozen=True, tag="execution_finished"):
     """Everything about an execution but its output and results, which came before as events."""
 
@@ -372,6 +423,7 @@ class ExecutionFinished(LastEvent, frozen=True, tag="execution_finished"):
     truncated: tuple[str, ...] = ()
     usage: UsageInfo = UsageInfo()
     warnings: tuple[str, ...] = ()
+    animations: tuple[AnimationInfo, ...] = ()
 
 
 class CommandStarted(Event, frozen=True, tag="command_started"):
@@ -609,8 +661,10 @@ class WebAppInfo(Struct, frozen=True):
     """A web app. `state` is starting, running, restarting or ended; `why` says how it came to its end.
 
     `port` is on the engine's machine, `inner_port` inside. `status` is what its page answered with at the start.
+    `id` is another one for each app that is started, also of the same name, and stays when it is restarted.
     """
 
+    id: str
     name: str
     app_type: str
     url: str
@@ -634,7 +688,8 @@ class WebAppInfo(Struct, frozen=True):
 class StartWebApp(Request, frozen=True, tag="start_web_app"):
     """Start a web app from `code`, from a file or directory of the workspace, or as a command.
 
-    Answered by `WebAppsListed` with that one, once it answers.
+    Answered by `WebAppsListed` with that one, once it answers. `anywhere`: `port` is for inside alone, and the one on
+    the engine's machine is any that is free.
     """
 
     session: str
@@ -649,16 +704,20 @@ class StartWebApp(Request, frozen=True, tag="start_web_app"):
     restore: bool = False
     screenshot: bool = False
     hosts: tuple[str, ...] = ()
+    anywhere: bool = False
 
 
 class RestartWebApp(Request, frozen=True, tag="restart_web_app"):
-    """End an app and start it again at its port, with new code if there is some."""
+    """End an app and start it again at its port: as it was, or from new code, another file, or as a command."""
 
     session: str
     name: str
     code: str | None = None
     timeout: float = 60.0
     screenshot: bool = False
+    app_type: str | None = None
+    path: str | None = None
+    command: tuple[str, ...] = ()
 
 
 class StopWebApp(Request, frozen=True, tag="stop_web_app"):
@@ -692,17 +751,101 @@ class WebAppsListed(LastEvent, frozen=True, tag="web_apps_listed"):
     apps: tuple[WebAppInfo, ...]
 
 
+class SetNetwork(Request, frozen=True, tag="set_network"):
+    """Change what a session may reach: "none", "policy" or "learn". Not from or to the host's network."""
+
+    session: str
+    network: str
+    policy: PolicySpec = PolicySpec()
+
+
+class GetNetwork(Request, frozen=True, tag="get_network"):
+    """Ask what a session may reach, and what it has asked for. Answered by `NetworkShown`."""
+
+    session: str
+
+
+class NetworkRecord(Struct, frozen=True):
+    """One request or connection through the proxy. `kind` is http, https or tcp.
+
+    `rule` allowed it, or would; `reason` says why it was refused, or what went wrong.
+    """
+
+    kind: str
+    host: str
+    port: int
+    allowed: bool
+    rule: str
+    reason: str
+    method: str
+    path: str
+    sent: int
+    received: int
+    at: float
+
+
+class NetworkShown(LastEvent, frozen=True, tag="network_shown"):
+    """The network of a session; the newest records, oldest first; the rules that would allow what was asked for."""
+
+    network: str
+    policy: PolicySpec
+    records: tuple[NetworkRecord, ...]
+    wanted: tuple[str, ...]
+    transferred: int
+
+
+class CreateAnimation(Request, frozen=True, tag="create_animation"):
+    """Render scenes of Manim: those named, all with `every`, or the only one that the code has.
+
+    An execution of its own, which does not touch the session's variables. Answered by `Output` and
+    `AnimationProgress` events and `ExecutionFinished`. `timeout` None is none.
+    """
+
+    session: str
+    code: str
+    quality: str = "medium_quality"
+    scenes: tuple[str, ...] = ()
+    every: bool = False
+    format: str = "mp4"
+    timeout: float | None = 300.0
+
+
+class AnimationProgress(Event, frozen=True, tag="animation_progress"):
+    """How far a rendering is: the scene, which of how many it is, its animation by number and name, its frames."""
+
+    scene: str
+    number: int
+    scenes: int
+    animation: int
+    name: str
+    frames: int
+
+
+class ListAnimations(Request, frozen=True, tag="list_animations"):
+    """List what was rendered in the session and not removed since, oldest first. Answered by `AnimationsListed`."""
+
+    session: str
+
+
+class AnimationsListed(LastEvent, frozen=True, tag="animations_listed"):
+    """Animations."""
+
+    animations: tuple[AnimationInfo, ...]
+
+
 AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
     | ListArtifacts | ReadArtifact | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
     | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
-    | StartWebApp | RestartWebApp | StopWebApp | ListWebApps | ScreenshotWebApp
+    | StartWebApp | RestartWebApp | StopWebApp | ListWebApps | ScreenshotWebApp | SetNetwork | GetNetwork
+    | CreateAnimation | ListAnimations
 )  # fmt: skip
 AnyEvent = (
     Output | ResultShown | ExecutionStarted | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened
     | Completions | Data | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted
-    | HistoryListed | CheckpointsListed | VariablesListed | Compared | WebAppsListed | Done | Failed
+    | HistoryListed | CheckpointsListed | VariablesListed | Compared | WebAppsListed | NetworkShown | AnimationProgress
+    | AnimationsListed | Done | Failed
 )  # fmt: skip
 
 _Message = TypeVar("_Message")

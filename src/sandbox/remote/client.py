@@ -1,4 +1,4 @@
-"""Requests to servers, from one thread with an event loop: synchronous and asynchronous callers share its connections.
+"""Requests to servers: in the caller's event loop if there is one, else in a thread that all others share.
 
 `Client.submit` is what `EngineThread.submit` is, so that nothing above knows which of them it has.
 """
@@ -12,19 +12,18 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any
 
 import aiohttp
 
 from sandbox.errors import SandboxConnectionError, SandboxError, SandboxQuotaError
 from sandbox.protocol import messages as m
+from sandbox.remote import loops
 from sandbox.remote.answers import Frames, error_of, proxy_for
 
 Sink = Callable[[bytes, bool], None]
-_CONNECT_SECONDS = 10.0
-# The server says something every 15 seconds, if only that it is still there.
-_SILENCE_SECONDS = 45.0
-_IDLE_SECONDS = 60.0
 _CHECK_SECONDS = 0.5  # for a server that has never answered
 _PATIENCE_SECONDS = 15.0  # for one that has: it may be starting again
 _MOST_WAITING_SECONDS = 10.0  # for a quota that lets more through in a moment
@@ -69,32 +68,50 @@ class Client:
         """Begin a request from any thread. `sink` is called in the client's thread, for each event."""
         thread = _thread()
         call = RemoteCall(thread.loop)
-        thread.loop.call_soon_threadsafe(lambda: call.begin(self._start(thread, request, sink)))
+        thread.loop.call_soon_threadsafe(lambda: call.begin(self._spawn(thread, self._carry(thread, request, sink))))
         return call
 
-    def _start(self, thread: ClientThread, request: bytes, sink: Sink) -> asyncio.Task[None]:
-        task = thread.loop.create_task(self._carry(thread, request, sink))
+    def _spawn(self, thread: ClientThread, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = thread.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def _carry(self, thread: ClientThread, request: bytes, sink: Sink) -> None:
-        name = secrets.token_hex(16)
-        last: m.LastEvent | None = None
         try:
-            await _Exchange(self, thread.session, request, name, sink).finish()
-        except SandboxError as error:
-            last = m.Failed(error.code, error.message, error.details)
-        except aiohttp.ClientError as error:
-            last = m.Failed("connection", f"the server {self.url} cannot be used: {error}")
+            async with aclosing(self._events(thread.session, request)) as events:
+                async for data, last in events:
+                    sink(data, last)
         except asyncio.CancelledError:
-            last = m.Failed("closed", "the request was cancelled")
-            if not thread.closed:
-                cancelling = thread.loop.create_task(self._cancel(thread, name))
-                self._tasks.add(cancelling)
-                cancelling.add_done_callback(self._tasks.discard)
-        if last is not None:
-            sink(m.encode(last), True)
+            sink(m.encode(m.Failed("closed", "the request was cancelled")), True)
+
+    async def in_loop(self, request: bytes) -> AsyncGenerator[bytes]:
+        """Carry a request in the caller's event loop, over connections of that loop: no change of threads."""
+        async with aclosing(self._events(await loops.session(), request)) as events:
+            async for data, _last in events:
+                yield data
+
+    async def _events(self, session: aiohttp.ClientSession, request: bytes) -> AsyncGenerator[tuple[bytes, bool]]:
+        """The answer to a request: its events, and which is the last. Closed before that, it is cancelled."""
+        name, ended = secrets.token_hex(16), False
+        try:
+            async with aclosing(_Exchange(self, session, request, name).events()) as events:
+                async for data, ended in events:
+                    yield data, ended
+        except SandboxError as error:
+            ended = True
+            yield m.encode(m.Failed(error.code, error.message, error.details)), True
+        except aiohttp.ClientError as error:
+            ended = True
+            yield m.encode(m.Failed("connection", f"the server {self.url} cannot be used: {error}")), True
+        finally:
+            if not ended:
+                self._tell_cancelled(name)
+
+    def _tell_cancelled(self, name: str) -> None:
+        """From the client's thread: the caller's loop may be about to end."""
+        thread = _thread()
+        thread.loop.call_soon_threadsafe(lambda: self._spawn(thread, self._cancel(thread, name)))
 
     async def _cancel(self, thread: ClientThread, name: str) -> None:
         """Tell the server. If it cannot be told it will find nobody who takes the answer."""
@@ -114,8 +131,8 @@ class Client:
 class _Exchange:
     """One request until its answer is whole: asked again for the rest as often as the connection is lost."""
 
-    def __init__(self, client: Client, session: aiohttp.ClientSession, request: bytes, name: str, sink: Sink) -> None:
-        self._client, self._session, self._request, self._sink = client, session, request, sink
+    def __init__(self, client: Client, session: aiohttp.ClientSession, request: bytes, name: str) -> None:
+        self._client, self._session, self._request = client, session, request
         self._headers = {**client._headers, "Idempotency-Key": name}
         self._server = client._server  # that it is sent to first, as far as is known
         self._begun = time.time()
@@ -126,18 +143,20 @@ class _Exchange:
         self._pause = _FIRST_PAUSE
         self._refused = 0.0
 
-    async def finish(self) -> None:
-        """Raises SandboxError."""
+    async def events(self) -> AsyncGenerator[tuple[bytes, bool]]:
+        """Each event, and whether it is the last. Raises SandboxError."""
         while not self._ended:
             before = self._count
             try:
-                await self._try()
+                async with aclosing(self._try()) as events:
+                    async for event in events:
+                        yield event
             except _LOST as error:
                 await self._pause_after(error, progress=self._count > before)
             except SandboxQuotaError as error:
                 await self._pause_as_told(error)
 
-    async def _try(self) -> None:
+    async def _try(self) -> AsyncGenerator[tuple[bytes, bool]]:
         client, frames = self._client, Frames()
         target = f"{client.url}/v1/messages"
         async with self._session.post(
@@ -150,7 +169,7 @@ class _Exchange:
                 for event, last in frames.feed(data):
                     self._count += 1
                     self._ended = last
-                    self._sink(event, last)
+                    yield event, last
         if not self._ended:
             raise aiohttp.ServerDisconnectedError
 
@@ -211,9 +230,7 @@ class ClientThread:
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as self.session:
+        async with loops.new_session() as self.session:
             self._ready.set()
             await self._stop.wait()
 

@@ -10,34 +10,25 @@ from typing import Any, Self
 
 from sandbox.errors import (
     SandboxClosedError,
-    SandboxCrashedError,
-    SandboxExecutionError,
-    SandboxInterruptedError,
-    SandboxLimitError,
-    SandboxTimeoutError,
     UsageError,
 )
 from sandbox.ids import checked_session_id
+from sandbox.network.policy import NetworkPolicy
 from sandbox.options import SandboxOptions
 from sandbox.protocol import messages as m
 from sandbox.results import Artifact
 from sandbox.sdk import checks
+from sandbox.sdk.animations import Animations
 from sandbox.sdk.checks import SESSION_TIMEOUT
 from sandbox.sdk.command import Command
 from sandbox.sdk.connection import DELETED, STOPPED, Connection
 from sandbox.sdk.convert import session_options
-from sandbox.sdk.execution import Execution
+from sandbox.sdk.execution import Execution, failure
 from sandbox.sdk.files import Files
 from sandbox.sdk.metrics import Metrics
+from sandbox.sdk.network import Network
 from sandbox.sdk.transport import OneFlavour, Transport, notify
 from sandbox.sdk.web import Web
-
-_BY_STATUS: dict[str, type[SandboxExecutionError]] = {
-    "interrupted": SandboxInterruptedError,
-    "limit": SandboxLimitError,
-    "killed": SandboxLimitError,
-    "crashed": SandboxCrashedError,
-}
 
 
 class Sandbox(OneFlavour):
@@ -57,6 +48,8 @@ class Sandbox(OneFlavour):
         self.command = Command(self._connection)
         self.metrics = Metrics(self._connection)
         self.web = Web(self._connection)
+        self.animations = Animations(self._connection, self._artifact)
+        self.network = Network(self._connection, self._learn_network)
 
     # --- life ---
 
@@ -120,6 +113,10 @@ class Sandbox(OneFlavour):
 
     # end of async only
 
+    def _learn_network(self, network: str | NetworkPolicy) -> None:
+        """It was changed: `start` after a `stop` goes on with that."""
+        self.options = self.options.but(network=network)
+
     def _artifact(self, info: m.ArtifactInfo) -> Artifact:
         return Artifact.of(info)
 
@@ -163,7 +160,7 @@ class Sandbox(OneFlavour):
 
     # --- running code ---
 
-    async def run(
+    async def run(  # noqa: PLR0913
         self,
         code: str,
         *,
@@ -173,6 +170,7 @@ class Sandbox(OneFlavour):
         on_stderr: Callable[[str], Any] | None = None,
         on_result: Callable[[Any], Any] | None = None,
         cache_key: str | None = None,
+        dry_run: bool = False,
     ) -> Execution:
         """Run code in the session and return its execution.
 
@@ -184,10 +182,27 @@ class Sandbox(OneFlavour):
             on_stderr: Called with text while the code runs.
             on_result: Called with each `Result` while the code runs.
             cache_key: A name for the compiled code; the code itself if left out.
+            dry_run: Run it in a fork of the session that is deleted afterwards, so that variables, files and history
+                stay as they are. The execution's `changes` are what it would have done to variables and files.
 
         Raises SandboxExecutionError if the code fails, SandboxTimeoutError if it takes too long, and
         SandboxConnectionError if there is no engine. Being cancelled interrupts the code and keeps the variables.
         """
+        act = self._dry_run if dry_run else self._execute
+        execution = await act(code, timeout, cache_key, on_stdout, on_stderr, on_result)
+        if check and execution.exception is not None:
+            raise failure(execution)
+        return execution
+
+    async def _execute(
+        self,
+        code: str,
+        timeout: float | None,
+        cache_key: str | None,
+        on_stdout: Callable[[str], Any] | None,
+        on_stderr: Callable[[str], Any] | None,
+        on_result: Callable[[Any], Any] | None,
+    ) -> Execution:
         execution = Execution(code=code, _artifact_of=self._artifact)
         async with aclosing(self._run(code, timeout, cache_key)) as events:
             async for event in events:
@@ -196,9 +211,11 @@ class Sandbox(OneFlavour):
                     await notify(on_stdout if event.stream == "stdout" else on_stderr, event.text)
                 elif isinstance(event, m.ResultShown):
                     await notify(on_result, execution.results[-1])
-        if check and execution.exception is not None:
-            raise _failure(execution)
         return execution
+
+    async def _dry_run(self, code: str, *how: Any) -> Execution:
+        """Execute code in a fork that is deleted afterwards, and note what that has changed."""
+        raise UsageError("dry_run=True: this sandbox has no checkpoints to go back to")
 
     async def stream(
         self, code: str, *, timeout: float | None = SESSION_TIMEOUT, check: bool = False, cache_key: str | None = None
@@ -215,7 +232,7 @@ class Sandbox(OneFlavour):
                     yield event
         yield execution
         if check and execution.exception is not None:
-            raise _failure(execution)
+            raise failure(execution)
 
     async def interrupt(self) -> None:
         """Interrupt what runs: the code sees KeyboardInterrupt, and the variables stay."""
@@ -239,23 +256,3 @@ def _options(values: dict[str, Any]) -> SandboxOptions:
         known = ", ".join(SandboxOptions.__dataclass_fields__)
         raise UsageError(f"there is no option {', '.join(map(repr, sorted(unknown)))}; there are: {known}")
     return SandboxOptions(**values)
-
-
-def _failure(execution: Execution) -> SandboxExecutionError | SandboxTimeoutError:
-    raised = execution.exception
-    assert raised is not None
-    details: dict[str, Any] = {"error_type": raised.error_type, "traceback": raised.traceback}
-    text = f"the code was interrupted: {raised}" if execution.status == "interrupted" else str(raised)
-    if execution.cause is not None:
-        text = f"{text} [{execution.cause}: {execution.cause.message}; {execution.cause.remedy}]"
-    error: SandboxExecutionError | SandboxTimeoutError
-    if execution.status == "timeout":
-        limit = execution.cause.limit if execution.cause is not None else 0.0
-        error = SandboxTimeoutError(
-            f"the code did not end in {limit:g} s; its variables are {execution.state}", details
-        )
-        error.details["timeout"] = limit
-    else:
-        error = _BY_STATUS.get(execution.status, SandboxExecutionError)(text, details)
-    error.execution = execution
-    return error

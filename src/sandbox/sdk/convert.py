@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from sandbox.network.policy import NetworkPolicy
 from sandbox.options import Environment, Mount, SandboxOptions
-from sandbox.protocol.messages import EnvironmentSpec, MountSpec, SessionOptions
+from sandbox.protocol.messages import POLICY, EnvironmentSpec, MountSpec, PolicySpec, SecretSpec, SessionOptions
 
 
 def session_options(options: SandboxOptions) -> SessionOptions:
@@ -18,7 +19,9 @@ def session_options(options: SandboxOptions) -> SessionOptions:
         env=dict(options.env),
         isolation=options.isolation,
         environment=_environment(options.environment),
-        network=options.network,
+        network=kind_of(options.network),
+        policy=policy_spec(options.network),
+        secrets=tuple(SecretSpec(name, one.value, one.hosts, one.query) for name, one in options.secrets.items()),
         files=tuple(_mount(target, source) for target, source in options.files.items()),
         processes=options.processes,
         disk=options.disk,
@@ -29,6 +32,25 @@ def session_options(options: SandboxOptions) -> SessionOptions:
         storage=options.storage,
         checkpoints=options.checkpoints,
     )
+
+
+def kind_of(network: str | NetworkPolicy) -> str:
+    """What kind of network is meant, in one word."""
+    return POLICY if isinstance(network, NetworkPolicy) else network
+
+
+def policy_spec(network: str | NetworkPolicy) -> PolicySpec:
+    """The wire's form of a policy; an empty one for what is none."""
+    if not isinstance(network, NetworkPolicy):
+        return PolicySpec()
+    return PolicySpec(network.allow, network.deny, network.transfer, network.rate)
+
+
+def network_of(kind: str, policy: PolicySpec) -> str | NetworkPolicy:
+    """What a user would have written for it."""
+    if kind != POLICY:
+        return kind
+    return NetworkPolicy(policy.allow, policy.deny, transfer=policy.transfer, rate=policy.rate)
 
 
 def _environment(value: str | os.PathLike[str] | Environment | None) -> EnvironmentSpec:

@@ -12,7 +12,7 @@ from sandbox.sdk import checks
 from sandbox.sdk.blocking import Blocking
 from sandbox.sdk.python import PythonSandbox
 from sandbox.sdk.timeline import Timeline
-from sandbox.sdk.transport import InProcess
+from sandbox.sdk.transport import Carried
 
 if TYPE_CHECKING:
     from sandbox.sdk.transport import Carrier
@@ -25,7 +25,7 @@ class SessionSandbox(Timeline, PythonSandbox):
     """
 
     def __init__(self, carrier: Carrier | None, session_id: str | None, options: dict[str, Any]) -> None:
-        super().__init__(InProcess(carrier), session_id, **options)
+        super().__init__(Carried(carrier), session_id, **options)
         self._blocking = Blocking(carrier)
 
     @property

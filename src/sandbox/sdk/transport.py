@@ -39,6 +39,9 @@ class Carrier(Protocol):
     def submit(self, request: bytes, sink: Callable[[bytes, bool], None]) -> Begun:
         """Begin a request; `sink` gets each encoded event, and whether it is the last, in the carrier's thread."""
 
+    def in_loop(self, request: bytes) -> AsyncGenerator[bytes] | None:
+        """What carries a request in the caller's own event loop; None where it takes the carrier's thread."""
+
 
 class OneFlavour:
     """Says what to do where an asynchronous sandbox is used like a synchronous one."""
@@ -53,8 +56,8 @@ class OneFlavour:
         """Never called; `with` looks for it first."""
 
 
-class InProcess:
-    """A carrier in this process: the process's engine, if none is given."""
+class Carried:
+    """Requests by a carrier: the process's engine, if none is given."""
 
     def __init__(self, engine: Carrier | None = None) -> None:
         self._engine = engine
@@ -67,11 +70,17 @@ class InProcess:
         return self._engine
 
     def post(self, request: bytes) -> None:
-        """Carry a request to the engine's thread; its answer is dropped."""
+        """Carry a request whose answer is dropped."""
         self._get().submit(request, lambda _data, _last: None)
 
-    async def send(self, request: bytes) -> AsyncGenerator[bytes]:
-        """Carry a request to the engine's thread and its events back into the caller's loop."""
+    def send(self, request: bytes) -> AsyncGenerator[bytes]:
+        """Carry a request; its events come in the caller's loop."""
+        carrier = self._get()
+        return carrier.in_loop(request) or self._by_thread(carrier, request)
+
+    @staticmethod
+    async def _by_thread(carrier: Carrier, request: bytes) -> AsyncGenerator[bytes]:
+        """To the carrier's thread, and back."""
         import asyncio  # noqa: PLC0415 - 40 ms that importing the package does without
 
         loop = asyncio.get_running_loop()
@@ -89,7 +98,7 @@ class InProcess:
             if empty and not loop.is_closed():
                 loop.call_soon_threadsafe(wake)
 
-        call = self._get().submit(request, sink)
+        call = carrier.submit(request, sink)
         last = False
         try:
             while not last:

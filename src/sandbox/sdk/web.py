@@ -105,14 +105,30 @@ class WebApp(WebAppData):
         return info.log
 
     async def restart(
-        self, code: str | None = None, *, timeout: float = START_SECONDS, screenshot: bool = False
+        self,
+        code: str | None = None,
+        *,
+        app_type: str | None = None,
+        path: str | os.PathLike[str] | None = None,
+        command: str | Sequence[str] | None = None,
+        timeout: float = START_SECONDS,
+        screenshot: bool = False,
     ) -> WebApp:
-        """End it and start it again at the same url, with new code if there is some. Returns itself.
+        """End it and start it again at the same url: as it was, or as what is given. Returns itself.
 
-        Raises SandboxWebAppError; the app is then ended, and can be restarted with better code.
+        `code`, `path` and `command` are as for `start`, at most one of them. Raises SandboxWebAppError; the app is
+        then ended, and can be restarted with better code.
         """
-        new = None if code is None else checks.text("code", code)
-        request = m.RestartWebApp(self._connection.session, self.name, new, _seconds(timeout), bool(screenshot))
+        request = m.RestartWebApp(
+            self._connection.session,
+            self.name,
+            None if code is None else checks.text("code", code),
+            _seconds(timeout),
+            bool(screenshot),
+            None if app_type is None else checks.text("app_type", app_type),
+            None if path is None else checks.inside("path", path),
+            _argv(command),
+        )
         return self._learn(await _one(self._connection, request))
 
     async def stop(self) -> WebApp:

@@ -12,6 +12,8 @@ from typing import Any
 from sandbox.errors import SandboxError
 from sandbox.server import messages
 from sandbox.server.access import Access, require
+from sandbox.server.apps import proxy
+from sandbox.server.apps.apps import Apps
 from sandbox.server.audit import Caller
 from sandbox.server.dialects import Dialect
 from sandbox.server.gate import Gate
@@ -27,10 +29,13 @@ Rest = Callable[[Call, Gate], Awaitable[None]]
 class App:
     """An ASGI application. `gate` is there between `started` and `stopped`, in the server's loop."""
 
+    apps: Apps
+
     def __init__(
-        self, started: Callable[[], Awaitable[tuple[Gate, Access, tuple[Dialect, ...]]]],
+        self,
+        started: Callable[[], Awaitable[tuple[Gate, Access, Apps, tuple[Dialect, ...]]]],
         stopped: Callable[[], Awaitable[None]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         from sandbox.server.rest import Api  # noqa: PLC0415 - it makes the API's description
 
         self._started, self._stopped = started, stopped
@@ -51,7 +56,7 @@ class App:
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
         try:
-            self.gate, self._access, self._dialects = await self._started()
+            self.gate, self._access, self.apps, self._dialects = await self._started()
         except SandboxError as error:
             await send({"type": "lifespan.startup.failed", "message": error.message})
             return
@@ -63,10 +68,15 @@ class App:
     async def _answer(self, call: Call) -> None:
         given = call.header("x-request-id")
         call.request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        dialect = next((one for one in self._dialects if one.takes(call)), None)
+        # Whatever else a page may have its browser say, its host's name tells that it is an app's.
+        for_app = self.apps.is_meant(call.header("host") or "")
+        dialect = None if for_app else next((one for one in self._dialects if one.takes(call)), None)
         try:
             try:
-                await (self._admitted(call) if dialect is None else self._translated(call, dialect))
+                if for_app:
+                    await proxy.answer(call, self.apps)
+                else:
+                    await (self._admitted(call) if dialect is None else self._translated(call, dialect))
             except AnswerLost:
                 raise
             except SandboxError as error:

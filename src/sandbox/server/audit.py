@@ -14,7 +14,8 @@ from sandbox.server.keys import Key
 
 _DONE = (
     m.OpenSession, m.CloseSession, m.DeleteSession, m.Run, m.StartCommand, m.WriteFile, m.RemoveFile, m.RenameFile,
-    m.MakeCheckpoint, m.Rollback, m.Fork, m.Export,
+    m.MakeCheckpoint, m.Rollback, m.Fork, m.Export, m.StartWebApp, m.RestartWebApp, m.StopWebApp, m.SetNetwork,
+    m.CreateAnimation,
 )  # fmt: skip
 _LOOK_SECONDS = 1.0
 
@@ -69,16 +70,23 @@ class Audit:
 
 def _what(request: m.Request) -> dict[str, object]:
     match request:
-        case m.Run():
-            return {"code_sha256": hashlib.sha256(request.code.encode("utf-8", "replace")).hexdigest()}
+        case m.Run() | m.CreateAnimation():
+            return {"code_sha256": _digest(request.code)}
         case m.StartCommand():
-            digest = hashlib.sha256("\0".join(request.argv).encode("utf-8", "replace")).hexdigest()
-            return {"program": request.argv[0][:200] if request.argv else "", "argv_sha256": digest}
+            return {"program": request.argv[0][:200] if request.argv else "", "argv_sha256": _digest(*request.argv)}
+        case m.StartWebApp() | m.RestartWebApp() | m.StopWebApp():
+            code = None if isinstance(request, m.StopWebApp) else request.code
+            digest = {} if code is None else {"code_sha256": _digest(code)}
+            return {"app": (request.name or "")[:200], **digest}
         case m.WriteFile() | m.RemoveFile() | m.RenameFile():
             return {"path": request.path[:200]}
-        case m.Fork():
-            return {"forks": request.ids}
-    return {}
+        case m.SetNetwork():
+            return {"network": request.network, "allow": request.policy.allow}
+    return {"forks": request.ids} if isinstance(request, m.Fork) else {}
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
 
 
 def _outcome(last: m.LastEvent) -> dict[str, object]:

@@ -13,6 +13,7 @@ _MOST_CODE = 16 * 1024 * 1024
 _MOST_KEY = 1000
 _MOST_ARGUMENTS = 10_000
 _MOST_FORKS = 1000
+_MOST_SCENES = 100
 _MOST_HISTORY = 10_000
 _MOST_LABEL = 1000
 
@@ -28,6 +29,12 @@ def _check_run(request: m.Run) -> None:
     _check_timeout(request.timeout, default=-1.0)
     _at_most("code", len(request.code), _MOST_CODE, "characters")
     _at_most("cache_key", len(request.cache_key or ""), _MOST_KEY, "characters")
+
+
+def _check_animation(request: m.CreateAnimation) -> None:
+    _check_timeout(request.timeout, default=None)
+    _at_most("code", len(request.code), _MOST_CODE, "characters")
+    _at_most("scenes", len(request.scenes), _MOST_SCENES, "names")
 
 
 def _check_complete(request: m.Complete) -> None:
@@ -78,6 +85,7 @@ def _at_most(name: str, seen: int, most: int, unit: str) -> None:
 
 _CHECKS: dict[type[Any], Callable[[Any], None]] = {
     m.Run: _check_run,
+    m.CreateAnimation: _check_animation,
     m.Complete: _check_complete,
     m.StartCommand: _check_command,
     m.WriteFile: _check_write,

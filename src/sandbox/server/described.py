@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from sandbox import __version__
 from sandbox.protocol import messages as m
-from sandbox.server.operations import OPERATIONS, Operation
+from sandbox.server.operations import FIELDS, OPERATIONS, Operation
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _REFERENCE = "#/components/schemas/{name}"
@@ -144,7 +144,7 @@ def _fields(operation: Operation, components: dict[str, Any], inside: set[str]) 
     if operation.of is None:
         return {}, set()
     schema = components[operation.of.__name__]
-    hidden = {"do", "session", *inside, *operation.fixed}
+    hidden = {"do", "session", *(FIELDS.get(name, name) for name in inside), *operation.fixed}
     fields = {name: value for name, value in schema["properties"].items() if name not in hidden}
     return fields, set(schema.get("required", ())) - hidden
 

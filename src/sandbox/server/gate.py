@@ -16,6 +16,7 @@ from sandbox.errors import SandboxError
 from sandbox.protocol import messages as m
 from sandbox.server import names, policy, quotas
 from sandbox.server.access import require
+from sandbox.server.apps.apps import Apps
 from sandbox.server.asking import Refused, ask
 from sandbox.server.audit import Audit, Caller
 from sandbox.server.checks import check
@@ -27,20 +28,20 @@ from sandbox.server.tracing import Tracer
 
 _log = logging.getLogger("sandbox.server")
 # Looks at what was: also of a sandbox that is stopped.
-_OF_THE_PAST = (m.GetHistory, m.GetStats, m.ListArtifacts, m.ReadArtifact, m.DeleteSession)
+_OF_THE_PAST = (m.GetHistory, m.GetStats, m.ListArtifacts, m.ReadArtifact, m.ListAnimations, m.DeleteSession)
 _LONG = (m.ReadFile, m.ReadArtifact, m.Export, m.WatchFiles)
-_USES_CPU = (m.Run, m.StartCommand)
-_STORES = (m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint)
+_USES_CPU = (m.Run, m.StartCommand, m.StartWebApp, m.RestartWebApp, m.CreateAnimation)
+_STORES = (m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint, m.StartWebApp, m.CreateAnimation)
 
 
 class Gate:
     """Answers requests of callers. Everything runs in the engine's loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917
         self, engine: Engine, registry: Registry, cpu: quotas.CpuSeconds, audit: Audit, counts: Counts,
-        idle_timeout: float | None, tracer: Tracer | None = None,
+        idle_timeout: float | None, apps: Apps, tracer: Tracer | None = None,
     ) -> None:  # fmt: skip
-        self.engine, self.registry, self.counts = engine, registry, counts
+        self.engine, self.registry, self.counts, self.apps = engine, registry, counts, apps
         self.recordings = Recordings()
         self.number = os.urandom(8).hex()  # by which a client knows that this is not another one
         self._cpu, self._audit, self._idle_timeout = cpu, audit, idle_timeout
@@ -60,12 +61,14 @@ class Gate:
         if isinstance(request, m.OpenSession) and request.session is None:
             request = msgspec.structs.replace(request, session=os.urandom(8).hex(), fresh=True)
         check(request)
+        if isinstance(request, m.SetNetwork):
+            policy.check_network(request, caller.key)
         wanted = names.translated(request, owner)
         recording = self._recording(caller, request)
         self.recordings.begun(recording)
         if once is not None:
             self.recordings.name(recording, owner, "once", once)
-        if isinstance(request, _USES_CPU):
+        if isinstance(request, (m.Run, m.StartCommand)):
             recording.when_it_begins(lambda one: self._name_by_number(one, owner, request.session))
         if self._is_simple(caller, request, wanted):
             recording.task = self.engine.carry_out(wanted, recording)
@@ -81,12 +84,18 @@ class Gate:
         def on_end(last: m.LastEvent) -> None:
             seconds = time.perf_counter() - begin
             self._audit.note(caller, request, last, seconds)
+            asyncio.get_running_loop().call_soon(counted, last, seconds)
+
+        def counted(last: m.LastEvent, seconds: float) -> None:
+            """What need not be done before the caller has its answer."""
             self._count(owner, request, last, seconds)
             if self._tracer is not None and span is not None:
                 self._tracer.end(span, last)
-            asyncio.get_running_loop().call_soon(self.recordings.ended, recording)
+            self.recordings.ended(recording)
 
         def show(event: m.Event) -> m.Event:
+            if isinstance(event, m.WebAppsListed):
+                return self.apps.shown(event)
             return names.shown(_without_our_mistakes(event, caller), owner, sessions)
 
         recording = Recording(show, on_end, kept=not isinstance(request, _LONG))
@@ -101,7 +110,7 @@ class Gate:
     def _is_simple(self, caller: Caller, request: Any, wanted: Any) -> bool:
         """Whether the engine can have the request at once: nothing is to be looked up, brought back or noted."""
         limits = caller.key.quotas
-        if isinstance(request, (m.OpenSession, m.CloseSession, m.DeleteSession, m.Fork, m.StartCommand)):
+        if isinstance(request, (m.OpenSession, m.CloseSession, m.DeleteSession, m.Fork, m.StartCommand, m.SetNetwork)):
             return False
         if isinstance(request, _STORES) and not (limits.disk is limits.cpu_seconds is limits.memory is None):
             return False
@@ -145,6 +154,8 @@ class Gate:
                 self.registry.closed(owner, request.session)
             case m.DeleteSession():
                 self.registry.deleted(owner, request.session)
+            case m.SetNetwork():
+                self.registry.changed(owner, request.session, network=request.network, policy=request.policy)
             case m.Fork():
                 entry = self.registry.get(owner, request.session)
                 for one in request.ids if entry is not None else ():
@@ -157,7 +168,7 @@ class Gate:
         if known is None or not known.open:
             self._check_room(caller, options.memory)
         else:
-            options = known.options
+            options = policy.with_values(known.options, options.secrets)
         await self._check_quotas(caller, request)
         return await self._opened(owner, name, options, fresh=request.fresh)
 

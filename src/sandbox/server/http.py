@@ -59,6 +59,7 @@ class Call:
         self.caller: Caller
         self.request_id = ""
         self.answered = False
+        self.complete = False  # set by whoever passes on an answer that is not its own
 
     def header(self, name: str) -> str | None:
         """A header of the request."""
@@ -103,9 +104,13 @@ class Call:
 
     async def begin(self, status: int, kind: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Begin an answer."""
-        self.answered = True
         own = [(b"content-type", kind.encode()), (b"x-request-id", self.request_id.encode("latin-1"))]
-        await self._send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
+        await self.head(status, [*own, *headers])
+
+    async def head(self, status: int, headers: Headers) -> None:
+        """Begin an answer with these headers alone."""
+        self.answered = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def piece(self, data: bytes, *, more: bool = True) -> None:
         """Send a piece of it. Raises AnswerLost if the client does not take it."""
@@ -168,7 +173,7 @@ class Call:
             elif not await recording.more(at, HEARTBEAT_SECONDS, gone.done):
                 await self.piece(silence)
 
-    async def _gone(self) -> None:
+    async def gone(self) -> None:
         """Wait until the client has gone."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
@@ -176,7 +181,7 @@ class Call:
     @asynccontextmanager
     async def watched(self, recording: Recording) -> AsyncGenerator[asyncio.Future[None]]:
         """A future that is done when the client has gone; whoever waits for the recording looks again then."""
-        gone = asyncio.ensure_future(self._gone())
+        gone = asyncio.ensure_future(self.gone())
         gone.add_done_callback(lambda _: recording.wake())
         try:
             yield gone

@@ -18,6 +18,7 @@ from sandbox.store.database import Database
 SCOPES = {
     "sandboxes": "make and use sandboxes of the key's owner",
     "environments": "choose packages for sandboxes: some of their code runs before it is confined",
+    "network": "let code reach public hosts, as a policy allows, from this machine's address",
     "host": "show host directories inside, use the host's network, weaken the isolation: as good as an account here",
     "metrics": "read /metrics, which counts for all owners",
 }

@@ -28,6 +28,7 @@ _LAST = 1 << 31  # in the length of the event that ends the answer
 _HARMLESS = (
     m.OpenSession, m.Complete, m.ListFiles, m.StatFile, m.MakeDirectory, m.WatchFiles, m.ListArtifacts, m.GetMetrics,
     m.GetStats, m.GetHistory, m.ClearCache, m.ListCheckpoints, m.ListVariables, m.Compare, m.Export,
+    m.ListAnimations,
 )  # fmt: skip
 
 

@@ -33,6 +33,8 @@ def translated(request: Any, owner: str) -> Any:
         changes["ids"] = tuple(inner(owner, one) for one in request.ids)
     if isinstance(request, m.OpenSession):
         changes["owner"] = owner
+    if isinstance(request, m.StartWebApp):
+        changes["anywhere"] = True  # the ports of the server's own machine are not for its callers to choose
     return msgspec.structs.replace(request, **changes)
 
 
@@ -43,10 +45,24 @@ def shown(event: m.Event, owner: str, sessions: tuple[str, ...]) -> m.Event:
         case m.SessionOpened():
             return replace(event, session=outer(owner, event.session), artifacts_dir="", workspace_dir="")
         case m.ExecutionFinished(artifacts=artifacts) | m.ArtifactsListed(artifacts=artifacts) if artifacts:
-            return replace(event, artifacts=tuple(msgspec.structs.replace(one, path="") for one in artifacts))
+            event = replace(event, artifacts=tuple(map(_without_path, artifacts)))
+            if isinstance(event, m.ExecutionFinished) and event.animations:
+                event = replace(event, animations=tuple(map(_animation, event.animations)))
+            return event
+        case m.AnimationsListed():
+            return replace(event, animations=tuple(map(_animation, event.animations)))
         case m.Failed():
             return replace(event, message=_public(event.message, owner, sessions), details=_details(event, owner))
     return event
+
+
+def _without_path(one: m.ArtifactInfo) -> m.ArtifactInfo:
+    return msgspec.structs.replace(one, path="")
+
+
+def _animation(one: m.AnimationInfo) -> m.AnimationInfo:
+    thumbnail = None if one.thumbnail is None else _without_path(one.thumbnail)
+    return msgspec.structs.replace(one, artifact=_without_path(one.artifact), thumbnail=thumbnail)
 
 
 def _public(text: str, owner: str, sessions: tuple[str, ...]) -> str:

@@ -26,6 +26,8 @@ class Operation(NamedTuple):
     query: dict[str, type[Any]] = {}  # noqa: RUF012 - never changed
 
 
+FIELDS = {"sandbox": "session", "app": "name"}
+"""What the message's fields are called that have another name in paths."""
 _ONE = "/v1/sandboxes/{sandbox}"
 _BOX: tuple[Operation, ...] = (
     Operation("POST", f"{_ONE}/start", None, m.SessionOpened, "Start a sandbox that was stopped", ""),
@@ -80,12 +82,22 @@ _TIME: tuple[Operation, ...] = (
     Operation(
         "GET", f"{_ONE}/export", None, None, "The session as a notebook or an archive", "", query={"format": str}
     ),
+    Operation("GET", f"{_ONE}/network", m.GetNetwork, m.NetworkShown, "What it may reach, and what it has asked for"),
+    Operation("POST", f"{_ONE}/network", m.SetNetwork, m.Done, "Change what it may reach, at once"),
     Operation("GET", f"{_ONE}/metrics", m.GetMetrics, m.MetricsMeasured, "What it uses right now"),
     Operation("GET", f"{_ONE}/stats", m.GetStats, m.StatsCounted, "Counts and averages of its executions"),
+)
+_APPS: tuple[Operation, ...] = (
+    Operation("POST", f"{_ONE}/apps", m.StartWebApp, m.WebAppsListed, "Start a web app", fixed={"anywhere": True}),
+    Operation("GET", f"{_ONE}/apps", m.ListWebApps, m.WebAppsListed, "Its web apps", fixed={"name": None}),
+    Operation("GET", f"{_ONE}/apps/{{app}}", m.ListWebApps, m.WebAppsListed, "One web app, with its url as of now"),
+    Operation("POST", f"{_ONE}/apps/{{app}}/restart", m.RestartWebApp, m.WebAppsListed, "Start it again, at its url"),
+    Operation("POST", f"{_ONE}/apps/{{app}}/screenshot", m.ScreenshotWebApp, m.ArtifactsListed, "A picture of a page"),
+    Operation("DELETE", f"{_ONE}/apps/{{app}}", m.StopWebApp, m.WebAppsListed, "End a web app, and its url"),
 )
 _ALL: tuple[Operation, ...] = (
     Operation("GET", "/v1/sandboxes", None, None, "The sandboxes of the key's owner", ""),
     Operation("POST", "/v1/sandboxes", None, m.SessionOpened, "Make and start a sandbox", ""),
     Operation("GET", _ONE, None, None, "One sandbox", ""),
 )
-OPERATIONS = (*_ALL, *_BOX, *_RUNNING, *_FILES, *_TIME)
+OPERATIONS = (*_ALL, *_BOX, *_RUNNING, *_FILES, *_TIME, *_APPS)

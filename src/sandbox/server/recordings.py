@@ -35,7 +35,7 @@ class Recording(Answer):
         self._show, self._on_end, self.kept = show, on_end, kept
         self._events: list[bytes] = []
         self._taken = 0  # events that are not here any more
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
         self._began: list[Callable[[Recording], None]] = []
 
     def __call__(self, event: m.Event) -> None:
@@ -47,9 +47,9 @@ class Recording(Answer):
     def end(self, last: m.LastEvent) -> None:
         """Take the last event. A second one is the engine's word on what was ended already, and is dropped."""
         if not self.ended:
-            self._on_end(last)
             self.ended = True
             self._add(m.encode(self._show(last)))
+            self._on_end(last)  # who waits goes on after this
 
     def began(self, number: int) -> None:
         self.number = number
@@ -70,9 +70,9 @@ class Recording(Answer):
         self.wake()
 
     def wake(self) -> None:
-        """Let everybody who waits look again."""
-        for one in self._waiting:
-            if not one.done():
+        """Let everybody go on whose waiting is over."""
+        for one, over in self._waiting.items():
+            if not one.done() and over():
                 one.set_result(None)
 
     def count(self) -> int:
@@ -115,12 +115,12 @@ class Recording(Answer):
             if until is not None and loop.time() >= until:
                 return False
             waiting = loop.create_future()
-            self._waiting.add(waiting)
+            self._waiting[waiting] = true
             timer = None if until is None else loop.call_at(until, _settle, waiting)
             try:
                 await waiting
             finally:
-                self._waiting.discard(waiting)
+                del self._waiting[waiting]
                 if timer is not None:
                     timer.cancel()
         return True

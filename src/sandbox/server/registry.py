@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +22,11 @@ class Entry(Struct):
     options: SessionOptions
     created: float
     open: bool
+
+
+def _without_secrets(options: SessionOptions) -> SessionOptions:
+    """What is written down. After a restart the values of secrets are not known, until the sandbox is opened again."""
+    return msgspec.structs.replace(options, secrets=tuple(one.unknown() for one in options.secrets))
 
 
 class Registry:
@@ -54,6 +60,13 @@ class Registry:
             self._entries.setdefault(owner, {})[name] = entry
             self._write(entry)
 
+    def changed(self, owner: str, name: str, **changes: Any) -> None:
+        """Some of its options are others now."""
+        entry = self.get(owner, name)
+        if entry is not None:
+            entry.options = msgspec.structs.replace(entry.options, **changes)
+            self._write(entry)
+
     def closed(self, owner: str, name: str) -> None:
         """It was stopped."""
         entry = self.get(owner, name)
@@ -74,5 +87,5 @@ class Registry:
             with self._database.writing():
                 self._database.run(
                     "INSERT OR REPLACE INTO sandboxes VALUES (?, ?, ?, ?, ?)", entry.owner, entry.id,
-                    msgspec.msgpack.encode(entry.options), entry.created, entry.open,
+                    msgspec.msgpack.encode(_without_secrets(entry.options)), entry.created, entry.open,
                 )  # fmt: skip

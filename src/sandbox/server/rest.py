@@ -15,7 +15,7 @@ from sandbox.server import content
 from sandbox.server.described import Created, Described, New, document
 from sandbox.server.gate import Gate
 from sandbox.server.http import HEARTBEAT_SECONDS, Call, Written, failure, last_of
-from sandbox.server.operations import OPERATIONS, Operation
+from sandbox.server.operations import FIELDS, OPERATIONS, Operation
 from sandbox.server.recordings import Recording
 
 LINES = "application/x-ndjson"
@@ -68,7 +68,7 @@ def _pattern(path: str) -> str:
 
 
 def _path(found: dict[str, Any]) -> dict[str, Any]:
-    values = {("session" if name == "sandbox" else name): value for name, value in found.items()}
+    values = {FIELDS.get(name, name): value for name, value in found.items()}
     for name in _INTEGERS & values.keys():
         if not values[name].isascii() or not values[name].isdigit() or len(values[name]) > 12:
             raise UsageError(f"{values[name][:100]!r} is not the number of one", {"status": 404})

@@ -11,10 +11,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import uvicorn
+from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol as WebSockets
 
 from sandbox.engine.engine import Engine
 from sandbox.engine.thread import allow_many_descriptors
@@ -22,6 +23,9 @@ from sandbox.errors import SandboxStartError
 from sandbox.server import database
 from sandbox.server.access import Access
 from sandbox.server.app import App
+from sandbox.server.apps.apps import Apps
+from sandbox.server.apps.sockets import Upgrades
+from sandbox.server.apps.urls import Pattern, Urls, load_key
 from sandbox.server.audit import Audit
 from sandbox.server.dialects import Dialect
 from sandbox.server.e2b.dialect import E2b
@@ -32,12 +36,18 @@ from sandbox.server.observe import Counts
 from sandbox.server.quotas import CpuSeconds
 from sandbox.server.registry import Registry
 from sandbox.server.tracing import Tracer
+from sandbox.server.writes import Http
 
+MAX_MESSAGE = 64 * 1024
+"""Bytes of one message of a WebSocket to the server itself."""
 _INTERRUPTED_SECONDS = 10.0  # for code that was interrupted to end, and its variables to be stored
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """How to serve. `idle_timeout` and `drain` in seconds; `workers`: how many sandboxes may have one at once."""
+    """How to serve. `idle_timeout` and `drain` in seconds; `workers`: how many sandboxes may have one at once.
+
+    `apps_url`: where web apps are reached, such as https://*.apps.example.com; this machine's loopback if left out.
+    """
 
     host: str = "127.0.0.1"
     port: int = 5555
@@ -47,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True):
     tls_cert: str | None = None
     tls_key: str | None = None
     log_level: str = "info"
+    apps_url: str | None = None
 
 
 class Server:
@@ -58,20 +69,22 @@ class Server:
         self._database = database.open_database()
         self.keys = Keyring(self._database)
         self.app = App(self._start, self._stop)
+        self._pattern = Pattern.parse(settings.apps_url or "http://*.localhost")
 
-    async def _start(self) -> tuple[Gate, Access, tuple[Dialect, ...]]:
+    async def _start(self) -> tuple[Gate, Access, Apps, tuple[Dialect, ...]]:
         allow_many_descriptors()
         settings = self._settings
         self._engine = Engine(most=settings.workers)
         self._audit = Audit(database.server_dir() / "audit.log")
         self._cpu = CpuSeconds(self._database)
         self._tracer = Tracer.configured()
+        apps = Apps(self._engine, Urls(self._pattern, load_key(database.server_dir() / "apps.key")))
         self._gate = Gate(
-            self._engine, Registry(self._database), self._cpu, self._audit, Counts(), settings.idle_timeout,
+            self._engine, Registry(self._database), self._cpu, self._audit, Counts(), settings.idle_timeout, apps,
             self._tracer,
         )  # fmt: skip
         self._dialects: tuple[Dialect, ...] = (E2b(self._database, self.keys, self._gate), Microsandbox())
-        return self._gate, Access(self.keys), self._dialects
+        return self._gate, Access(self.keys), apps, self._dialects
 
     async def _stop(self) -> None:
         """Uvicorn has waited for what was under way; what is still running is interrupted, and everything saved."""
@@ -91,11 +104,15 @@ class Server:
     def run(self, ready: Callable[[str], None]) -> None:
         """Serve until SIGTERM or SIGINT. `ready` gets the URL as soon as it answers. Raises SandboxStartError."""
         with _listening(self._settings) as listening:
+            if self._settings.apps_url is None:
+                scheme = "https" if self._settings.tls_cert else "http"
+                self._pattern = Pattern.parse(f"{scheme}://*.localhost:{listening.getsockname()[1]}")
             config = uvicorn.Config(
                 self.app, lifespan="on", log_config=None, access_log=False, server_header=False,
                 date_header=False, timeout_graceful_shutdown=int(self._settings.drain), timeout_keep_alive=75,
-                ssl_certfile=self._settings.tls_cert, ssl_keyfile=self._settings.tls_key, http="httptools", ws="none",
-                loop="asyncio", proxy_headers=False,
+                ssl_certfile=self._settings.tls_cert, ssl_keyfile=self._settings.tls_key, http=Http,
+                ws=cast("type[asyncio.Protocol]", self._upgraded), ws_max_size=MAX_MESSAGE,
+                ws_per_message_deflate=False, loop="asyncio", proxy_headers=False,
             )  # fmt: skip
             # Uvicorn has handlers of its own while it serves, and then sends itself once more what it has got.
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -106,6 +123,10 @@ class Server:
         os.close(self._lock)
         if not server.started:
             raise SandboxStartError("the server could not start; what is above says why")
+
+    def _upgraded(self, **made: Any) -> Upgrades:
+        """What speaks with a client that wants a WebSocket."""
+        return Upgrades(self.app.apps, WebSockets, made)
 
 
 class _Uvicorn(uvicorn.Server):

@@ -3,7 +3,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sandbox.errors import (
+    SandboxCrashedError,
+    SandboxExecutionError,
+    SandboxInterruptedError,
+    SandboxLimitError,
+    SandboxTimeoutError,
+)
 from sandbox.results import CommandData, ExecutionData
+
+_BY_STATUS: dict[str, type[SandboxExecutionError]] = {
+    "interrupted": SandboxInterruptedError,
+    "limit": SandboxLimitError,
+    "killed": SandboxLimitError,
+    "crashed": SandboxCrashedError,
+}
 
 
 class Execution(ExecutionData):
@@ -15,12 +31,14 @@ class Execution(ExecutionData):
         stdout, stderr: What it printed; `output()` has both in order.
         results: Displayed values, each a MIME bundle. `text` is the last expression's.
         artifacts: Figures, and files below `artifacts/`, by reference.
+        animations: What it has rendered, of `sandbox.animations` alone.
         exception: What the code raised, or None.
         execution_time: Seconds from sending the code to its end.
         cache_hit: Whether the code was compiled before.
         cause: Which limit it met, or None.
         state: What became of the variables: kept, restored or lost.
         files: Files of the workspace that it created, modified or deleted.
+        changes: What a dry run would have done to variables and files; None of any other run.
         truncated: Streams of which the end was dropped.
         usage: Cpu seconds and peak memory.
         isolation, network, enforced: What confined it.
@@ -38,3 +56,24 @@ class CommandExecution(CommandData):
     def output(self) -> str:
         """Return what was printed to both streams, in order."""
         return self.combined
+
+
+def failure(execution: Execution) -> SandboxExecutionError | SandboxTimeoutError:
+    """The error that stands for how an execution has failed."""
+    raised = execution.exception
+    assert raised is not None
+    details: dict[str, Any] = {"error_type": raised.error_type, "traceback": raised.traceback}
+    text = f"the code was interrupted: {raised}" if execution.status == "interrupted" else str(raised)
+    if execution.cause is not None:
+        text = f"{text} [{execution.cause}: {execution.cause.message}; {execution.cause.remedy}]"
+    error: SandboxExecutionError | SandboxTimeoutError
+    if execution.status == "timeout":
+        limit = execution.cause.limit if execution.cause is not None else 0.0
+        error = SandboxTimeoutError(
+            f"the code did not end in {limit:g} s; its variables are {execution.state}", details
+        )
+        error.details["timeout"] = limit
+    else:
+        error = _BY_STATUS.get(execution.status, SandboxExecutionError)(text, details)
+    error.execution = execution
+    return error

@@ -7,7 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from sandbox.errors import CheckpointNotFound, UsageError
 from sandbox.ids import checked_session_id
@@ -15,6 +15,7 @@ from sandbox.protocol import messages as m
 from sandbox.results import Checkpoint, Difference, Variable
 from sandbox.sdk.blocking import Blocking
 from sandbox.sync.connection import Connection
+from sandbox.sync.execution import Execution
 
 _FORMATS = {".ipynb": "notebook", ".sandbox": "archive"}
 
@@ -73,6 +74,21 @@ class Timeline(ABC):
             sandbox._connection.ask(m.Reseed(session_id), m.Done)
         return sandbox
 
+    def _dry_run(self, code: str, *how: Any) -> Execution:
+        (trial,) = self.fork()
+        try:
+            before = trial._head()
+            execution = trial._execute(code, *how)  # type: ignore[attr-defined]
+            request = m.Compare(trial.session_id, before, trial._head())
+            execution.changes = Difference.of(trial._connection.ask(request, m.Compared))
+        finally:
+            trial.delete()  # type: ignore[attr-defined]
+        return cast("Execution", execution)
+
+    def _head(self) -> int:
+        listed = self._connection.ask(m.ListCheckpoints(self.session_id), m.CheckpointsListed)
+        return listed.head
+
     def checkpoints(self) -> list[Checkpoint]:
         """Return every checkpoint, oldest first. They form a tree: each names its parent."""
         listed = self._blocking.ask(m.ListCheckpoints(self.session_id), m.CheckpointsListed)
@@ -83,10 +99,17 @@ class Timeline(ABC):
         listed = self._blocking.ask(m.ListVariables(self.session_id), m.VariablesListed)
         return [Variable.of(one) for one in listed.variables]
 
-    def diff(self, a: Checkpoint | int | str, b: Checkpoint | int | str) -> Difference:
-        """Return what checkpoint `b` has more, less and otherwise than `a`: see `rollback` for what they may be."""
+    def diff(self, a: Checkpoint | int | str | None = None, b: Checkpoint | int | str | None = None) -> Difference:
+        """Return what checkpoint `b` has more, less and otherwise than `a`: see `rollback` for what they may be.
+
+        Without `b`: what the session has now, with files that were changed since the last execution. Without `a`:
+        against the last checkpoint that was given a label on the way there, or the beginning.
+        """
+        if b is None:
+            self.save_session()
         every = self.checkpoints()
-        old, new = (_number(every, one) for one in (a, b))
+        new = _current(every) if b is None else _number(every, b)
+        old = _labelled(every, new) if a is None else _number(every, a)
         return Difference.of(self._blocking.ask(m.Compare(self.session_id, old, new), m.Compared))
 
     def save_session(self) -> None:
@@ -138,3 +161,17 @@ def _number(every: list[Checkpoint], to: Checkpoint | int | str) -> int:
     if not found:
         raise CheckpointNotFound(f"the session has no checkpoint {to!r}")
     return found[-1]
+
+
+def _current(every: list[Checkpoint]) -> int:
+    return next((one.number for one in every if one.current), 0)
+
+
+def _labelled(every: list[Checkpoint], number: int) -> int:
+    """The nearest checkpoint with a label before this one; 0 if there is none."""
+    known = {one.number: one for one in every}
+    while number in known:
+        number = known[number].parent
+        if number in known and known[number].label is not None:
+            return number
+    return 0

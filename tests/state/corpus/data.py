@@ -94,6 +94,27 @@ DATA.case(
 )
 
 DATA.case(
+    "arrow_tables",
+    """
+    import pandas as pd, pyarrow as pa
+    table = pa.table({"a": [1, None, 3], "b": ["x", "y", None]}, metadata={"unit": "m"})
+    # %%
+    column, schema = table["a"], table.schema
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    words = pd.Series(["one", None], dtype=pd.ArrowDtype(pa.large_string()))
+    record = pa.record_batch({"at": pa.array([0, 1], pa.timestamp("us", "UTC")), "l": [[1], []]})
+    """,
+    """
+    assert table.to_pydict() == {"a": [1, None, 3], "b": ["x", "y", None]} and schema.metadata == {b"unit": b"m"}
+    assert column.to_pylist() == [1, None, 3] and schema.field("a").type == pa.int64()
+    assert frame.dtypes["a"] == pd.ArrowDtype(pa.int64()) and frame.a.isna().tolist() == [False, True, False]
+    assert words[0] == "one" and pd.isna(words[1]) and words.dtype.pyarrow_dtype == pa.large_string()
+    assert record["l"].to_pylist() == [[1], []] and str(record.schema.field("at").type.tz) == "UTC"
+    """,
+    needs=["pandas", "pyarrow"],
+)
+
+DATA.case(
     "numpy_kinds",
     """
     import numpy as np

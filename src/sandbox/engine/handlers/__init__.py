@@ -20,7 +20,17 @@ Handlers = dict[type[m.Request], Callable[["Sessions", Any, Emit], Coroutine[Any
 
 def all_handlers() -> Handlers:
     """Every request and what answers it."""
-    from sandbox.engine.handlers import commands, executions, files, past, sessions, timeline, web  # noqa: PLC0415
+    from sandbox.engine.handlers import (  # noqa: PLC0415
+        animations,
+        commands,
+        executions,
+        files,
+        network,
+        past,
+        sessions,
+        timeline,
+        web,
+    )
 
     return {
         **sessions.HANDLERS,
@@ -30,4 +40,6 @@ def all_handlers() -> Handlers:
         **past.HANDLERS,
         **timeline.HANDLERS,
         **web.HANDLERS,
+        **animations.HANDLERS,
+        **network.HANDLERS,
     }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 async def run(sessions: Sessions, request: m.Run, emit: Emit) -> m.ExecutionFinished:
     session = sessions.active(request.session)
     async with session.turn:
-        cell = await sessions.cell(session)
+        cell = await sessions.cell_for(session, request.code)
         await session.keep()
         finished = await session.run(request, cell, emit)
         if session.kept is not None and session.kept.untried:

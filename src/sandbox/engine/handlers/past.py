@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 async def list_artifacts(sessions: Sessions, request: m.ListArtifacts, emit: Emit) -> m.ArtifactsListed:
     session = sessions.known(request.session)
-    await _bring_artifacts(sessions, session)
+    await bring_artifacts(sessions, session)
     return m.ArtifactsListed(tuple(session.artifacts.all))
 
 
 async def read_artifact(sessions: Sessions, request: m.ReadArtifact, emit: Emit) -> m.Done:
     session = sessions.known(request.session)
-    await _bring_artifacts(sessions, session)
+    await bring_artifacts(sessions, session)
     found = next(iter(session.artifacts.named((request.artifact,))), None)
     if found is None:
         raise SandboxFileNotFoundError(
@@ -38,7 +38,7 @@ async def read_artifact(sessions: Sessions, request: m.ReadArtifact, emit: Emit)
 async def remove_artifacts(sessions: Sessions, request: m.RemoveArtifacts, emit: Emit) -> m.ArtifactsListed:
     session = sessions.active(request.session)
     async with session.turn:  # an execution may be adding to them
-        await _bring_artifacts(sessions, session)
+        await bring_artifacts(sessions, session)
         removed = session.artifacts.named(request.ids)
         await session.keep()
         if session.kept is not None:
@@ -47,7 +47,7 @@ async def remove_artifacts(sessions: Sessions, request: m.RemoveArtifacts, emit:
     return m.ArtifactsListed(tuple(removed))
 
 
-async def _bring_artifacts(sessions: Sessions, session: Session) -> None:
+async def bring_artifacts(sessions: Sessions, session: Session) -> None:
     """Once: those that were made before this engine had the session."""
     async with session.bringing:
         if not session.options.persist or session.artifacts.complete:

@@ -13,7 +13,7 @@ from sandbox.engine.handlers.files import write_file
 from sandbox.engine.web.app import WebApp
 from sandbox.engine.web.chromium import NoChromium
 from sandbox.engine.web.kinds import HTTP, KINDS, Spec, place
-from sandbox.errors import SandboxWebAppError, UsageError
+from sandbox.errors import SandboxError, SandboxWebAppError, UsageError
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
@@ -56,15 +56,22 @@ async def _cell(sessions: Sessions, session: Session) -> Cell:
 
 
 def _check(request: m.StartWebApp) -> None:
-    if request.app_type not in KINDS:
-        raise UsageError(f"app_type={request.app_type!r} is not one of {', '.join(map(repr, KINDS))}")
+    _check_kind(request.app_type, request.command)
     if request.port != 0 and not _LEAST_PORT <= request.port <= _MOST_PORT:
         raise UsageError(f"port={request.port} is not from {_LEAST_PORT} to {_MOST_PORT}, nor 0 for any")
-    given = [one for one in (request.code, request.path, request.command or None) if one is not None]
-    if len(given) != 1:
+    if _given(request) != 1:
         raise UsageError("a web app is given by one of three: code, path= in the workspace, or command=")
-    if request.command and request.app_type != HTTP:
-        raise UsageError(f"command= is for app_type='http', and app_type is {request.app_type!r}")
+
+
+def _check_kind(kind: str, command: tuple[str, ...]) -> None:
+    if kind not in KINDS:
+        raise UsageError(f"app_type={kind!r} is not one of {', '.join(map(repr, KINDS))}")
+    if command and kind != HTTP:
+        raise UsageError(f"command= is for app_type='http', and app_type is {kind!r}")
+
+
+def _given(request: m.StartWebApp | m.RestartWebApp) -> int:
+    return sum(one is not None for one in (request.code, request.path, request.command or None))
 
 
 def _new_name(session: Session, request: m.StartWebApp) -> str:
@@ -84,15 +91,22 @@ def _free_name(session: Session, app_type: str) -> str:
 
 
 async def _spec(sessions: Sessions, request: m.StartWebApp, name: str, emit: Emit) -> Spec:
-    directory, path = ".", None
-    if request.code is not None:
-        path = await _write_code(sessions, request.session, name, request.code, emit)
-    elif request.path is not None:
-        directory, path = _place(sessions, request.session, request.path)
+    directory, path = await _source(sessions, request, name, emit)
     return Spec(
         name=name, kind=request.app_type, port=request.port, path=path, command=request.command, directory=directory,
-        env=request.env, restore=request.restore, hosts=request.hosts,
+        env=request.env, restore=request.restore, hosts=request.hosts, anywhere=request.anywhere,
     )  # fmt: skip
+
+
+async def _source(
+    sessions: Sessions, request: m.StartWebApp | m.RestartWebApp, name: str, emit: Emit
+) -> tuple[str, str | None]:
+    """The directory that an app runs in, and its file, which is written if it is given as code."""
+    if request.code is not None:
+        return ".", await _write_code(sessions, request.session, name, request.code, emit)
+    if request.path is not None:
+        return _place(sessions, request.session, request.path)
+    return ".", None
 
 
 async def _write_code(sessions: Sessions, session: str, name: str, code: str, emit: Emit) -> str:
@@ -120,19 +134,25 @@ def _app(session: Session, name: str) -> WebApp:
 async def restart_web_app(sessions: Sessions, request: m.RestartWebApp, emit: Emit) -> m.WebAppsListed:
     session = sessions.active(request.session)
     app = _app(session, request.name)
-    if request.code is not None and app.spec.command:
-        raise UsageError(f"the app {request.name!r} is a command, which has no code to replace")
-    cell = await _cell(sessions, session)
+    if _given(request) > 1:
+        raise UsageError("a web app is given by one of three: code, path= in the workspace, or command=")
     async with app.turn:
         _app(session, request.name)  # it may have been stopped meanwhile
-        spec = app.spec
-        if request.code is not None:
-            path = await _write_code(sessions, request.session, request.name, request.code, emit)
-            spec = msgspec.structs.replace(spec, path=path, directory=".")
-        await app.restart(cell, spec, request.timeout)
+        cell = await _cell(sessions, session)
+        await app.restart(cell, await _new_spec(sessions, request, app.spec, emit), request.timeout)
     if request.screenshot:
         await _try_picture(app)
     return m.WebAppsListed((app.info(),))
+
+
+async def _new_spec(sessions: Sessions, request: m.RestartWebApp, spec: Spec, emit: Emit) -> Spec:
+    kind = request.app_type or spec.kind
+    if not _given(request):
+        _check_kind(kind, spec.command)
+        return msgspec.structs.replace(spec, kind=kind)
+    _check_kind(kind, request.command)
+    directory, path = await _source(sessions, request, spec.name, emit)
+    return msgspec.structs.replace(spec, kind=kind, path=path, directory=directory, command=request.command)
 
 
 async def stop_web_app(sessions: Sessions, request: m.StopWebApp, emit: Emit) -> m.WebAppsListed:
@@ -165,8 +185,8 @@ async def _try_picture(app: WebApp) -> None:
     """A picture that there can be none of is worth a note."""
     try:
         await app.picture("/", (1280, 800))
-    except NoChromium as error:
-        app.notes = (*app.notes, f"there is no picture: {error}")
+    except (NoChromium, SandboxError) as error:  # such as an app that has ended meanwhile
+        app.note(f"there is no picture: {error}")
 
 
 HANDLERS: Handlers = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from sandbox.engine.web import health, kinds, way
 from sandbox.engine.web.kinds import Spec
 from sandbox.engine.web.log import Log
 from sandbox.engine.web.relay import LOOPBACK, Relay, listen
+from sandbox.engine.web.visits import Visits
 from sandbox.errors import SandboxClosedError, SandboxConnectionError, SandboxError, SandboxWebAppError, UsageError
 from sandbox.protocol.messages import ArtifactInfo, CommandFinished, StartCommand, WebAppInfo
 
@@ -41,6 +43,8 @@ class WebApp:
 
     def __init__(self, spec: Spec, sessions: Sessions, session: Session) -> None:
         self.spec = spec
+        self.id, self.made_at = os.urandom(10).hex(), time.time()
+        self.visits = Visits(self._connect)
         self.turn = asyncio.Lock()
         self.state = STARTING
         self.why = ""
@@ -59,6 +63,7 @@ class WebApp:
         self._return: asyncio.Task[None] | None = None
         self._returns: deque[float] = deque(maxlen=_MOST_RETURNS)
         self._closing = False
+        sessions.apps[self.id] = self
         self._inner_port = 0
         self._status = 0
         self._pid = 0
@@ -71,22 +76,34 @@ class WebApp:
         self.state, self.why, self.exit_code, self.notes = STARTING, "", None, ()
         self._cell, self._log, self._began, self._status = cell, Log(), time.time(), 0
         try:
-            shared = way.shares_the_hosts_network(cell)
             if self._relay is None:
-                # Without a network of its own, a command that insists on the port has to get it.
-                listener = listen(self.spec.port + (shared and self._insists))
-                self._relay = Relay(listener, self._connect, self.spec.hosts)
+                self._relay = self._listen(cell)
             self._inner_port = await self._free_port(cell, self._relay.port)
             self._run = self._start(cell, kinds.program(self.spec, self._python(cell), self._inner_port), self._log)
             await self._answered(cell, self._run, self._relay.port, seconds)
         except BaseException as error:
-            await uncancelled(self._end_program(0.0))
-            self.state, self.why = ENDED, self.why or str(error) or "the request was cancelled"
+            await self._give_up(error)
             raise
         self.state = RUNNING
         self._keep_log()
         if self._run.done():  # in this very moment
             self._on_end(cell)
+
+    def _listen(self, cell: Cell) -> Relay:
+        # Without a network of its own, a command that insists on the port has to get it.
+        shared = way.shares_the_hosts_network(cell)
+        wanted = 0 if self.spec.anywhere else self.spec.port + (shared and self._insists)
+        relay = Relay(listen(wanted), self._connect, self.spec.hosts)
+        if wanted and relay.port != wanted:
+            self.notes = (f"port {wanted} was not free, so it is at {relay.port}",)
+        return relay
+
+    async def _give_up(self, error: BaseException) -> None:
+        """What it began has failed, or was cancelled: nothing of it is to run on."""
+        try:
+            await uncancelled(self._end_program(0.0))
+        finally:
+            self.state, self.why = ENDED, self.why or str(error) or "the request was cancelled"
 
     @property
     def _insists(self) -> bool:
@@ -160,7 +177,7 @@ class WebApp:
         if not argv:
             return
         log = Log()
-        env = {**kinds.variables(self.spec, 0), **kinds.QUIET}
+        env = kinds.variables(self.spec, 0)
         request = StartCommand(self._session.id, argv, self.spec.directory, env, timeout=6 * _CHECK_SECONDS)
         command = Command(next(NUMBERS), request, self._session.options, log.take)
         self._session.commands[command.number] = command
@@ -171,7 +188,7 @@ class WebApp:
         if done.exit_code == kinds.CHECK_FAILED:
             raise self._failed("failed", "answers, and its script raises an exception", log.end)
         if done.exit_code:
-            self.notes = (f"its script could not be tried ahead of a visitor: {log.end.strip()[-500:]}",)
+            self.note(f"its script could not be tried ahead of a visitor: {log.end.strip()[-500:]}")
 
     # --- failures ---
 
@@ -235,9 +252,11 @@ class WebApp:
             self.why = f"the session's worker has ended {_MOST_RETURNS} times in a minute"
             return
         self._returns.append(now)
-        self.state, self.why = RESTARTING, "the session's worker has ended"
         try:
             async with self.turn:
+                if self._cell is not cell:
+                    return  # somebody has started it again
+                self.state, self.why = RESTARTING, "the session's worker has ended"
                 async with self._session.turn:
                     cell = await self._sessions.cell(self._session)
                 await self.begin(cell, _RETURNS_SECONDS)
@@ -274,10 +293,15 @@ class WebApp:
 
     async def restart(self, cell: Cell, spec: Spec, seconds: float) -> None:
         """End it and begin again at the same port. The caller holds `turn`. Raises SandboxWebAppError."""
-        self.state = RESTARTING
-        await self._end_program(_END_SECONDS)
-        if self._relay is not None:
-            await self._relay.drop()
+        self.state, self.why = RESTARTING, ""
+        try:
+            await self._end_program(_END_SECONDS)
+            self.visits.end()
+            if self._relay is not None:
+                await self._relay.drop()
+        except BaseException as error:
+            await self._give_up(error)
+            raise
         self.spec = spec
         await self.begin(cell, seconds)
 
@@ -290,16 +314,23 @@ class WebApp:
             self._return.cancel()
             await asyncio.wait([self._return])
         self._closing = True
+        self._sessions.apps.pop(self.id, None)
         if self.state != ENDED:
             self.state, self.why = ENDED, "it was stopped"
         await self._end_program(grace)  # also one that is only beginning: whoever waits for it hears of its end
         async with self.turn:
             await self._end_program(grace)
             self._pid = 0
+            self.visits.end()
             if self._relay is not None:
                 await self._relay.close()
 
     # --- what is known of it ---
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, or is about to."""
+        return self.state != ENDED
 
     @property
     def port(self) -> int:
@@ -309,11 +340,12 @@ class WebApp:
     def info(self, *, whole_log: bool = False) -> WebAppInfo:
         """Describe it as it is now; its log becomes an artifact."""
         self._keep_log()
+        relayed = self._relay.connections if self._relay is not None else 0
         return WebAppInfo(
-            name=self.spec.name, app_type=self.spec.kind, url=f"http://{LOOPBACK}:{self.port}", port=self.port,
-            inner_port=self._inner_port, pid=self._pid, state=self.state, status=self._status,
+            id=self.id, name=self.spec.name, app_type=self.spec.kind, url=f"http://{LOOPBACK}:{self.port}",
+            port=self.port, inner_port=self._inner_port, pid=self._pid, state=self.state, status=self._status,
             exit_code=self.exit_code, why=self.why, path=self.spec.path, restore=self.spec.restore,
-            started_at=self._began, connections=self._relay.connections if self._relay is not None else 0,
+            started_at=self._began, connections=relayed + self.visits.count,
             log=self._log.text if whole_log else self._log.end, log_artifact=self._log_artifact,
             screenshot=self.screenshot, notes=self.notes,
         )  # fmt: skip
@@ -325,4 +357,9 @@ class WebApp:
                 self._session.executions, f"{self.spec.name}.log", "text/plain", content, self._log_artifact
             )
         except NoRoom as error:
-            self.notes = (f"its log was not kept as an artifact: {error}",)
+            self.note(f"its log was not kept as an artifact: {error}")
+
+    def note(self, text: str) -> None:
+        """Have something told with what is known of it, until it is started again."""
+        if text not in self.notes:
+            self.notes = (*self.notes, text)

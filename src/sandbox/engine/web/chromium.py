@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from sandbox.engine import cgroups
+from sandbox.engine.forker import settle
 from sandbox.engine.ids import Ids
 from sandbox.engine.launcher import Launcher, remove_group
 from sandbox.engine.web.devtools import Devtools, DevtoolsError
-from sandbox.engine.zygote import settle
 from sandbox.inside import tidy
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -83,6 +83,7 @@ class Chromium:
 
     async def __aenter__(self) -> Self:
         program = find()
+        await asyncio.to_thread(_sweep, self._launcher.ids)
         try:
             self._make_place()
             self._start(program)
@@ -106,10 +107,9 @@ class Chromium:
         owner = ids.on_host(self._user)
         if owner is None and os.geteuid() == 0:
             raise NoChromium("this program is root and has no other user's rights to give to Chromium")
-        if owner is not None:
-            _sweep(ids)
-        # What is root's may lie below a directory that others may not enter.
-        self._profile = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._launcher.run.path if owner is None else None))
+        # Not below our own directory: as root, others may not enter that; and its path may be long, while
+        # that of the socket which Chromium makes here can have 107 bytes.
+        self._profile = Path(tempfile.mkdtemp(prefix=_PREFIX))
         if owner is not None:
             os.chown(self._profile, owner, owner)
         if self._launcher.groups is not None:
@@ -173,11 +173,12 @@ class Chromium:
 
 
 def _sweep(ids: Ids) -> None:
-    """Remove what engines that were killed have left: nobody's directories, which no picture takes so long to make."""
+    """Remove what engines that were killed have left: directories of ours, and so old as no picture takes to make."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             status = path.lstat()
-            if ids.owns(status.st_uid) and time.time() - status.st_ctime > _STALE_SECONDS:
+            ours = ids.owns(status.st_uid) or status.st_uid == os.geteuid()
+            if ours and time.time() - status.st_ctime > _STALE_SECONDS:
                 tidy.remove_tree(str(path))
 
 

@@ -14,8 +14,9 @@ import socket
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 _MOST_HEAD = 64 * 1024
 _HEAD_SECONDS = 60.0
-_BEGINS = re.compile(rb"[A-Z]{1,20} ")
-_NOT_YET = re.compile(rb"[A-Z]{0,20}\Z")
+# A page can have its browser send any method: letters of both cases, digits and signs.
+_REQUEST = re.compile(rb"[!-~]+ [!-~\x80-\xff]+ HTTP/[0-9]")
+_OF_A_LINE = re.compile(rb"[ -~\x80-\xff\r]*\Z")
 _HOST = re.compile(rb"\nhost[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _ENDS = re.compile(rb"\r?\n\r?\n")
 
@@ -34,19 +35,19 @@ class Refused(Exception):
 
 async def first_bytes(client: socket.socket, allowed: tuple[str, ...]) -> bytes:
     """Return what a client begins with, once it is known to be right. Raises Refused, OSError, TimeoutError."""
-    data = b""
+    data = bytearray()
     async with asyncio.timeout(_HEAD_SECONDS):
         while more := await asyncio.get_running_loop().sock_recv(client, _MOST_HEAD):
+            seen = max(len(data) - 3, 0)  # an end may come in pieces; nothing is looked at twice
             data += more
-            if _BEGINS.match(data):
-                if end := _ENDS.search(data):
-                    _check(data[: end.start()], allowed)
-                    return data
-                if len(data) > _MOST_HEAD:
-                    raise Refused("431 Request Header Fields Too Large", f"the head of a request has {len(data)} bytes")
-            elif not _NOT_YET.match(data):
-                return data
-    return data
+            if not (_OF_A_LINE.match(more) if b"\n" not in data else _REQUEST.match(data)):
+                break
+            if end := _ENDS.search(data, seen):
+                _check(bytes(data[: end.start()]), allowed)
+                break
+            if len(data) > _MOST_HEAD:
+                raise Refused("431 Request Header Fields Too Large", f"the head of a request has {len(data)} bytes")
+    return bytes(data)
 
 
 def _check(head: bytes, allowed: tuple[str, ...]) -> None:

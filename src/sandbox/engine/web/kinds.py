@@ -22,9 +22,8 @@ _VARIABLES = {
     "HF_HUB_OFFLINE": "1",
     "STREAMLIT_SERVER_HEADLESS": "true",
     "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+    "STREAMLIT_LOGGER_ENABLE_RICH": "false",  # colours and frames for a terminal, where rich is installed
 }
-QUIET = {"STREAMLIT_LOGGER_LEVEL": "critical"}
-"""For a check: what it says is what its script raises."""
 _MAIN_FILES = ("app.py", "main.py", "streamlit_app.py", "server.py", "__main__.py")
 
 
@@ -40,6 +39,7 @@ class Spec(Struct, frozen=True):
     env: dict[str, str] = {}
     restore: bool = False
     hosts: tuple[str, ...] = ()
+    anywhere: bool = False
 
 
 def program(spec: Spec, python: str, port: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from sandbox.protocol.messages import Event, Output
 MOST_KEPT = 1_000_000
 """Characters."""
 _TOLD = 20_000
+_PIECE = 4_000
 
 
 class Log:
@@ -23,7 +24,10 @@ class Log:
         """Keep what was printed, and drop what was printed long before."""
         if not isinstance(event, Output):
             return
-        self._texts.append(event.text)
+        if self._texts and len(self._texts[-1]) < _PIECE:
+            self._texts[-1] += event.text  # each text by itself takes some fifty bytes more
+        else:
+            self._texts.append(event.text)
         self._kept += len(event.text)
         while self._kept > MOST_KEPT and self._texts:
             oldest = self._texts.popleft()

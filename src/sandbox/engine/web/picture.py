@@ -18,6 +18,7 @@ _SECONDS = 40.0
 _LOAD_SECONDS = 15.0
 _SETTLE_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
+_MOST_DIALOGS = 10  # that are closed so that the page goes on
 _STILL = 4  # looks at which nothing was new
 _MOST_BYTES = 32 * 1024 * 1024
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -53,6 +54,7 @@ async def _shoot(devtools: Devtools, url: str, size: tuple[int, int]) -> bytes:
     await devtools.ask("Browser.setDownloadBehavior", behavior="deny")
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     await devtools.ask("Emulation.setDeviceMetricsOverride", session, **metrics)
+    devtools.decline("Page.javascriptDialogOpening", "Page.handleJavaScriptDialog", _MOST_DIALOGS)
     await devtools.ask("Page.enable", session)
     loaded = devtools.expect("Page.loadEventFired")
     moved = await devtools.ask("Page.navigate", session, url=url)

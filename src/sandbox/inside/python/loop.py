@@ -16,7 +16,7 @@ from .orphans import take_exits
 from .past import Past
 from .reserve import Reserve
 from .run import Runner
-from .setup import attach, prepare, reseed
+from .setup import attach, place, prepare, reseed
 from .streams import Streams, streams_on_pipes
 
 # The part of the zygote's memory that a worker changes by using it (its objects count references): then it is its own.
@@ -82,6 +82,8 @@ class Worker:
 
     def _handle(self, request: dict[str, Any]) -> None:
         match request["do"]:
+            case "place":
+                place(request)
             case "attach":
                 attach(request, self.data_bytes)
                 self._reserve.open()

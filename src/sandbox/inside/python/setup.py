@@ -54,6 +54,12 @@ def attach(request: dict[str, Any], shared_bytes: int) -> None:
         resource.setrlimit(kind, limits)
 
 
+def place(request: dict[str, Any]) -> None:
+    """Write a file that programs of this sandbox are to find, such as the certificates that they may believe."""
+    with open(request["path"], "w", encoding="utf-8") as file:
+        file.write(request["text"])
+
+
 def _no_input(prompt: object = "", /) -> str:
     raise EOFError(
         "input() has nobody to ask: code in a sandbox runs without a terminal. Put the value into the code or a file."

@@ -17,8 +17,8 @@ from .safe import dict_of, full_name, module_of, mro_of
 
 # Those of the survival corpus, and what they are made of.
 _TRIED = (
-    "numpy pandas scipy sklearn joblib matplotlib mpl_toolkits PIL polars networkx sympy mpmath dateutil pytz pydantic "
-    "pydantic_core plotly _plotly_utils sandbox_state"
+    "numpy pandas pyarrow scipy sklearn joblib matplotlib mpl_toolkits PIL polars networkx sympy mpmath dateutil pytz "
+    "pydantic pydantic_core plotly _plotly_utils sandbox_state"
 )
 # Its mocks make themselves a class each.
 _NOT_KNOWN = frozenset(("__main__", "unittest"))

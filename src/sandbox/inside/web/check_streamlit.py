@@ -4,6 +4,7 @@ check_streamlit.py SECONDS FILE
 """
 
 import importlib
+import logging
 import os
 import sys
 
@@ -15,6 +16,9 @@ def main() -> None:
     """Print what the script raises and end with FAILED. One that runs longer than SECONDS is taken to be right."""
     seconds, file = float(sys.argv[1]), os.path.abspath(sys.argv[2])
     sys.path[:1] = dict.fromkeys((os.path.dirname(file), os.getcwd()))
+    # What the script raises is said below, once.
+    logging.disable()
+    importlib.import_module("streamlit.config").set_option("logger.enableRich", False)
     testing = importlib.import_module("streamlit.testing.v1")
     try:
         raised = list(testing.AppTest.from_file(file, default_timeout=seconds).run().exception)

@@ -4,10 +4,10 @@ import json
 import os
 import signal
 import sys
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from .. import kernel
-from ..contain import apply, descriptors
+from ..contain import apply, descriptors, environment
 from ..contain.apply import Preparer, Program
 from ..contain.plan import Descriptors, Plan
 from ..contain.policy import INSIDE_UID, NAMESPACES
@@ -88,7 +88,7 @@ def prepare_command(preparer: Preparer, plan: Plan, fds: Descriptors) -> Launch:
 
 
 def become_command(launch: Launch) -> None:
-    """Join a worker's namespaces, confine this process in the same way, and run the program that the engine names."""
+    """Join a worker's namespaces, confine this process in the same way, and do what the engine says: mostly an exec."""
     try:
         if launch.plan.level == NAMESPACES:
             _join(launch.plan, launch.worker)
@@ -97,6 +97,8 @@ def become_command(launch: Launch) -> None:
         signals.unblock()()
         os.setsid()
         os.chdir(command["cwd"])
+        if "animate" in command:
+            _animate(command, launch.control)
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         _exec(**command)
@@ -107,6 +109,15 @@ def become_command(launch: Launch) -> None:
         message = {"event": "not_started", "errno": error.errno or 0, "message": str(error)}
         os.write(launch.control, frames.encode(message))
     raise SystemExit(127)
+
+
+def _animate(command: dict[str, Any], control: int) -> NoReturn:
+    """Stay what was forked, with its imports, and render. Nothing of it is loaded anywhere else."""
+    from ..animation.render import animate  # noqa: PLC0415
+
+    environment.replace(command["env"])
+    animate(command["animate"], control)
+    raise SystemExit
 
 
 def _exec(argv: list[str], env: dict[str, str], cwd: str) -> None:

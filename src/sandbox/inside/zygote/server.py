@@ -81,15 +81,19 @@ class Zygote:
         self._own_network = -1  # until somebody asks for a socket in a worker's
 
     def serve(self) -> NoReturn:
-        """Until the engine is gone, or a mistake of ours: what the workers started must not outlast this process."""
+        """Until the engine is gone."""
+        self._until_the_end(self._settle_in, self._serve)
+
+    def _until_the_end(self, *steps: "Callable[[], None]") -> NoReturn:
+        """What the workers started must not outlast this process, whose own mistakes end it too."""
         try:
-            self._settle_in()
-            self._serve()
+            for step in steps:
+                step()
         except ConnectionError:
             self._end()
         except BaseException:  # noqa: BLE001 - whatever it is, what was started must be ended
             traceback.print_exc()
-            self._end(1)
+        self._end(1)
 
     def _serve(self) -> NoReturn:
         signals.take_all()
@@ -136,6 +140,8 @@ class Zygote:
                 self._fork_worker(message, fds)
             case "fork_command":
                 self._fork_command(message, fds)
+            case "fork_zygote":
+                self._fork_zygote(message, fds)
             case "signal_group":
                 self._signal_group(message["id"], message["signal"])
             case "make_socket":
@@ -168,6 +174,22 @@ class Zygote:
         pidfd = os.pidfd_open(pid)
         channel.send(self._engine, {"forked": number}, (pidfd,))
         os.close(pidfd)
+
+    def _fork_zygote(self, message: dict[str, Any], fds: list[int]) -> None:
+        if self._own_pid_namespace >= 0:
+            pid_namespace.same_fork(self._own_pid_namespace)  # and not the one of the latest worker
+        self._fork(message["id"], fds, partial(self._go_on, fds[0], message["warm"]))
+
+    def _go_on(self, engine: int, modules: "list[str]") -> NoReturn:
+        """In a new process: be a zygote too, which serves another socket and has these modules besides."""
+        kernel.do(kernel.set_process_name("sandbox-zygote"), "prctl")
+        self._engine.close()
+        self._engine = socket.socket(fileno=engine)
+        self._running = {}
+        self._to_warm = modules
+        if self._own_pid_namespace < 0:
+            kernel.do(kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1), "PR_SET_CHILD_SUBREAPER")
+        self._until_the_end(self._serve)
 
     def _answer_failed(self, number: int, fds: "list[int]", error: OSError) -> None:
         _close(fds)

@@ -164,8 +164,7 @@ async def _write(call: Call, asked: WriteFile) -> Reply:
     data = _content(asked)
     async with call.session(asked.session_id) as held:
         await held.box.files.write(asked.path, data)
-        if held.job is None:  # else the job saves it, with all that it changes itself
-            await held.box.checkpoint()
+        await held.save_files()
         written = Written(held.name, asked.path, len(data))
         return Reply(written, f"[wrote {size(len(data))} to {asked.path}, session {held.name}]")
 

@@ -13,7 +13,8 @@ from msgspec import Meta, Struct
 
 import sandbox
 from sandbox import SandboxOptions
-from sandbox.mcp import fields
+from sandbox.mcp import apps, fields
+from sandbox.mcp.apps import AppTold
 from sandbox.mcp.call import Call
 from sandbox.mcp.commands import PLACES
 from sandbox.mcp.reply import Reply, ToolError
@@ -22,11 +23,12 @@ from sandbox.mcp.sessions import Held
 from sandbox.mcp.text import listed
 from sandbox.mcp.tool import Hints, Tool
 from sandbox.mcp.tools.timeline import current
+from sandbox.sdk.convert import kind_of
 
 INFO = """\
 Describe the environment: Python's version and the packages that can be imported, the isolation in force, \
-network, limits and what is used of them, the session with its executions and artifacts, versions, and hints for \
-what is missing. Use it before relying on a package or the network, and when something fails for no apparent \
+network, limits and what is used of them, the session with its executions, artifacts and web apps, versions, and \
+hints for what is missing. Use it before relying on a package or the network, and when something fails for no apparent \
 reason. It runs nothing in the session."""
 
 _LOOK = """\
@@ -104,6 +106,7 @@ class Told(Struct, omit_defaults=True):
     usage: Use
     session: Described
     versions: dict[str, str]
+    web_apps: Annotated[list[AppTold], Meta(description="Those that start_web_app has started.")] = []
     hints: list[str] = []
 
 
@@ -111,10 +114,11 @@ async def _info(call: Call, asked: Info) -> Reply:
     async with call.session(asked.session_id) as held:
         python = await _interpreter(held)
         options = call.server.options
-        isolation = Isolation(held.box.isolation, options.network, list(held.box.enforced), PLACES)
+        isolation = Isolation(held.box.isolation, kind_of(options.network), list(held.box.enforced), PLACES)
         limits = Limits(options.memory, options.cpus, options.processes, options.disk, options.output, options.timeout)
         told = Told(
             held.name, python, isolation, limits, await _usage(held), await _session(held), _versions(),
+            [apps.told(held, app) for app in await held.box.web.list()],
             _hints(python, isolation, options),
         )  # fmt: skip
         return Reply(told, _text(told))
@@ -157,12 +161,15 @@ def _hints(python: Interpreter, isolation: Isolation, options: SandboxOptions) -
             f"{listed(missing)} cannot be imported: the user can install them beside the server, or start it with "
             f"`--with {missing[0]}`"
         )
+    if "manim" not in python.packages:
+        hints.append("create_manim_animation needs Manim: pip install 'enhanced-sandbox[manim]' beside the server")
     if options.network == "none":
         hints.append("there is no network: pip install and downloads fail; the user can start the server with --with")
     if isolation.level != "namespaces":
-        hints.append(f"isolation is {isolation.level}, not namespaces: `sandbox doctor` says what mends that")
+        without = ", and start_web_app needs them" if isolation.network == "none" else ""
+        hints.append(f"isolation is {isolation.level}, not namespaces{without}: `sandbox doctor` says what mends that")
     if "latex" not in python.programs:
-        hints.append("there is no LaTeX: matplotlib's own mathtext works")
+        hints.append("there is no LaTeX: matplotlib's own mathtext works, and in animations Text and MathTypst")
     return hints
 
 
@@ -178,6 +185,7 @@ def _text(told: Told) -> str:
         f"used: {json.dumps(msgspec.to_builtins(told.usage))}",
         f"session {told.session_id}: {told.session.executions} executions, now as of {told.session.current}, "
         f"{told.session.artifacts} artifacts",
+        *(f"{apps.line(app)}, its log: {app.log_uri}" for app in told.web_apps),
         f"versions: {json.dumps(told.versions)}",
         *(f"hint: {hint}" for hint in told.hints),
     ]

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from sandbox.errors import SandboxTimeoutError
 from sandbox.mcp import commands, executions, fields
+from sandbox.mcp.animations import Animated
 from sandbox.mcp.call import Call
 from sandbox.mcp.commands import Ran
 from sandbox.mcp.executions import Executed
@@ -29,9 +30,9 @@ that session takes no other Python (fork_session or another session_id does; she
 meanwhile). A job ends when the server does."""
 
 JOB = """\
-Look after a job that start_job has begun: wait for it and return its result, or, while it runs, the end of what \
-it has printed so far; or cancel it, which interrupts Python like Ctrl-C and keeps the variables. Ask again \
-while status is running."""
+Look after a job that start_job or create_manim_animation has begun: wait for it and return its result, or, while \
+it runs, the end of what it has printed so far; or cancel it, which interrupts Python like Ctrl-C and keeps the \
+variables. Ask again while status is running."""
 
 
 class StartJob(Struct, forbid_unknown_fields=True):
@@ -88,7 +89,7 @@ def _shell(call: Call, held: Held, asked: StartJob) -> Work:
 class AskJob(Struct, forbid_unknown_fields=True):
     """The arguments."""
 
-    job_id: Annotated[str, Meta(description="As start_job has returned it.")]
+    job_id: Annotated[str, Meta(description="As start_job or create_manim_animation has returned it.")]
     action: Annotated[
         Literal["wait", "cancel"],
         Meta(
@@ -104,13 +105,16 @@ class JobTold(Struct, omit_defaults=True):
 
     session_id: fields.AnsweredSession
     job_id: str
-    language: Annotated[Literal["python", "shell"], Meta(extra_json_schema={"type": "string"})]
+    language: Annotated[Literal["python", "shell", "manim"], Meta(extra_json_schema={"type": "string"})]
     status: Annotated[Literal["running", "done", "failed", "cancelled"], Meta(extra_json_schema={"type": "string"})]
     seconds: Annotated[float, Meta(description="How long it has run.")]
     output: Annotated[str, Meta(description="While it runs, the end of what it has printed.")] = ""
     error: Annotated[str, Meta(description="Why it has no result.")] = ""
     executed: Annotated[Executed | None, Meta(description="The result of Python, as execute returns it.")] = None
     ran: Annotated[Ran | None, Meta(description="The result of shell, as shell_execute returns it.")] = None
+    animated: Annotated[
+        Animated | None, Meta(description="The result of a rendering, as create_manim_animation returns it.")
+    ] = None
 
 
 async def _job(call: Call, asked: AskJob) -> Reply:
@@ -135,6 +139,8 @@ def _told(job: Job) -> Reply:
         told.executed = job.reply.data
     elif isinstance(job.reply.data, Ran):
         told.ran = job.reply.data
+    elif isinstance(job.reply.data, Animated):
+        told.animated = job.reply.data
     return Reply(told, f"{job.reply.text}\n{heading}", job.reply.content, job.reply.failed)
 
 

@@ -27,7 +27,7 @@ RESTORE = """\
 Go back in a session: variables and files of the workspace become what they were right after the given \
 execution. Use it when code has broken something that is hard to repair, or to try another way from an earlier \
 point. Later executions stay in the timeline, so that you can also go forward again. Programs and threads that \
-run end. To keep where you are and try something beside it, use fork_session."""
+run end, web apps begin again. To keep where you are and try something beside it, use fork_session."""
 
 FORK = """\
 Make a new session that begins with the variables, files and history of another one, and is independent from \

@@ -1,0 +1,44 @@
+"""What a session may reach, and what it has asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sandbox.errors import UsageError
+from sandbox.protocol import messages as m
+
+if TYPE_CHECKING:
+    from sandbox.engine.handlers import Emit, Handlers
+    from sandbox.engine.session import Session
+    from sandbox.engine.sessions import Sessions
+
+
+async def set_network(sessions: Sessions, request: m.SetNetwork, emit: Emit) -> m.Done:
+    session = sessions.active(request.session)
+    if m.HOST_NETWORK in {request.network, session.options.network}:
+        raise UsageError("network='host' is chosen when a sandbox is made, and cannot be changed")
+    if request.network not in {"none", *m.PROXIED}:
+        raise UsageError(f"network={request.network!r} is not one of 'none', 'policy', 'learn'")
+    began = request.network in m.PROXIED and session.options.network not in m.PROXIED
+    await session.egress.set(request.network, request.policy)
+    session.options = msgspec.structs.replace(session.options, network=request.network, policy=request.policy)
+    if began:
+        await _begin(sessions, session)
+    return m.Done()
+
+
+async def _begin(sessions: Sessions, session: Session) -> None:
+    """Give the worker that there is, if there is one, the proxy that it had no use for before."""
+    async with session.turn:
+        cell = session.cell
+        if cell is not None and cell.worker.alive:
+            await sessions.connect(session, cell)
+
+
+async def get_network(sessions: Sessions, request: m.GetNetwork, emit: Emit) -> m.NetworkShown:
+    return sessions.active(request.session).egress.shown()
+
+
+HANDLERS: Handlers = {m.SetNetwork: set_network, m.GetNetwork: get_network}

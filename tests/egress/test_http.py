@@ -1,0 +1,55 @@
+"""Plain HTTP through the proxy."""
+
+from __future__ import annotations
+
+import pytest
+from tests.egress.conftest import Internet, Open, Server, value
+
+from sandbox import NetworkPolicy
+
+pytestmark = pytest.mark.needs_namespaces
+
+
+async def test_an_allowed_host_is_reached(open_box: Open, web: Server) -> None:
+    box = await open_box("api.example.com")
+    status, body = await value(box, "get('http://api.example.com/a?b=c')")
+    assert (status, '"/a?b=c"' in body) == (200, True)
+    assert dict(web.seen[0][2])["Host"] == "api.example.com"
+
+
+async def test_another_host_is_refused_with_the_rule_that_would_allow_it(
+    open_box: Open, web: Server, internet: Internet
+) -> None:
+    box = await open_box("api.example.com")
+    status, body = await value(box, "get('http://other.example.com/')")
+    assert (status, "'other.example.com:80'" in body) == (403, True)
+    assert internet.resolved == []  # a name that is not allowed is told to no name server
+    await box.network.set(NetworkPolicy(["other.example.com:80"]))
+    internet.name("other.example.com", ["93.184.216.34"])
+    assert (await value(box, "get('http://other.example.com/')"))[0] == 200
+
+
+async def test_commands_use_the_proxy_too(open_box: Open, web: Server) -> None:
+    box = await open_box("api.example.com")
+    code = "import urllib.request as u; print(u.urlopen('http://api.example.com/command').status)"
+    assert (await box.command.run("python3", ["-c", code])).stdout == "200\n"
+
+
+async def test_a_refusal_is_in_the_log_and_in_the_warnings(open_box: Open, web: Server) -> None:
+    box = await open_box("api.example.com")
+    execution = await box.run("[get(f'http://{n}.example.com/') for n in ('api', 'evil', 'evil')]; None")
+    assert len(execution.warnings) == 1
+    assert "'evil.example.com:80'" in execution.warnings[0]
+    assert "2 times" in execution.warnings[0]
+    first, second, _ = await box.network.log()
+    assert (first.host, first.allowed, first.rule, first.method) == ("api.example.com", True, "api.example.com", "GET")
+    assert (second.host, second.allowed, second.rule) == ("evil.example.com", False, "evil.example.com:80")
+    assert first.received > 0
+    assert (await box.run("1")).warnings == ()
+
+
+async def test_code_that_fails_for_a_refusal_has_a_cause(open_box: Open) -> None:
+    box = await open_box("api.example.com")
+    execution = await box.run("urllib.request.urlopen('https://evil.example.com/')", check=False)
+    assert execution.cause == "denied"
+    assert "evil.example.com:443" in str(execution.cause.message)
