@@ -162,7 +162,7 @@ def _of_one(own: control.Control) -> dict[tuple[str, str], Callable[[Call, Gate,
         ("GET", ""): own.get, ("DELETE", ""): own.kill, ("GET", "/metrics"): own.metrics,
         ("POST", "/timeout"): own.set_timeout, ("POST", "/refreshes"): own.set_timeout,
         ("POST", "/pause"): own.pause, ("POST", "/connect"): own.connect, ("POST", "/resume"): own.connect,
-        ("POST", "/fork"): own.fork,
+        ("POST", "/fork"): own.fork, ("PUT", "/network"): own.set_network,
     }  # fmt: skip
 
 
