@@ -41,13 +41,17 @@ class Access:
         await self._slow(address)
         raise SandboxAccessError("the key is not one of this server's, or has expired or been revoked", {"status": 401})
 
-    async def _slow(self, address: str) -> None:
+    def check_patience(self, address: str) -> None:
+        """Before what takes long to find out. Raises SandboxQuotaError for too many failures at once."""
         waiting = self._waiting.get(address, 0)
         if waiting >= _MOST_WAITING_EACH or sum(self._waiting.values()) >= _MOST_WAITING:
             raise SandboxQuotaError(
                 "too many attempts without a valid key", {"quota": "attempts", "retry_after": _MOST_SECONDS}
             )
-        self._waiting[address] = waiting + 1
+
+    async def _slow(self, address: str) -> None:
+        self.check_patience(address)
+        self._waiting[address] = self._waiting.get(address, 0) + 1
         try:
             await asyncio.sleep(self._seconds(address))
         finally:

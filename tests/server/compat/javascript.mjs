@@ -65,6 +65,8 @@ seen.killed = [await sleeper.kill(), await box.commands.kill(sleeper.pid)];
 
 seen.metrics = (await box.getMetrics()).length;
 seen.found = (await Sandbox.list({ query: { metadata: { from: "javascript" } } }).nextItems()).length;
+const states = { query: { state: ["running", "paused"], metadata: { from: "javascript" } }, limit: 10 };
+seen.inStates = (await Sandbox.list(states).nextItems()).length;
 await box.setTimeout(100_000);
 await box.pause();
 seen.paused = [await box.isRunning(), (await box.getInfo()).state];

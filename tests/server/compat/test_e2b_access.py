@@ -102,9 +102,14 @@ def test_one_owners_key_does_not_see_anothers_sandboxes(box: Any, serving: Servi
 
 def test_a_wrong_key_and_none_are_refused_in_the_clients_own_words(serving: Serving, key: str) -> None:
     with pytest.raises(AuthenticationException, match="not one of this server's"):
-        Sandbox.create(api_key="e2b_0000")
+        Sandbox.create(api_key="e2b_00ff")
     with pytest.raises(AuthenticationException):
         Sandbox.list(api_key=key[:-1]).next_items()
+
+
+def test_a_key_may_look_as_older_clients_want_it(serving: Serving, key: str) -> None:
+    box = Sandbox.create(api_key=f"e2b_{key.encode().hex()}", validate_api_key=True)
+    assert box.kill()
 
 
 async def test_without_a_key_nothing_is_said(raw: Raw, box: Any) -> None:

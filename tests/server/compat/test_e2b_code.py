@@ -160,6 +160,25 @@ def test_a_context_can_begin_anew_and_be_removed(box: Any) -> None:
         box.remove_code_context("default")
 
 
+async def test_a_context_that_begins_anew_ends_what_runs_in_it(key: str) -> None:
+    box = await AsyncSandbox.create()
+    try:
+        context, other = await box.create_code_context(), await box.create_code_context()
+        began = asyncio.Event()
+        run = asyncio.create_task(
+            box.run_code("print(1, flush=True)\nwhile True: pass", context=context, on_stdout=lambda _: began.set())
+        )
+        await asyncio.wait_for(began.wait(), 30)
+        queued = asyncio.create_task(box.run_code("'other'", context=other))
+        await box.restart_code_context(context)
+        error = (await run).error
+        assert error is not None
+        assert error.name == "KeyboardInterrupt"
+        assert (await queued).text == "other"
+    finally:
+        await box.kill()
+
+
 def test_contexts_outlive_a_pause_with_what_they_define(box: Any) -> None:
     context = box.create_code_context()
     define = "class C:\n  def who(self): return {0!r}\ndef f(): return x\nc, x = C(), {0!r}"

@@ -147,8 +147,8 @@ def test_what_has_no_counterpart_is_a_clear_error(key: str) -> None:
         partial(Volume.create, "v"),
         Volume.list,
         lambda: Template.build(Template().from_base_image(), "t"),
-        lambda: box.update_network({"deny_out": ["0.0.0.0/0"]}),
-        lambda: Plain.create(network={"deny_out": ["0.0.0.0/0"]}),
+        lambda: Plain.create(network={"allow_out": ["a.example"], "deny_out": ["b.example"]}),
+        lambda: box.update_network({"dns_servers": ["192.0.2.1"]}),
         lambda: Plain.create(mcp={"time": {}}),
         lambda: box.pause(mode="filesystem"),
     ]
@@ -156,6 +156,36 @@ def test_what_has_no_counterpart_is_a_clear_error(key: str) -> None:
         with pytest.raises(Exception, match=r"docs/compatibility\.md"):
             attempt()
     assert box.is_running()
+
+
+_TRY = """
+import urllib.error, urllib.request
+try:
+    urllib.request.urlopen("http://{}/", timeout=10)
+except urllib.error.URLError as error:
+    found = str(error)
+found
+"""
+
+
+@pytest.mark.needs_namespaces
+@pytest.mark.usefixtures("ended")
+def test_hosts_are_reached_as_far_as_the_key_and_the_policy_allow(key: str, serving: Serving) -> None:
+    with pytest.raises(SandboxException, match="scope 'network'"):
+        Sandbox.create(allow_internet_access=True)
+    allowed = serving.key("sandboxes", "network")
+    hosts: Any = {"allow_out": ["nothing.invalid"], "deny_out": ["0.0.0.0/0"]}
+    box = Sandbox.create(network=hosts, api_key=allowed)
+    try:
+        assert box.get_info().allow_internet_access
+        assert "403" in box.run_code(_TRY.format("elsewhere.invalid")).text
+        assert "403" not in box.run_code(_TRY.format("nothing.invalid")).text
+        box.update_network({"allow_internet_access": False})
+        assert "403" in box.run_code(_TRY.format("nothing.invalid")).text
+    finally:
+        assert box.kill()
+    off = Sandbox.create()
+    assert not off.get_info().allow_internet_access
 
 
 def test_sandboxes_outlive_the_server_and_end_on_time_after_it(own: Serving, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,10 @@ from tests.serving import Serving
 
 from sandbox.errors import UsageError
 from sandbox.protocol import messages as m
-from sandbox.server.e2b import charts, connect, files, paths, results
+from sandbox.server.e2b import charts, connect, files, network, paths, results
 
 _BODIES = [
-    b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b'{"code": 1}', b'{"code": "1", "context_id": "missing"}',
+    b"", b"{}", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b'{"code": 1}', b'{"code": "1", "context_id": "missing"}',
     b'{"code": "1", "env_vars": {"A=B": "1"}}', b'{"process": {}}', b'{"process": {"cmd": ""}}',
     b'{"process": {"cmd": "a\\u0000b"}}', b'{"process": {"pid": -1}}',
     b'{"path": "../../etc/passwd"}', b'{"path": "a\\u0000b"}', b'{"path": ".", "depth": -5}',
@@ -45,7 +45,7 @@ async def test_no_body_is_a_mistake_of_the_server(box: Any, serving: Serving, pa
     headers = {**to_box(box, box._envd_access_token), "Content-Type": kind}
     async with aiohttp.ClientSession(f"{serving.url}", headers=headers) as session:
         for body in _BODIES:
-            sent = struct.pack(">BI", 0, len(body)) + body if streams else body
+            sent = (struct.pack(">BI", 0, len(body)) + body) * (1 + (body == b"{}")) if streams else body
             timeout = aiohttp.ClientTimeout(total=0.5 if path.endswith("WatchDir") else 30)
             try:
                 async with session.post(path, data=sent, timeout=timeout) as answer:
@@ -172,6 +172,21 @@ def test_what_is_printed_in_a_row_is_one_line_of_the_answer() -> None:
     assert list(results.together(events)) == [
         m.Output("stdout", "a\n"), m.Output("stderr", "b"), m.ResultShown({}), m.Output("stdout", "c"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("internet", "allow", "deny", "kind", "policy"),
+    [
+        (None, (), (), "none", ((), ())), (False, (), (), "none", ((), ())), (True, (), (), "policy", (("*",), ())),
+        (None, (), ("0.0.0.0/0",), "none", ((), ())), (True, (), ("0.0.0.0/0",), "none", ((), ())),
+        (None, ("a",), ("0.0.0.0/0",), "policy", (("a",), ())), (False, ("a",), (), "policy", (("a",), ())),
+        (None, ("a",), (), "policy", (("a",), ())), (None, (), ("b",), "policy", (("*",), ("b",))),
+        (True, (), ("b", "::/0"), "none", ((), ())), (True, ("a",), (), "policy", (("*",), ())),
+    ],
+)  # fmt: skip
+def test_networks_are_policies(internet: bool | None, allow: Any, deny: Any, kind: str, policy: Any) -> None:
+    found, spec = network.wanted(internet, network.Network(allowOut=allow, denyOut=deny))
+    assert (found, (spec.allow, spec.deny)) == (kind, policy)
 
 
 def test_every_chart_is_one_of_theirs() -> None:

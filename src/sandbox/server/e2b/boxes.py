@@ -141,23 +141,23 @@ class Boxes:
 
     async def _end(self, box: Box) -> None:
         async with self._few:
-            if box.pauses and not self.running(box):
-                return  # until somebody resumes it
-            if not box.pauses and self.entry(box) is not None and not self.running(box):
-                return  # paused by hand: kept until somebody resumes or kills it
+            if box.ends > time.time():
+                return  # it was given more time meanwhile
+            if self.entry(box) is not None and not self.running(box):
+                return  # it is paused: until somebody resumes or kills it
             caller = Caller(_clock_of(box.owner), f"timeout-{os.urandom(4).hex()}", "")
             request: m.Request = m.CloseSession(box.id) if box.pauses else m.DeleteSession(box.id)
             try:
                 await last_of(self._gate.begin(caller, request))
             except SessionNotFound:
-                pass  # somebody else was faster
+                self.forget(box)  # somebody else was faster
             except SandboxError as error:
                 _log.warning("sandbox %s could not be ended: %s", box.id, error.message)
-                heapq.heappush(self._due, (time.time() + _AGAIN_SECONDS, box.owner, box.id))
-                box.ends = self._due[0][0]
-                return
-            if not box.pauses:
-                self.forget(box)
+                box.ends = time.time() + _AGAIN_SECONDS
+                self._put(box)
+            else:
+                if not box.pauses:
+                    self.forget(box)
 
 
 def _clock_of(owner: str) -> Key:

@@ -56,8 +56,10 @@ async def said(call: Call, shape: type[Shape]) -> Shape:
     kind = (call.header("content-type") or "").partition(";")[0].strip()
     body = await call.body()
     if kind == STREAM:
-        (data,) = list(_Frames().feed(body)) or [b""]
-        return decoded(data, shape)
+        messages = list(_Frames().feed(body))
+        if len(messages) > 1:
+            raise UsageError(f"{len(messages)} messages, where one is taken")
+        return decoded(messages[0] if messages else b"", shape)
     if kind != _UNARY:
         raise UsageError(f"the content type {kind[:100]!r} is not spoken here: use Connect with JSON", {"status": 415})
     return decoded(body, shape)

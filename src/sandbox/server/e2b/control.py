@@ -13,10 +13,10 @@ import msgspec
 
 from sandbox.errors import SandboxError, SessionNotFound, UsageError
 from sandbox.protocol import messages as m
-from sandbox.server.e2b import shapes
+from sandbox.server.e2b import network, shapes
 from sandbox.server.e2b.boxes import Box, Boxes
 from sandbox.server.e2b.tokens import Tokens
-from sandbox.server.e2b.visit import Unsupported, Visit, decoded, resume
+from sandbox.server.e2b.visit import Unsupported, Visit, decoded, query_of, resume
 from sandbox.server.gate import Gate
 from sandbox.server.http import Call, last_of, status_of
 
@@ -39,7 +39,8 @@ class Control:
         _check_new(said)
         owner, now = call.caller.key.owner, time.time()
         name = f"i{os.urandom(10).hex()}"
-        options = m.SessionOptions(name=said.templateID[:200], env=said.envVars or {})
+        kind, policy = network.wanted(said.allow_internet_access, said.network)
+        options = m.SessionOptions(name=said.templateID[:200], env=said.envVars or {}, network=kind, policy=policy)
         once = call.header("idempotency-key")
         request = m.OpenSession(options, name, fresh=True)
         recording = gate.begin(call.caller, request, None if once is None else f"e2b:{once[:200]}")
@@ -63,9 +64,8 @@ class Control:
 
     async def list(self, call: Call, gate: Gate) -> None:
         """Sandboxes by metadata, state, template and when they were made, some at a time, the newest first."""
-        query = parse_qs(call.scope["query_string"].decode("latin-1"))
-        one = {name: values[-1] for name, values in query.items()}
-        states = {state for value in query.get("state", ["running,paused"]) for state in value.split(",")}
+        one, several = query_of(call), parse_qs(call.scope["query_string"].decode("latin-1"))
+        states = {state for value in several.get("state", ["running,paused"]) for state in value.split(",")}
         metadata = {unquote(k): unquote(v) for k, v in parse_qsl(one.get("metadata", ""), keep_blank_values=True)}
         limit = _whole(one.get("limit", str(_PAGE)), 1, _PAGE)
         ascending = one.get("order", "desc") == "asc"
@@ -119,6 +119,12 @@ class Control:
         await resume(visit, max(ends, visit.box.ends) if was_running else ends)
         await call.json(self._made(call, visit.box), 200 if was_running else 201)
 
+    async def set_network(self, call: Call, gate: Gate, name: str) -> None:
+        """Change what it may reach."""
+        visit, said = self._visit(call, gate, name), decoded(await call.body(), network.Network)
+        await visit.ask(m.SetNetwork(name, *network.wanted(said.allow_internet_access, said)), m.Done)
+        await call.respond(204, b"", "application/json")
+
     async def fork(self, call: Call, gate: Gate, name: str) -> None:
         """Make sandboxes that begin where this one is now: with its variables and files, not its processes."""
         visit, said = self._visit(call, gate, name), decoded(await call.body(), shapes.Seconds)
@@ -170,7 +176,7 @@ async def refuse(call: Call, error: SandboxError) -> None:
 
 
 def _check_new(said: shapes.New) -> None:
-    asked = {"network": said.network, "mcp": said.mcp, "iam": said.iam, "volumeMounts": said.volumeMounts}
+    asked = {"mcp": said.mcp, "iam": said.iam, "volumeMounts": said.volumeMounts}
     if names := [name for name, value in asked.items() if value]:
         raise Unsupported(f"{', '.join(names)} cannot be set for a sandbox", 400)
     _check_memory(said.autoPauseMemory)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qs
 
 from sandbox.errors import SandboxError
 from sandbox.server.access import Access
@@ -15,8 +14,8 @@ from sandbox.server.e2b.boxes import Boxes
 from sandbox.server.e2b.filesystem import Filesystem
 from sandbox.server.e2b.interpreter import Interpreter
 from sandbox.server.e2b.processes import Processes
-from sandbox.server.e2b.tokens import Signature, Tokens, kept_secret
-from sandbox.server.e2b.visit import Gone, Unsupported, Visit
+from sandbox.server.e2b.tokens import Signature, Tokens, kept_secret, key_text
+from sandbox.server.e2b.visit import Gone, Unsupported, Visit, query_of
 from sandbox.server.gate import Gate
 from sandbox.server.http import Call, status_of
 from sandbox.server.keys import Key, Keyring
@@ -43,6 +42,8 @@ class E2b:
         self._keys = keys
         self._control = control.Control(self._boxes, self._tokens)
         self._interpreter, self._processes, self._filesystem = Interpreter(), Processes(), Filesystem()
+        self._one = _of_one(self._control)
+        self._plain = _plain(self._interpreter)
         self._rpc: dict[str, dict[str, Answering]] = {
             "process.Process": self._processes.calls(), "filesystem.Filesystem": self._filesystem.calls(),
         }  # fmt: skip
@@ -71,14 +72,15 @@ class E2b:
             key = None if token is None else self._tokens.verify(token, sandbox)
             return await access.settle(key, token is not None, address, _HOW_ELSE)
         if _is_signed(call):
+            access.check_patience(address)
             return await access.settle(await self._signer(call), True, address, _HOW_ELSE)
         text = call.header("x-api-key")
-        key = None if text is None else self._keys.verify(text)
+        key = None if text is None else self._keys.verify(key_text(text))
         return await access.settle(key, text is not None, address, _HOW_KEY)
 
     async def _signer(self, call: Call) -> Key | None:
         """Whose token has signed the URL, and for which sandbox: only trying all of them tells."""
-        query = _query(call)
+        query = query_of(call)
         operation = "read" if call.scope["method"] in {"GET", "HEAD"} else "write"
         signature = Signature(
             query["signature"], query.get("path", ""), operation, query.get("username", ""),
@@ -116,20 +118,11 @@ class E2b:
                 return
         elif (match := _ONE.fullmatch(path)) is not None:
             name, what = match.groups()
-            answering = self._of_one().get((method, what or ""))
+            answering = self._one.get((method, what or ""))
             if answering is not None:
                 await answering(call, gate, name)
                 return
         raise Unsupported(f"{method} {path[:200]} is not to be had here")
-
-    def _of_one(self) -> dict[tuple[str, str], Callable[[Call, Gate, str], Awaitable[None]]]:
-        own = self._control
-        return {
-            ("GET", ""): own.get, ("DELETE", ""): own.kill, ("GET", "/metrics"): own.metrics,
-            ("POST", "/timeout"): own.set_timeout, ("POST", "/refreshes"): own.set_timeout,
-            ("POST", "/pause"): own.pause, ("POST", "/connect"): own.connect, ("POST", "/resume"): own.connect,
-            ("POST", "/fork"): own.fork,
-        }  # fmt: skip
 
     async def _to_sandbox(self, visit: Visit) -> None:
         call = visit.call
@@ -147,17 +140,10 @@ class E2b:
             if (method, context[2]) in {("DELETE", None), ("POST", "/restart")}:
                 await (self._interpreter.remove if method == "DELETE" else self._interpreter.restart)(visit, context[1])
                 return
-        elif (answering := self._plain().get((method, path))) is not None:
+        elif (answering := self._plain.get((method, path))) is not None:
             await answering(visit)
             return
         raise Unsupported(f"{method} {path[:200]} is not to be had here")
-
-    def _plain(self) -> dict[tuple[str, str], Answering]:
-        own = self._interpreter
-        return {
-            ("GET", "/health"): _healthy, ("GET", "/files"): files.get, ("POST", "/files"): files.post,
-            ("POST", "/execute"): own.execute, ("POST", "/contexts"): own.create, ("GET", "/contexts"): own.list,
-        }  # fmt: skip
 
     async def refuse(self, call: Call, error: SandboxError) -> None:
         """Answer with an error, as whichever of E2B's servers would have been asked."""
@@ -171,6 +157,22 @@ class E2b:
             await control.refuse(call, error)
 
 
+def _of_one(own: control.Control) -> dict[tuple[str, str], Callable[[Call, Gate, str], Awaitable[None]]]:
+    return {
+        ("GET", ""): own.get, ("DELETE", ""): own.kill, ("GET", "/metrics"): own.metrics,
+        ("POST", "/timeout"): own.set_timeout, ("POST", "/refreshes"): own.set_timeout,
+        ("POST", "/pause"): own.pause, ("POST", "/connect"): own.connect, ("POST", "/resume"): own.connect,
+        ("POST", "/fork"): own.fork, ("PUT", "/network"): own.set_network,
+    }  # fmt: skip
+
+
+def _plain(own: Interpreter) -> dict[tuple[str, str], Answering]:
+    return {
+        ("GET", "/health"): _healthy, ("GET", "/files"): files.get, ("POST", "/files"): files.post,
+        ("POST", "/execute"): own.execute, ("POST", "/contexts"): own.create, ("GET", "/contexts"): own.list,
+    }  # fmt: skip
+
+
 async def _healthy(visit: Visit) -> None:
     """It is running, or the request would not have come here."""
     await visit.call.respond(204, b"", "application/json")
@@ -181,10 +183,5 @@ def _check_user(visit: Visit) -> None:
     paths.check_user(paths.basic_user(visit.call.header("authorization")))
 
 
-def _query(call: Call) -> dict[str, str]:
-    found = parse_qs(call.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return {name: values[-1] for name, values in found.items()}
-
-
 def _is_signed(call: Call) -> bool:
-    return call.scope["path"] == "/files" and "signature" in _query(call)
+    return call.scope["path"] == "/files" and "signature" in query_of(call)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 import msgspec
 from python_multipart.exceptions import MultipartParseError
@@ -14,14 +13,10 @@ from sandbox.errors import SandboxError, UsageError
 from sandbox.protocol import messages as m
 from sandbox.server import content
 from sandbox.server.e2b import paths
-from sandbox.server.e2b.visit import Visit
+from sandbox.server.e2b.visit import Visit, query_of
 from sandbox.server.http import Call, status_of
-from sandbox.server.rest import query_of
 
 _BYTES = "application/octet-stream"
-_PARAMETERS: dict[str, type[Any]] = {
-    "path": str, "username": str, "signature": str, "signature_expiration": str,
-}  # fmt: skip
 _MOST_FILES = 1000
 _MOST_NAME = 10_000
 _INFLATED = 1024 * 1024
@@ -29,7 +24,7 @@ _INFLATED = 1024 * 1024
 
 async def get(visit: Visit) -> None:
     """A file's content."""
-    query = query_of(visit.call, _PARAMETERS)
+    query = query_of(visit.call)
     paths.check_user(query.get("username"))
     request = m.ReadFile(visit.id, paths.inward(_path(query)))
     await content.send(visit.call, visit.begin(request), 200, _BYTES, [(b"x-content-type-options", b"nosniff")])
@@ -37,7 +32,7 @@ async def get(visit: Visit) -> None:
 
 async def post(visit: Visit) -> None:
     """Write one file, as the body or as its only part; or several, each a part with its path as the file's name."""
-    query = query_of(visit.call, _PARAMETERS)
+    query = query_of(visit.call)
     paths.check_user(query.get("username"))
     kind, options = parse_options_header(visit.call.header("content-type") or "")
     if kind == b"multipart/form-data":
@@ -65,11 +60,11 @@ async def _after(start: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
         yield piece
 
 
-def _path(query: dict[str, Any]) -> str:
+def _path(query: dict[str, str]) -> str:
     path = query.get("path")
     if not path:
         raise UsageError("which file? give its path")
-    return str(path)
+    return path
 
 
 def _info(path: str) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
@@ -13,8 +15,8 @@ from sandbox.errors import SandboxError, UsageError
 from sandbox.options import checked_env
 from sandbox.protocol import messages as m
 from sandbox.server.e2b import contexts, paths, results
-from sandbox.server.e2b.boxes import DEFAULT_CONTEXT
-from sandbox.server.e2b.visit import Gone, Turns, Unsupported, Visit
+from sandbox.server.e2b.boxes import DEFAULT_CONTEXT, Box
+from sandbox.server.e2b.visit import Gone, Unsupported, Visit
 from sandbox.server.http import AnswerLost, Written, failure
 from sandbox.server.recordings import Recording
 
@@ -42,7 +44,23 @@ class Interpreter:
     """Answers what is for the interpreter's port."""
 
     def __init__(self) -> None:
-        self._turns = Turns()
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._asked: dict[tuple[str, str], list[str]] = {}  # contexts in which code runs, or waits for its turn
+
+    def _turn(self, box: Box) -> asyncio.Lock:
+        """The lock of a sandbox in which something has to happen step after step."""
+        return self._turns.setdefault((box.owner, box.id), asyncio.Lock())
+
+    @contextmanager
+    def _asking(self, box: Box, context: str) -> Generator[None]:
+        asked = self._asked.setdefault((box.owner, box.id), [])
+        asked.append(context)
+        try:
+            yield
+        finally:
+            asked.remove(context)
+            if not asked:
+                self._asked.pop((box.owner, box.id), None)
 
     async def execute(self, visit: Visit) -> None:
         """Run code. It is interrupted when its client goes."""
@@ -52,8 +70,9 @@ class Interpreter:
         context = said.context_id or DEFAULT_CONTEXT
         _known(visit, context)
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._asking(visit.box, context))
             if visit.box.contexts or env:
-                await stack.enter_async_context(self._turns.of(visit.box))
+                await stack.enter_async_context(self._turn(visit.box))
             if visit.box.contexts:
                 await self._prepare(visit, contexts.to_switch(context, visit.box.contexts.get(context, paths.HOME)))
             if env:
@@ -97,7 +116,9 @@ class Interpreter:
         await visit.call.json(_shown(name, cwd))
 
     async def _drop(self, visit: Visit, name: str, cwd: str, *, removed: bool = False) -> None:
-        async with self._turns.of(visit.box):
+        if self._asked.get((visit.box.owner, visit.box.id), [])[:1] == [name]:
+            await visit.ask(m.Interrupt(visit.id), m.Done)
+        async with self._turn(visit.box):
             if removed:  # code without a context runs in whichever is there
                 await self._prepare(visit, contexts.to_switch(DEFAULT_CONTEXT, paths.HOME))
             await self._prepare(visit, contexts.to_drop(name, cwd))

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from sandbox.server.e2b.boxes import Box, Boxes
+from sandbox.server.e2b.network import Network
 
 # The version of E2B's own daemon whose features there are: streamed and packed uploads, and not the metadata of files.
 ENVD_VERSION = "0.5.7"
@@ -31,7 +32,8 @@ class New(Struct):
     autoPause: bool = False  # noqa: N815
     autoPauseMemory: bool = True  # noqa: N815
     autoResume: Resuming | None = None  # noqa: N815
-    network: Any = None
+    allow_internet_access: bool | None = None
+    network: Network | None = None
     mcp: Any = None
     iam: Any = None
     volumeMounts: Any = None  # noqa: N815
@@ -75,7 +77,9 @@ def shown(box: Box, boxes: Boxes) -> dict[str, Any]:
 def described(box: Box, boxes: Boxes) -> dict[str, Any]:
     """A sandbox on its own."""
     lifecycle = {"onTimeout": "pause" if box.pauses else "kill", "autoResume": box.resumes}
-    return {**shown(box, boxes), "lifecycle": lifecycle, "allowInternetAccess": False, "domain": None}
+    entry = boxes.entry(box)
+    internet = entry is not None and entry.options.network != "none"
+    return {**shown(box, boxes), "lifecycle": lifecycle, "allowInternetAccess": internet, "domain": None}
 
 
 def state_of(box: Box, boxes: Boxes) -> str:

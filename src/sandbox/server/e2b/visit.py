@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -88,45 +88,15 @@ async def resume(visit: Visit, ends: float) -> None:
     visit.boxes.keep(box)
 
 
+def query_of(call: Call) -> dict[str, str]:
+    """The query's parameters, the last of each name."""
+    found = parse_qs(call.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return {name: values[-1] for name, values in found.items()}
+
+
 def decoded(body: bytes, shape: type[Shape]) -> Shape:
     """Raises UsageError for what is not JSON of this shape. Unknown fields are passed over: clients add some."""
     try:
         return msgspec.json.decode(body or b"{}", type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"not a valid request: {error}") from error
-
-
-class Turns:
-    """One lock for each sandbox in which something has to happen step after step."""
-
-    def __init__(self) -> None:
-        self._locks: dict[tuple[str, str], tuple[asyncio.Lock, int]] = {}
-
-    def of(self, box: Box) -> Turn:
-        """The sandbox's lock, to be entered once."""
-        return Turn(self._locks, (box.owner, box.id))
-
-
-class Turn:
-    """Being the one whose turn it is. The lock is forgotten with the last who wanted it."""
-
-    def __init__(self, locks: dict[tuple[str, str], tuple[asyncio.Lock, int]], name: tuple[str, str]) -> None:
-        self._locks, self._name = locks, name
-
-    async def __aenter__(self) -> None:
-        lock, wanted = self._locks.get(self._name, (asyncio.Lock(), 0))
-        self._locks[self._name] = lock, wanted + 1
-        try:
-            await lock.acquire()
-        except BaseException:
-            self._leave()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._locks[self._name][0].release()
-        self._leave()
-
-    def _leave(self) -> None:
-        lock, wanted = self._locks.pop(self._name)
-        if wanted > 1:
-            self._locks[self._name] = lock, wanted - 1
