@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sandbox.results import Artifact, Checkpoint, Difference, Result, Variable
     from sandbox.sdk.execution import CommandExecution, Execution
     from sandbox.sdk.local import LocalSandbox
+    from sandbox.sdk.node import NodeSandbox
     from sandbox.sdk.python import PythonSandbox
     from sandbox.sdk.remote import RemoteSandbox
 
@@ -52,6 +53,7 @@ __all__ = [
     "Execution",
     "LocalSandbox",
     "Mount",
+    "NodeSandbox",
     "PythonSandbox",
     "RemoteSandbox",
     "Result",
@@ -88,6 +90,7 @@ _HOMES = {
     **dict.fromkeys(("Artifact", "Checkpoint", "Difference", "Result", "Variable"), "sandbox.results"),
     **dict.fromkeys(("CommandExecution", "Execution"), "sandbox.sdk.execution"),
     "LocalSandbox": "sandbox.sdk.local",
+    "NodeSandbox": "sandbox.sdk.node",
     "PythonSandbox": "sandbox.sdk.python",
     "RemoteSandbox": "sandbox.sdk.remote",
 }

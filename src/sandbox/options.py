@@ -14,6 +14,7 @@ from sandbox.errors import UsageError
 
 ISOLATIONS = ("auto", "namespaces", "landlock", "none")
 NETWORKS = ("none", "host")
+LANGUAGES = ("python", "javascript", "typescript")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # What the kernel takes for one variable of a program, with its name.
 _MOST_ENV_BYTES = 128 * 1024 - 1
@@ -76,7 +77,8 @@ class SandboxOptions:
         env: Environment variables; nothing of the host's environment is visible.
         isolation: "namespaces", "landlock", "auto" for the stronger one that works, or "none".
         environment: None for the packages of the running interpreter, the path of a virtual environment,
-            or an `Environment`.
+            or an `Environment`. In JavaScript: None for the Node of the extra `node` or the one on the PATH, or the
+            path of another.
         network: "none" (a loopback of its own) or "host".
         files: Host directories and files to show, by the path inside: read-only, or `Mount(path, writable=True)`.
         processes: How many processes and threads there may be at once.
@@ -88,6 +90,8 @@ class SandboxOptions:
         storage: Limit in MB for what is stored of the session. Before it is passed, the oldest checkpoints without a
             label are dropped. None for 20 GB, or less on a small disk.
         checkpoints: How many checkpoints without a label are kept, the newest.
+        language: What the session runs: "python", or "javascript" and "typescript", which are the same with other
+            cells. It cannot be changed later.
         without: Restrictions to leave off, by name, for kernels that lack one. Every result says so.
 
     Raises UsageError for a value that makes no sense.
@@ -109,6 +113,7 @@ class SandboxOptions:
     idle_timeout: float | None = None
     storage: int | None = None
     checkpoints: int = 1000
+    language: str = "python"
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -116,6 +121,7 @@ class SandboxOptions:
             _checked_text("name", self.name)
         _one_of("isolation", self.isolation, ISOLATIONS)
         _one_of("network", self.network, NETWORKS)
+        _one_of("language", self.language, LANGUAGES)
         if not isinstance(self.persist, bool):
             raise UsageError(f"persist={self.persist!r} is neither True nor False")
         if self.idle_timeout is not None and not self.persist:

@@ -14,6 +14,7 @@ import msgspec
 from sandbox.engine import causes, headroom
 from sandbox.engine.artifacts import DIRECTORY, ArtifactStore, NoRoom
 from sandbox.engine.cgroups import Counters
+from sandbox.engine.languages import is_node, of_cell
 from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import counters
 from sandbox.engine.scan import printable
@@ -214,6 +215,8 @@ class Execution:
         """Send the request. A worker that does not read keeps a long one waiting, until its time is up."""
         request, worker = self._request, self._cell.worker
         message = {"do": "run", "code": request.code, "number": self.number, "key": request.cache_key, "save": False}
+        if is_node(self._options.language):
+            message["language"] = of_cell(request.language, self._options.language)
         if self._kept is not None:
             message["save"] = "whole" if self._kept.whole else "delta"
         try:

@@ -55,6 +55,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     idle_timeout: float | None = None
     storage: int | None = None
     checkpoints: int = 1000
+    language: str = "python"
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -92,13 +93,14 @@ class DeleteSession(Request, frozen=True, tag="delete_session"):
 class Run(Request, frozen=True, tag="run"):
     """Run code. Answered by `Output` and `ResultShown` events and `ExecutionFinished`.
 
-    `timeout` -1 takes the session's, None is none.
+    `timeout` -1 takes the session's, None is none; `language` None takes the session's.
     """
 
     session: str
     code: str
     timeout: float | None = -1.0
     cache_key: str | None = None
+    language: str | None = None
 
 
 class Interrupt(Request, frozen=True, tag="interrupt"):

@@ -1,0 +1,40 @@
+// What a cell finds beside JavaScript's own: require, import, display, a process.exit that ends the cell.
+'use strict';
+
+const { createRequire } = require('module');
+const path = require('path');
+const { pathToFileURL } = require('url');
+const vm = require('vm');
+const { Exit } = require('./failures.js');
+const { IMPORT, META } = require('./imports.js');
+
+/** Put them in place. Cells are as a file of the directory that this process was started in. */
+function install(display) {
+  const home = process.cwd();
+  const filename = path.join(home, 'cell.js');
+  const load = new vm.Script('(name, options) => import(name, options)', {
+    filename,
+    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  }).runInThisContext();
+  const require_ = createRequire(filename);
+  const made = { exports: {} };
+  const values = {
+    require: require_,
+    module: made,
+    exports: made.exports,
+    __filename: filename,
+    __dirname: home,
+    display,
+    [IMPORT]: load,
+    [META]: { url: pathToFileURL(filename).href, filename, dirname: home, resolve: require_.resolve },
+  };
+  for (const [name, value] of Object.entries(values)) {
+    Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
+  }
+  process.exit = (code) => {
+    throw new Exit(Number(code ?? process.exitCode ?? 0) || 0);
+  };
+  process.argv = [process.argv[0], filename];
+}
+
+module.exports = { install };
