@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from sandbox.engine import isolation, stored_past
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.keeper import KeeperProcess
+from sandbox.engine.languages import is_node
 from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.metrics import Meter
 from sandbox.engine.parking import Parking
@@ -210,7 +211,7 @@ class Sessions:
                 await session.kept.restore_files(cell.workspace)
                 await cell.workspace.changed()
             if session.kept.restorable:
-                await session.kept.restore(cell.worker)
+                await session.kept.restore(cell.worker, as_bytes=is_node(session.options.language))
 
     async def park(self, session: Session) -> None:
         """Store what is not stored yet and end the worker of a session that nobody uses. Raises StoreError."""

@@ -266,12 +266,12 @@ class Kept:
 
         return await self._thread.call(open_parts)
 
-    async def restore(self, worker: Worker) -> None:
-        """Have a fresh worker load the head. Raises SandboxStartError if it cannot."""
+    async def restore(self, worker: Worker, *, as_bytes: bool = False) -> None:
+        """Have a fresh worker load the head; see `restoring.send`. Raises SandboxStartError if it cannot."""
         from sandbox.engine.restoring import send  # noqa: PLC0415
 
         with await self.parts() as parts, worker.state.dup() as state:
-            sending = asyncio.get_running_loop().create_task(in_a_thread(lambda: send(state, parts)))
+            sending = asyncio.get_running_loop().create_task(in_a_thread(lambda: send(state, parts, as_bytes=as_bytes)))
             try:
                 event = await worker.ask({"do": "restore"}, Restored, seconds=_RESTORE_SECONDS)
             except BaseException:

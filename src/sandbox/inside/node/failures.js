@@ -7,18 +7,16 @@ const MOST_TEXT = 200_000;
 const MOST_MESSAGE = 20_000;
 const MOST_TYPE = 200;
 const OURS = __dirname;
-const INTERNAL = /^\s+at .*(?:\(|\s)node:(?:inspector|vm|internal)\b/;
-const FRAME = /^\s+at /;
+const PLUMBING = /^(?:node:(?:inspector|vm|events|internal\/.*)|guard)$/;
 // What getaddrinfo answers without a network has no number of the kernel's.
 const UNREACHABLE = { EAI_AGAIN: 101, ENOTFOUND: 101 };
 
 /** What process.exit throws: the cell ends, and the session goes on. */
 class Exit extends Error {
-  name = 'Exit';
-
   constructor(code) {
     super(`process.exit(${code})`);
-    this.exitCode = code;
+    Object.defineProperty(this, 'name', { value: 'Exit' });
+    Object.defineProperty(this, 'exitCode', { value: code });
   }
 }
 
@@ -57,24 +55,18 @@ function asked(question) {
 function stackOf(error) {
   if (!types.isNativeError(error)) return `Uncaught ${inspect(error)}\n`;
   const text = asked(() => inspect(error)) ?? `${typeOf(error)}: ${messageOf(error)}`;
-  return `${withoutOurs(text)}\n`;
+  return `${text}\n`;
 }
 
-/** Drop this package's frames, and those of Node that called it. */
-function withoutOurs(text) {
-  const lines = text.split('\n');
-  const ours = lines.findIndex((line) => FRAME.test(line) && line.includes(OURS));
-  return lines
-    .filter((line, index) => {
-      if (!FRAME.test(line)) return true;
-      if (line.includes(OURS) || line.includes('evalmachine.<anonymous>')) return false;
-      return ours < 0 || !INTERNAL.test(line) || index < firstOfCell(lines);
-    })
-    .join('\n');
-}
-
-function firstOfCell(lines) {
-  return lines.findIndex((line) => FRAME.test(line) && line.includes('cell-'));
+/** Let stacks end where a cell begins: below that are this package's frames, and those of Node that called it. */
+function cleanStacks() {
+  Error.prepareStackTrace = (error, frames) => {
+    const ours = frames.findIndex((frame) => frame.getFileName()?.startsWith(OURS));
+    let count = ours < 0 ? frames.length : ours;
+    while (ours >= 0 && count && PLUMBING.test(frames[count - 1].getFileName() ?? '')) count -= 1;
+    const lines = frames.slice(0, count).map((frame) => `\n    at ${frame}`);
+    return (asked(() => Error.prototype.toString.call(error)) ?? 'Error') + lines.join('');
+  };
 }
 
 /** A number of the kernel's, if that is what it is about: its own or that of what caused it. */
@@ -94,4 +86,4 @@ function cut(text, most) {
   return `${text.slice(0, half)}\n... ${text.length - 2 * half} characters left out ...\n${text.slice(-half)}`;
 }
 
-module.exports = { Exit, cut, describe };
+module.exports = { Exit, cleanStacks, cut, describe };

@@ -5,11 +5,11 @@ const { createRequire } = require('module');
 const path = require('path');
 const { pathToFileURL } = require('url');
 const vm = require('vm');
-const { Exit } = require('./failures.js');
+const { Exit, cleanStacks } = require('./failures.js');
 const { IMPORT, META } = require('./imports.js');
 
 /** Put them in place. Cells are as a file of the directory that this process was started in. */
-function install(display) {
+function install(display, imported) {
   const home = process.cwd();
   const filename = path.join(home, 'cell.js');
   const load = new vm.Script('(name, options) => import(name, options)', {
@@ -31,10 +31,12 @@ function install(display) {
   for (const [name, value] of Object.entries(values)) {
     Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
   }
+  cleanStacks();
   process.exit = (code) => {
     throw new Exit(Number(code ?? process.exitCode ?? 0) || 0);
   };
   process.argv = [process.argv[0], filename];
+  return { load, require_ };
 }
 
 module.exports = { install };

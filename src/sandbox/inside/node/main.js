@@ -4,10 +4,13 @@
 'use strict';
 
 const { Channel } = require('./channel.js');
+const { Checkpoints } = require('./checkpoints.js');
 const { Display } = require('./display.js');
 const globals = require('./globals.js');
+const ownEnd = require('./own_end.js');
 const { Runner } = require('./run.js');
 const { Streams } = require('./streams.js');
+const { writeAll } = require('./write.js');
 
 const CONTROL = 3;
 const ACK = 4;
@@ -19,10 +22,26 @@ const channel = new Channel(CONTROL, ACK);
 const streams = new Streams(channel);
 const display = new Display(channel, streams);
 const runner = new Runner((value) => display.show(value));
-globals.install(display.display);
+const how = globals.install(display.display);
+ownEnd.install(end);
+const checkpoints = new Checkpoints(STATE, (method, params) => runner.post(method, params), (remote) => runner.value(remote));
 
 /** Answer one request, then call `done`. */
 function handle(request, done) {
+  try {
+    carryOut(request, done);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** A mistake of this package's, after which it cannot be relied on. */
+function fail(error) {
+  writeAll(2, Buffer.from(`the worker made a mistake: ${error?.stack}\n`));
+  end(70);
+}
+
+function carryOut(request, done) {
   const answer = (event) => {
     channel.send(event);
     done();
@@ -42,6 +61,9 @@ function handle(request, done) {
     case 'warm_up':
       warmUp(() => answer({ event: 'done' }));
       break;
+    case 'restore':
+      restore(answer);
+      break;
     case 'reseed': // each process has random numbers of its own already
       answer({ event: 'done' });
       break;
@@ -49,14 +71,33 @@ function handle(request, done) {
 }
 
 function run(request, done) {
+  if (request.save) checkpoints.begin();
   display.begin();
   runner.run(request, (event) => {
     display.end();
     streams.settle();
     channel.send({ ...event, number: request.number });
-    if (request.save) channel.send({ event: 'saved', number: request.number, bytes: 0, lost: [] });
-    done();
+    if (request.save) saveAfter(request, done);
+    else done();
   });
+}
+
+/** Not from where the cell has ended: whoever interrupts then would interrupt the saving. */
+function saveAfter(request, done) {
+  setImmediate(() => {
+    try {
+      const { event, sendRest } = checkpoints.save(request);
+      channel.send(event);
+      sendRest();
+      done();
+    } catch (error) {
+      fail(error);
+    }
+  });
+}
+
+function restore(answer) {
+  checkpoints.restore(how).then((lost) => answer({ event: 'restored', lost })).catch(fail);
 }
 
 /** Do what an execution does, while nobody waits. */

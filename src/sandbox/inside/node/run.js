@@ -2,13 +2,17 @@
 'use strict';
 
 const { Session } = require('inspector');
+const { types } = require('util');
+const { promiseHooks } = require('v8');
 const { Script } = require('vm');
 const { Cells } = require('./cells.js');
 const { Exit, describe } = require('./failures.js');
 
-const TAKE = Symbol('take');
+const TAKE = Symbol.for('sandbox.take');
 const CALL = Symbol.for('sandbox.call');
-const STOPPED = new Set(['ERR_SCRIPT_EXECUTION_INTERRUPTED']);
+const AWAITS = /\bawait\b/;
+const STOPPED = 'ERR_SCRIPT_EXECUTION_INTERRUPTED';
+const MOST_LINE = 500;
 
 /** What an interrupted cell has thrown, as far as anybody is told. */
 class Interrupted extends Error {
@@ -23,14 +27,14 @@ class Runner {
   #cell = null;
   #call = null;
   #taken = undefined;
-  #script = new Script(`globalThis[Symbol.for('sandbox.call')]()`, { filename: 'evalmachine.<anonymous>' });
-  #taker = null;
+  #held = new Map();
+  #script = new Script(`globalThis[Symbol.for('sandbox.call')]()`, { filename: 'guard' });
 
   constructor(show) {
     this.#show = show;
     this.#session.connect();
     Object.defineProperty(globalThis, CALL, { value: () => this.#call() });
-    Object.defineProperty(globalThis, TAKE, { value: (value) => { this.#taken = value; }, configurable: true });
+    Object.defineProperty(globalThis, TAKE, { value: (value) => { this.#taken = value; } });
     process.on('SIGINT', () => this.#interrupted());
     process.on('uncaughtException', (error) => this.#uncaught(error));
   }
@@ -42,9 +46,10 @@ class Runner {
   /** Run a cell; `done` gets its last event. */
   run(request, done) {
     const { code, number } = request;
-    this.#cell = { number, code, done, hit: false, finished: false };
+    this.#cell = { number, code, done, hit: false, finished: false, waits: true };
     const cell = this.#cell;
     this.#guarded(cell, () => {
+      cell.waits = false;
       let text;
       try {
         [text, cell.hit] = this.cells.get(code, request.language, request.key);
@@ -52,84 +57,87 @@ class Runner {
         this.#end(cell, error);
         return;
       }
-      const params = {
-        expression: `${text}\n//# sourceURL=cell-${number}.js`,
-        replMode: true,
-        awaitPromise: true,
-        objectGroup: 'cell',
-      };
-      this.#session.post('Runtime.evaluate', params, (problem, answer) => this.#evaluated(cell, problem, answer));
+      this.#evaluate(cell, text);
       // Here and not later: only what runs within the guard can be interrupted while it does not wait.
       process._tickCallback();
     });
+    cell.waits = true;
   }
 
-  /** Do something that SIGINT ends, whatever it does. */
-  #guarded(cell, action) {
-    this.#call = action;
-    try {
-      this.#script.runInThisContext({ breakOnSigint: true });
-    } catch (error) {
-      if (!STOPPED.has(error.code)) throw error;
-      this.#stop(cell);
-    }
+  #evaluate(cell, text) {
+    const params = { expression: `${text}\n//# sourceURL=cell-${cell.number}.js`, replMode: true, objectGroup: 'cell' };
+    const stop = AWAITS.test(text) ? this.#holdFirst(cell) : null;
+    this.#session.post('Runtime.evaluate', params, (problem, answer) => {
+      this.#held.delete(cell);
+      this.#guarded(cell, () => this.#evaluated(cell, problem, answer));
+    });
+    stop?.();
+  }
+
+  /** Hold on to the cell's own promise, the first that is made: V8 ends Node when it collects what is awaited. */
+  #holdFirst(cell) {
+    return promiseHooks.onInit((promise) => {
+      if (!this.#held.has(cell)) this.#held.set(cell, promise);
+    });
   }
 
   #evaluated(cell, problem, answer) {
     if (cell.finished) return;
-    if (cell.returned) {
-      // It waited for something: what shows its value is guarded anew.
-      cell.returned = false;
-      this.#guarded(cell, () => this.#take(cell, problem, answer));
+    const { result, exceptionDetails } = answer ?? {};
+    if (problem) {
+      this.#end(cell, new Error(problem.message));
+    } else if (exceptionDetails !== undefined) {
+      const error = this.value(exceptionDetails.exception);
+      this.#end(cell, error, whereOf(error, exceptionDetails, cell));
     } else {
-      this.#take(cell, problem, answer);
+      const value = this.value(result);
+      if (value !== undefined) this.#show(value);
+      this.#end(cell, null);
     }
   }
 
-  #take(cell, problem, answer) {
-    if (problem) {
-      this.#end(cell, problem);
+  /** Ask the inspector, which answers at once. */
+  post(method, params) {
+    let found;
+    this.#session.post(method, params, (problem, answer) => {
+      if (problem) throw new Error(`${method}: ${problem.message}`);
+      found = answer;
+    });
+    return found;
+  }
+
+  /** Do something that SIGINT ends, whatever it does. Within such a guard already, it is just done. */
+  #guarded(cell, action) {
+    if (!cell.waits) {
+      action();
       return;
     }
-    const details = answer.exceptionDetails;
-    if (details !== undefined) {
-      const error = this.value(details.exception);
-      this.#end(cell, error, whereOf(details, cell));
-      return;
+    this.#call = action;
+    try {
+      this.#script.runInThisContext({ breakOnSigint: true });
+    } catch (error) {
+      if (error.code !== STOPPED) throw error;
+      this.#stop(cell);
     }
-    const value = this.value(answer.result);
-    if (value !== undefined) this.#show(value);
-    this.#end(cell, null);
   }
 
   /** The value that the inspector tells of. */
   value(remote) {
     if (remote.objectId === undefined) return primitive(remote);
-    this.#taker ??= this.#object(TAKE);
-    this.#session.post('Runtime.callFunctionOn', {
-      functionDeclaration: `function (take) { 'use strict'; take(this); }`,
+    this.post('Runtime.callFunctionOn', {
+      functionDeclaration: `function () { 'use strict'; globalThis[Symbol.for('sandbox.take')](this); }`,
       objectId: remote.objectId,
-      arguments: [{ objectId: this.#taker }],
     });
     const value = this.#taken;
     this.#taken = undefined;
     return value;
   }
 
-  #object(symbol) {
-    let id;
-    globalThis[CALL].found = globalThis[symbol];
-    const params = { expression: `globalThis[Symbol.for('sandbox.call')].found`, objectGroup: 'own' };
-    this.#session.post('Runtime.evaluate', params, (_, answer) => { id = answer.result.objectId; });
-    delete globalThis[CALL].found;
-    return id;
-  }
-
   #end(cell, error, where = '') {
     if (cell.finished) return;
     cell.finished = true;
     this.#cell = null;
-    this.#session.post('Runtime.releaseObjectGroup', { objectGroup: 'cell' });
+    this.post('Runtime.releaseObjectGroup', { objectGroup: 'cell' });
     const plain = error === null || (error instanceof Exit && error.exitCode === 0);
     const end = {
       event: 'end',
@@ -160,13 +168,20 @@ class Runner {
   }
 }
 
-/** Where V8 saw the mistake: the line of the cell with a mark below it. */
-function whereOf(details, cell) {
-  const frame = details.stackTrace?.callFrames.find((one) => one.url === `cell-${cell.number}.js`);
-  const own = frame ?? (details.url === `cell-${cell.number}.js` ? details : undefined);
-  const line = own === undefined ? undefined : cell.code.split('\n')[own.lineNumber];
-  if (line === undefined || line.length > 500) return '';
-  return `cell-${cell.number}.js:${own.lineNumber + 1}\n${line}\n${' '.repeat(own.columnNumber)}^\n\n`;
+/** Where in the cell an error was made: its line with a mark below it. */
+function whereOf(error, details, cell) {
+  const stack = types.isNativeError(error) ? error.stack : undefined;
+  const found = typeof stack === 'string' ? new RegExp(`cell-${cell.number}\\.js:(\\d+):(\\d+)`).exec(stack) : null;
+  if (found !== null) return pointer(cell, found[1] - 1, found[2] - 1);
+  // What V8 refuses before the cell runs has a place in the cell, and no frame.
+  const compiled = error instanceof SyntaxError && details.stackTrace === undefined && details.url === undefined;
+  return compiled ? pointer(cell, details.lineNumber, details.columnNumber) : '';
+}
+
+function pointer(cell, lineNumber, columnNumber) {
+  const line = cell.code.split('\n', lineNumber + 1)[lineNumber];
+  if (line === undefined || line.length > MOST_LINE) return '';
+  return `cell-${cell.number}.js:${lineNumber + 1}\n${line}\n${' '.repeat(columnNumber)}^\n\n`;
 }
 
 function primitive(remote) {
