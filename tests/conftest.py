@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import sandbox.sync
 from sandbox import LocalSandbox
 from sandbox.core.execution_context import PersistentExecutionContext
 from sandbox.engine.thread import EngineThread, close_default_engine, default_engine
@@ -53,6 +54,16 @@ def engine(_home: None) -> EngineThread:
     context = PersistentExecutionContext()
     context.execute_code("1")
     context.cleanup_session()
+    _settle(engine, seconds=60)
+    return engine
+
+
+@pytest.fixture(scope="session")
+def node(engine: EngineThread) -> EngineThread:
+    """The same engine, with what sessions in JavaScript share: else the first test to have one would leave it behind."""
+    with sandbox.sync.NodeSandbox.create_local() as box:
+        box.run("1")
+        box.delete()
     _settle(engine, seconds=60)
     return engine
 

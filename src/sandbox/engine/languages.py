@@ -16,6 +16,12 @@ def is_node(language: str) -> bool:
     return language in OF_NODE
 
 
+def check_same(session: str, language: str, asked: str) -> None:
+    """Raises UsageError if a session that is in `language` is to be opened in one that its worker cannot run."""
+    if is_node(language) != is_node(asked):
+        raise UsageError(f"the session {session!r} is in {language}: open it with language={language!r}")
+
+
 def of_cell(asked: str | None, session: str) -> str:
     """The language of a cell in a session of the language `session`. Raises UsageError if that cannot run it."""
     language = session if asked is None else asked

@@ -1,4 +1,4 @@
-"""The Node that runs sessions in JavaScript: found on the host, asked what it is, started in a sandbox by the zygote."""
+"""The Node that runs sessions in JavaScript: found on the host, asked what it is, told how to start in a sandbox."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ LEAST_MEMORY, LEAST_PROCESSES = 128, 16
 
 _PROBE_SECONDS = 30
 _THREADS = 2
+_INTERNALS = "--expose-internals"  # for the parser and the interrupts of its own prompt: nothing that is kept from code
 _NOT_HEAP = 64  # MB, of what a sandbox may have: buffers of Node's own, compiled code
 _MAIN = str(Path(sandbox.inside.__file__).parent / "node" / "main.js")
 _PARSER = "internal/deps/acorn/acorn/dist/acorn"
 _PROBE = (
-    "const s=require('fs').readFileSync('/proc/self/status','latin1');"
+    "process.emitWarning=()=>{};const s=require('fs').readFileSync('/proc/self/status','latin1');"
     "console.log(JSON.stringify([process.versions.node, process.execPath, +/VmData:\\s+(\\d+)/.exec(s)[1], "
-    f"'{_PARSER}' in process.binding('natives')]))"
+    f"typeof require('{_PARSER}').parse, "
+    "typeof require('internal/test/binding').internalBinding('contextify').startSigintWatchdog]))"
 )
 _HOW = "install it (nodejs.org), or the one that comes as a package: pip install 'enhanced-sandbox[node]'"
 
@@ -47,6 +49,7 @@ class Node(Struct, frozen=True):
             self.executable,
             f"--max-old-space-size={heap}",
             f"--v8-pool-size={_THREADS}",
+            _INTERNALS,
             _MAIN,
         ]
 
@@ -95,20 +98,22 @@ def _asked(executable: str) -> Node:
     """Ask a Node what it is. Nothing of a sandbox runs in it, and none of the user's settings reach it."""
     try:
         answer = subprocess.run(
-            [executable, "-e", _PROBE], capture_output=True, text=True, errors="replace", timeout=_PROBE_SECONDS,
-            check=False, env={"PATH": os.defpath},
+            [executable, _INTERNALS, "-e", _PROBE], capture_output=True, text=True, errors="replace", check=False,
+            timeout=_PROBE_SECONDS, env={"PATH": os.defpath},
         )  # fmt: skip
-        version, itself, data, parses = json.loads(answer.stdout)
+        version, itself, data, *within = json.loads(answer.stdout)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SandboxStartError(f"{executable} does not run: {error}") from error
     except (ValueError, TypeError) as error:
         said = answer.stderr.strip()[-500:]
-        raise SandboxStartError(f"{executable} is no Node that sessions could use: {said or 'it says nothing'}") from error
+        raise SandboxStartError(
+            f"{executable} is no Node that sessions could use: {said or 'it says nothing'}"
+        ) from error
     if tuple(map(int, version.split(".")[:2])) < OLDEST:
         least = ".".join(map(str, OLDEST))
         raise SandboxStartError(f"{executable} is Node {version}; sessions need {least} or later: {_HOW}")
-    if not parses:
-        raise SandboxStartError(f"{executable} was built without the parser that Node has within: {_HOW}")
+    if within != ["function", "function"]:
+        raise SandboxStartError(f"{executable} was built without what Node's own prompt is made of: {_HOW}")
     return Node(itself, version, _root(itself), data << 10)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from sandbox.engine import stored_artifacts
+from sandbox.engine.languages import PYTHON, check_same
 from sandbox.engine.scan import printable
 from sandbox.engine.waiting import in_a_thread, uncancelled
 from sandbox.engine.worker_events import Gone, Restored
@@ -58,6 +59,7 @@ def _open(store: Store, name: str, owner: str, options: SessionOptions) -> Store
     from sandbox.store.sessions import New  # noqa: PLC0415
 
     try:
+        check_same(name, store.session(name, owner=owner).options.get("language", PYTHON), options.language)
         session = store.open(name, owner=owner)
     except SessionNotFound:
         session = store.create(New(name, owner, options.name or "", None, _stored_options(options)))

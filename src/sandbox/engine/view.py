@@ -68,7 +68,9 @@ def _without_nested(paths: list[str]) -> list[str]:
 
 def _programs(interpreter: Interpreter) -> list[str]:
     """Where what runs in the sandbox finds the program that runs it."""
-    found = [interpreter.executable] if interpreter.node is None else [interpreter.node.executable, interpreter.executable]
+    found = (
+        [interpreter.executable] if interpreter.node is None else [interpreter.node.executable, interpreter.executable]
+    )
     return [str(Path(path).parent) for path in found]
 
 

@@ -163,7 +163,7 @@ class Sandbox(OneFlavour):
 
     # --- running code ---
 
-    async def run(
+    async def run(  # noqa: PLR0913 - each a keyword that the API names
         self,
         code: str,
         *,

@@ -17,6 +17,7 @@ class Channel {
   #ack;
   #buffer = new FrameBuffer();
   #waiting = [];
+  #held = [];
   #busy = false;
   #handle = null;
   #marks = 0;
@@ -53,7 +54,13 @@ class Channel {
   }
 
   send(message) {
-    writeAll(this.#control, encode(message));
+    const frame = encode(message);
+    writeAll(this.#control, this.#held.length ? Buffer.concat([...this.#held.splice(0), frame]) : frame);
+  }
+
+  /** Send with the next: the engine need not wake up for each. */
+  hold(message) {
+    this.#held.push(encode(message));
   }
 
   /** Send `message` and wait until the engine has read everything that was written before it. */

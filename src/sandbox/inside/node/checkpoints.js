@@ -22,11 +22,11 @@ class Checkpoints {
   #saver = null;
   #resting = new Map();
 
-  /** `post` asks the inspector, `take` gives the value that it tells of. Made before the first cell. */
-  constructor(fd, post, take) {
+  /** Made before the first cell. */
+  constructor(fd, inspector) {
     this.#fd = fd;
-    this.#bindings = new Bindings(post);
-    this.#world = new World(post, take, this.places);
+    this.#bindings = new Bindings(inspector);
+    this.#world = new World(inspector, this.places);
   }
 
   /** Before the first cell that is saved, and before a restore. */

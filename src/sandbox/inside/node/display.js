@@ -54,7 +54,7 @@ class Display {
   #send(event, wait) {
     if (this.#running) {
       if (wait) this.#channel.mark(event);
-      else this.#channel.send(event);
+      else this.#channel.hold(event);
     } else if (this.#held.length < MOST_HELD) {
       this.#held.push(event);
     } else {

@@ -7,15 +7,17 @@ const { pathToFileURL } = require('url');
 const vm = require('vm');
 const { Exit, cleanStacks } = require('./failures.js');
 const { IMPORT, META } = require('./imports.js');
+const { quietly } = require('./quietly.js');
 
 /** Put them in place. Cells are as a file of the directory that this process was started in. */
 function install(display, imported) {
   const home = process.cwd();
   const filename = path.join(home, 'cell.js');
-  const load = new vm.Script('(name, options) => import(name, options)', {
+  const ask = new vm.Script('(name, options) => import(name, options)', {
     filename,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   }).runInThisContext();
+  const load = (name, options) => quietly(() => ask(name, options));
   const require_ = createRequire(filename);
   const made = { exports: {} };
   const values = {

@@ -4,18 +4,8 @@
 const IMPORT = 'sandboxImport';
 const META = 'sandboxImportMeta';
 
-let parser = null;
-
-/** The parser that Node has within, for its own prompt. */
-function acorn() {
-  if (parser === null) {
-    const source = process.binding('natives')['internal/deps/acorn/acorn/dist/acorn'];
-    const made = { exports: {} };
-    new Function('exports', 'module', source)(made.exports, made);
-    parser = made.exports;
-  }
-  return parser;
-}
+/** The parser that Node has within, for its own prompt: --expose-internals shows it. */
+const acorn = () => require('internal/deps/acorn/acorn/dist/acorn');
 
 /** Return the code with every import as a call. What does not parse stays as it is: V8 says what is wrong with it. */
 function rewritten(code) {

@@ -8,6 +8,7 @@ const { Checkpoints } = require('./checkpoints.js');
 const { Display } = require('./display.js');
 const globals = require('./globals.js');
 const ownEnd = require('./own_end.js');
+const { Inspector } = require('./inspector.js');
 const { Runner } = require('./run.js');
 const { Streams } = require('./streams.js');
 const { writeAll } = require('./write.js');
@@ -21,10 +22,11 @@ const end = process.reallyExit.bind(process);
 const channel = new Channel(CONTROL, ACK);
 const streams = new Streams(channel);
 const display = new Display(channel, streams);
-const runner = new Runner((value) => display.show(value));
+const inspector = new Inspector();
+const runner = new Runner(inspector, (value) => display.show(value));
 const how = globals.install(display.display);
 ownEnd.install(end);
-const checkpoints = new Checkpoints(STATE, (method, params) => runner.post(method, params), (remote) => runner.value(remote));
+const checkpoints = new Checkpoints(STATE, inspector);
 
 /** Answer one request, then call `done`. */
 function handle(request, done) {

@@ -2,6 +2,7 @@
 'use strict';
 
 const module_ = require('module');
+const { quietly } = require('./quietly.js');
 
 const UNSUPPORTED = 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX';
 
@@ -18,17 +19,6 @@ function strip(code) {
       return module_.stripTypeScriptTypes(code, { mode: 'transform' });
     }
   });
-}
-
-/** Without the warning that Node's function is new. */
-function quietly(action) {
-  const { emitWarning } = process;
-  process.emitWarning = () => {};
-  try {
-    return action();
-  } finally {
-    process.emitWarning = emitWarning;
-  }
 }
 
 module.exports = { strip };

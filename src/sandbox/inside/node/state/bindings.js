@@ -3,35 +3,46 @@
 
 const { Script } = require('vm');
 
+const GIVE = Symbol.for('sandbox.give');
 const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u;
 const { getOwnPropertyDescriptor, getOwnPropertyNames, hasOwn, is } = Object;
 
 /** Made before the first cell: what is there then is Node's and ours. */
 class Bindings {
-  #post;
+  #inspector;
   #own = new Map(); // of globalThis, as it was
   #lexical = new Set();
+  #taken = new Set(); // of Node's own, what cells have put something else in the place of
 
-  constructor(post) {
-    this.#post = post;
+  constructor(inspector) {
+    this.#inspector = inspector;
     for (const name of getOwnPropertyNames(globalThis)) {
       const { value, get } = getOwnPropertyDescriptor(globalThis, name);
       this.#own.set(name, get ?? value);
     }
   }
 
-  /** Every name that there is now. */
-  names() {
-    this.#lexical = new Set(this.#post('Runtime.globalLexicalScopeNames', {}).names);
+  /** Every name that there is now. Of Node's own only those among `words` can have become the session's. */
+  names(words = this.#own) {
+    const names = this.declared();
+    for (const name of this.#own.keys()) {
+      if (words.has(name) && hasOwn(globalThis, name) && !this.#isOwn(name)) this.#taken.add(name);
+    }
+    for (const name of this.#taken) names.add(name);
+    return names;
+  }
+
+  /** The same without Node's own. */
+  declared() {
+    this.#lexical = new Set(this.#inspector.post('Runtime.globalLexicalScopeNames', {}).names);
     const names = new Set(this.#lexical);
     for (const name of getOwnPropertyNames(globalThis)) {
-      if (NAME.test(name) && !this.#isOwn(name)) names.add(name);
+      if (!this.#own.has(name) && NAME.test(name)) names.add(name);
     }
     return names;
   }
 
   #isOwn(name) {
-    if (!this.#own.has(name)) return false;
     const { value, get } = getOwnPropertyDescriptor(globalThis, name);
     // Node makes some of its own when they are first asked for.
     return is(this.#own.get(name), get ?? value) || (typeof this.#own.get(name) === 'function' && get === undefined
@@ -55,24 +66,18 @@ class Bindings {
     return found;
   }
 
-  /** Declare a name, or give it another value. */
-  set(name, value, { lexical }) {
-    if (!lexical) {
-      globalThis[name] = value;
-      return;
-    }
-    this.declare(name, () => value);
-  }
-
-  /** Declare a name by what gives its value, or throws. */
-  declare(name, give) {
-    const slot = Symbol.for('sandbox.give');
-    globalThis[slot] = give;
-    try {
-      this.#post('Runtime.evaluate', { expression: `let ${name} = globalThis[Symbol.for('sandbox.give')]()`, replMode: true });
-    } finally {
-      delete globalThis[slot];
-    }
+  /** Declare names as cells do, with what `give` returns for each. */
+  declare(names, give) {
+    if (!names.length) return Promise.resolve();
+    Object.defineProperty(globalThis, GIVE, { value: give, configurable: true });
+    const script = `let ${names.map((name) => `${name} = globalThis[Symbol.for('sandbox.give')]('${name}')`).join(', ')}`;
+    return new Promise((done, fail) => {
+      this.#inspector.evaluate(script, (problem, answer) => {
+        delete globalThis[GIVE];
+        if (problem ?? answer.exceptionDetails) fail(new Error('the names could not be declared'));
+        else done();
+      });
+    });
   }
 
   isLexical(name) {

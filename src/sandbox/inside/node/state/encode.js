@@ -5,14 +5,15 @@
 'use strict';
 
 const { types } = require('util');
-const { standard } = require('./standard.js');
+const { INDEX, standard } = require('./standard.js');
 const { codeOf } = require('./code.js');
 const { Refused } = require('./refused.js');
 const { isObject } = require('./places.js');
 
-const { getPrototypeOf, getOwnPropertyDescriptor, isFrozen, isSealed, isExtensible } = Object;
+const { getPrototypeOf, getOwnPropertyDescriptor, getOwnPropertySymbols, isFrozen, isSealed, isExtensible } = Object;
 const { ownKeys } = Reflect;
 const LARGE = 64 * 1024;
+const MANY = 256; // elements
 const SYMBOLS = new Map(ownKeys(Symbol).filter((key) => typeof Symbol[key] === 'symbol').map((key) => [Symbol[key], key]));
 
 /** One table. `world` knows what has a name or a place; `meets` hears of every object. */
@@ -93,7 +94,7 @@ class Encoder {
       node.d = null;
       this.buffers.push([number, value]);
     }
-    this.#properties(node, value, kind.skips);
+    this.#properties(node, value, this.#keys(node, value, kind.skips));
     if (!isExtensible(value)) node.x = isFrozen(value) ? 'freeze' : isSealed(value) ? 'seal' : 'preventExtensions';
   }
 
@@ -115,8 +116,15 @@ class Encoder {
     node.p = madeBy && place === null ? { of: this.#ref(maker) } : this.#ref(proto);
   }
 
-  #properties(node, value, skips = null) {
-    const keys = ownKeys(value).filter((key) => skips === null || !skips(key, value));
+  /** The keys of what is not written down yet. Listing those of a million elements would take the longest of all. */
+  #keys(node, value, skips = () => false) {
+    if (node.k !== 'typed' && node.e === undefined) return ownKeys(value).filter((key) => !skips(key));
+    const symbols = getOwnPropertySymbols(value);
+    if (!(value.length > MANY)) return [...Object.getOwnPropertyNames(value).filter((key) => !INDEX.test(key) && !skips(key)), ...symbols];
+    return [...this.#world.namesBesides(value).filter((key) => !skips(key)), ...symbols];
+  }
+
+  #properties(node, value, keys) {
     if (!keys.length) return;
     const names = [];
     const values = [];
@@ -148,7 +156,7 @@ class Encoder {
     Object.assign(node, { k: code.kind, s: code.source, m: code.method });
     const parent = getPrototypeOf(value);
     if (code.kind === 'class' && parent !== Function.prototype) node.h = this.#ref(parent);
-    this.#properties(node, value, (key, of) => code.skips(key, of));
+    this.#properties(node, value, ownKeys(value).filter((key) => !code.skips(key, value)));
     if (code.hasPrototype) this.#ownPrototype(node, value, code);
   }
 

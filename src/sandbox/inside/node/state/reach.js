@@ -7,7 +7,7 @@ const { wordsOf } = require('./code.js');
 // Whoever says one of these may mean any variable, or reach it by another way than its name.
 const OPEN = new Set(['globalThis', 'global', 'this', 'eval', 'Function', 'vm', 'inspector', 'self', 'Module', 'sandboxImport']);
 
-/** The names that code can reach, over functions that it can call; null for all of them. */
+/** The names that code can reach over functions that it can call, and all its words; null for all that there are. */
 function reachOf(code, there, saver) {
   if (code.includes('\\u')) return null;
   const reached = new Set();
@@ -27,7 +27,7 @@ function reachOf(code, there, saver) {
     if (entry.lost !== undefined || group?.opaque) return null;
     waiting.push(...(group?.words ?? []), ...(group?.names ?? []));
   }
-  return reached;
+  return { reached, words: seen };
 }
 
 /** Values that share objects, found while they are written down one by one. */

@@ -26,6 +26,7 @@ class Restoration {
   #groups = new Map();
   #values = new Map();
   #loading = new Set();
+  #before = new Map(); // what globalThis had under a name
   #world;
 
   constructor(parts, bindings, world, saver) {
@@ -45,6 +46,7 @@ class Restoration {
     this.#entries = new Map(Object.entries(index.names));
     await this.#open(Object.keys(index.groups), how);
     for (const name of this.#entries.keys()) this.#load(name);
+    await this.#declare();
     this.#saver.adopt(index, text, this.#groups);
     this.#saver.distrust({ known: true });
   }
@@ -119,10 +121,26 @@ class Restoration {
     try {
       const value = this.#value(name, entry);
       this.#values.set(name, value);
-      this.#bindings.set(name, value, entry);
+      this.#put(name, value);
       this.#world.note(name, value);
     } catch (error) {
       this.#lose(name, entry, reasonOf(error));
+    }
+  }
+
+  /** On globalThis until all are there: code of classes that is run meanwhile finds it. */
+  #put(name, value) {
+    this.#before.set(name, Object.getOwnPropertyDescriptor(globalThis, name));
+    Object.defineProperty(globalThis, name, { value, writable: true, enumerable: true, configurable: true });
+  }
+
+  async #declare() {
+    const lexical = [...this.#values.keys()].filter((name) => this.#entries.get(name).lexical);
+    await this.#bindings.declare(lexical, (name) => this.#values.get(name));
+    for (const name of lexical) {
+      const before = this.#before.get(name);
+      if (before === undefined) delete globalThis[name];
+      else Object.defineProperty(globalThis, name, before);
     }
   }
 

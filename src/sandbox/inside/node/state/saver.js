@@ -48,17 +48,18 @@ class Saver {
 
   /** After execution `number` of `code`: records, and every name that is lost as of now. */
   save(number, code, { busy }) {
-    const there = this.#bindings.names();
     const everything = this.#everything || this.#busy || busy;
-    const reached = everything ? null : reachOf(code, there, this);
+    const found = everything ? null : reachOf(code, this.#bindings.declared(), this);
     this.#everything = false;
     this.#busy = busy;
-    const names = reached ?? new Set([...there, ...this.entries.keys()]);
+    const there = this.#bindings.names(found?.words);
+    const names = found?.reached ?? new Set([...there, ...this.entries.keys()]);
     for (const name of there) if (!this.entries.has(name)) names.add(name);
     for (const name of this.entries.keys()) if (!there.has(name)) names.add(name);
     const records = names.size ? this.#changed(names, there, number) : [];
     this.#world.release();
-    records.push(...this.#index(), ...this.#ambient.records());
+    records.push(...this.#index());
+    if (found === null || found.words.has('process')) records.push(...this.#ambient.records());
     return { records, lost: this.lost() };
   }
 

@@ -8,10 +8,7 @@ const sizes = Object.getOwnPropertyDescriptors(Typed.prototype);
 const kindOf = sizes[Symbol.toStringTag].get;
 const INDEX = /^(?:0|[1-9]\d*)$/;
 
-function indexes(key) {
-  return typeof key === 'string' && INDEX.test(key);
-}
-
+/** Whether its elements are plain ones without a hole between. One that is frozen has them as properties. */
 const dense = (value) => {
   for (let at = 0; at < value.length; at += 1) {
     const one = Object.getOwnPropertyDescriptor(value, at);
@@ -26,8 +23,7 @@ const KINDS = [
     is: Array.isArray,
     prototype: Array.prototype,
     write: (value, ref) => (dense(value) ? { e: value.map((one) => ref(one)) } : { l: value.length }),
-    // An array with holes, or that is frozen, has its elements as properties.
-    skips: (key, value) => key === 'length' || (indexes(key) && dense(value)),
+    skips: (key) => key === 'length',
   },
   {
     name: 'map',
@@ -65,7 +61,6 @@ const KINDS = [
       d: value.byteOffset,
       l: value.length,
     }),
-    skips: indexes,
   },
   {
     name: 'view',
@@ -73,7 +68,13 @@ const KINDS = [
     prototype: DataView.prototype,
     write: (value, ref) => ({ b: ref(value.buffer), d: value.byteOffset, l: value.byteLength }),
   },
-  { name: 'boxed', is: types.isBoxedPrimitive, prototype: null, write: (value, ref) => ({ d: ref(value.valueOf()) }), skips: indexes },
+  {
+    name: 'boxed',
+    is: types.isBoxedPrimitive,
+    prototype: null,
+    write: (value, ref) => ({ d: ref(value.valueOf()) }),
+    skips: (key) => key === 'length' || INDEX.test(String(key)),
+  },
   {
     name: 'error',
     is: types.isNativeError,
@@ -93,10 +94,19 @@ const SLOTTED = [WeakRef, FinalizationRegistry, ...Object.values(Object.getOwnPr
 
 /** What kind an object is, with the prototype that it has if it is of no class; null for what cannot be kept. */
 function standard(value) {
+  const proto = Object.getPrototypeOf(value);
+  // Nearly everything is one of these.
+  if (proto === Array.prototype && Array.isArray(value)) return KINDS[0];
+  if (proto === Object.prototype && !types.isArgumentsObject(value) && !odd(value)) return PLAIN;
   for (const name of CLOSED) if (types[name]?.(value)) return null;
   for (const one of SLOTTED) if (one.prototype.isPrototypeOf(value)) return null;
   const kind = KINDS.find((one) => one.is(value)) ?? PLAIN;
   return kind.prototype === null ? { ...kind, prototype: prototypeOf(kind, value) } : kind;
+}
+
+/** Whether an object that looks plain is of a kind of its own, and had its prototype changed. */
+function odd(value) {
+  return Symbol.toStringTag in value || types.isNativeError(value) || types.isDate(value) || types.isRegExp(value);
 }
 
 function prototypeOf(kind, value) {
@@ -110,4 +120,4 @@ function nativeError(value) {
   return ERRORS.find((one) => one.prototype === Object.getPrototypeOf(value));
 }
 
-module.exports = { standard };
+module.exports = { INDEX, standard };

@@ -1,22 +1,19 @@
 // What saving and restoring know of a session beside its values: names of functions, places, what functions close over.
 'use strict';
 
-const FOUND = Symbol.for('sandbox.found');
 const OURS_TO_MAKE = new Set(['builtin.events.prototype', 'builtin.events.EventEmitter.prototype']);
 const OPEN = new Set(['Script', 'Global']);
 const PRIVATE = /#[\p{ID_Start}$_]/u;
 
 class World {
-  #post;
-  #take;
+  #inspector;
   #places;
   #closes = new WeakMap();
   #names = new Map(); // of functions
   #functions = new Map(); // by name
 
-  constructor(post, take, places) {
-    this.#post = post;
-    this.#take = take;
+  constructor(inspector, places) {
+    this.#inspector = inspector;
     this.#places = places;
   }
 
@@ -52,8 +49,8 @@ class World {
   closesOver(value) {
     const known = this.#closes.get(value);
     if (known !== undefined) return known;
-    const inner = this.#looked(value).internalProperties?.find((one) => one.name === '[[Scopes]]');
-    const scopes = inner === undefined ? [] : this.#post('Runtime.getProperties', { objectId: inner.value.objectId, ownProperties: true }).result;
+    const inner = this.#inspector.properties(value).internalProperties?.find((one) => one.name === '[[Scopes]]');
+    const scopes = inner === undefined ? [] : this.#inspector.propertiesOf(inner.value).result;
     const closed = scopes.filter((one) => !OPEN.has(kindOf(one)) && !this.#hasOnly(one.value, value));
     const found = [...new Set(closed.map(kindOf))].join(', ');
     this.#closes.set(value, found);
@@ -62,8 +59,8 @@ class World {
 
   /** Whether a scope has nothing in it but a class or function under its own name, as its own code calls it. */
   #hasOnly(scope, value) {
-    const { result } = this.#post('Runtime.getProperties', { objectId: scope.objectId, ownProperties: true });
-    return result.every((one) => one.name === value.name && one.value !== undefined && this.#take(one.value) === value);
+    const { result } = this.#inspector.propertiesOf(scope);
+    return result.every((one) => one.name === value.name && one.value && this.#inspector.value(one.value) === value);
   }
 
   /** Whether an object has fields that only the code of its class can read. */
@@ -74,23 +71,18 @@ class World {
       const maker = Object.getOwnPropertyDescriptor(proto, 'constructor')?.value;
       if (typeof maker === 'function' && PRIVATE.test(Function.prototype.toString.call(maker))) possible = true;
     }
-    return possible && (this.#looked(value).privateProperties ?? []).length > 0;
+    return possible && (this.#inspector.properties(value).privateProperties ?? []).length > 0;
   }
 
-  #looked(value) {
-    globalThis[FOUND] = value;
-    try {
-      const params = { expression: `globalThis[Symbol.for('sandbox.found')]`, objectGroup: 'state' };
-      const { result } = this.#post('Runtime.evaluate', params);
-      return this.#post('Runtime.getProperties', { objectId: result.objectId, ownProperties: true });
-    } finally {
-      delete globalThis[FOUND];
-    }
+  /** The names of what an array has beside its elements. */
+  namesBesides(value) {
+    const { result } = this.#inspector.properties(value, { nonIndexedPropertiesOnly: true });
+    return result.filter((one) => one.symbol === undefined).map((one) => one.name);
   }
 
   /** Let go of what was looked at. */
   release() {
-    this.#post('Runtime.releaseObjectGroup', { objectGroup: 'state' });
+    this.#inspector.release();
   }
 }
 
