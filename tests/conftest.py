@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-import sandbox.sync
 from sandbox import LocalSandbox
 from sandbox.core.execution_context import PersistentExecutionContext
 from sandbox.engine.thread import EngineThread, close_default_engine, default_engine
+from sandbox.sync import NodeSandbox
 
 ISOLATION = os.environ.get("SANDBOX_ISOLATION", "auto")
 _SETTLE_SECONDS = 10.0
@@ -60,8 +60,8 @@ def engine(_home: None) -> EngineThread:
 
 @pytest.fixture(scope="session")
 def node(engine: EngineThread) -> EngineThread:
-    """The same engine, with what sessions in JavaScript share: else the first test to have one would leave it behind."""
-    with sandbox.sync.NodeSandbox.create_local() as box:
+    """The same engine, with what sessions in JavaScript share, which the first of them begins and none ends."""
+    with NodeSandbox.create_local() as box:
         box.run("1")
         box.delete()
     _settle(engine, seconds=60)

@@ -11,7 +11,7 @@ from benchmarks.settings import Settings
 
 # In the order of the tables.
 SECTIONS = {
-    "Running code": ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp"),
+    "Running code": ("first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp", "node"),
     "A server": ("remote",),
     "State": ("saving", "arrays", "analysis", "restoring", "forking"),
 }

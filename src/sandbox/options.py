@@ -90,8 +90,8 @@ class SandboxOptions:
         storage: Limit in MB for what is stored of the session. Before it is passed, the oldest checkpoints without a
             label are dropped. None for 20 GB, or less on a small disk.
         checkpoints: How many checkpoints without a label are kept, the newest.
-        language: What the session runs: "python", or "javascript" and "typescript", which are the same with other
-            cells. It cannot be changed later.
+        language: What the session runs: "python", "javascript" or "typescript". None for what a stored session was
+            begun in, and Python for a new one. Only the latter two can be exchanged later.
         without: Restrictions to leave off, by name, for kernels that lack one. Every result says so.
 
     Raises UsageError for a value that makes no sense.
@@ -113,7 +113,7 @@ class SandboxOptions:
     idle_timeout: float | None = None
     storage: int | None = None
     checkpoints: int = 1000
-    language: str = "python"
+    language: str | None = None
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -121,7 +121,8 @@ class SandboxOptions:
             _checked_text("name", self.name)
         _one_of("isolation", self.isolation, ISOLATIONS)
         _one_of("network", self.network, NETWORKS)
-        _one_of("language", self.language, LANGUAGES)
+        if self.language is not None:
+            _one_of("language", self.language, LANGUAGES)
         if not isinstance(self.persist, bool):
             raise UsageError(f"persist={self.persist!r} is neither True nor False")
         if self.idle_timeout is not None and not self.persist:

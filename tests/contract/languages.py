@@ -103,7 +103,8 @@ JAVASCRIPT = Language(
     changes_large="large[2_000_000] = 9",
     reads_large="large[2_000_000]",
     writes_file="require('fs').writeFileSync('made.txt', 'hello')",
-    artifact="import fs from 'fs'; fs.mkdirSync('artifacts', {recursive: true}); fs.writeFileSync('artifacts/out.txt', 'out')",
+    artifact="import fs from 'fs'\nfs.mkdirSync('artifacts', {recursive: true})\n"
+    "fs.writeFileSync('artifacts/out.txt', 'out')",
     html="({ toMIME() { return { 'text/html': '<b>x</b>' } } })",
     environment="process.env.FOO",
     floods="console.log('x'.repeat(3_000_000))",

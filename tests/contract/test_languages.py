@@ -12,7 +12,6 @@ from tests.contract.languages import LANGUAGES, Language
 
 from sandbox import SandboxCrashedError, SandboxExecutionError, SandboxInterruptedError, SandboxTimeoutError, UsageError
 
-
 pytestmark = pytest.mark.usefixtures("node")
 
 
@@ -228,3 +227,13 @@ async def test_a_session_is_not_opened_in_another_language(box: Any, open_box: O
     await box.run(language.assign)
     with pytest.raises(UsageError, match=f"is in {language.name}"):
         await open_box(language=other, session_id=session)
+    await box.stop()
+    with pytest.raises(UsageError, match=f"is in {language.name}"):
+        await open_box(language=other, session_id=session)
+
+
+async def test_a_stored_session_knows_its_language(box: Any, open_box: Open, language: Language) -> None:
+    await box.run(language.assign)
+    await box.stop()
+    again = await open_box(session_id=box.session_id)
+    assert (await again.run(language.read)).text == "42"

@@ -19,7 +19,7 @@ from sandbox.engine import cgroups, interpreters, isolation, node, view
 from sandbox.engine.headroom import Headroom
 from sandbox.engine.ids import Ids, own_ids
 from sandbox.engine.keeper import KeeperProcess
-from sandbox.engine.languages import PYTHON, is_node
+from sandbox.engine.languages import is_node
 from sandbox.engine.mounts import Resolved, resolve_mounts
 from sandbox.engine.paths import RunDirectory, data_dir, passable
 from sandbox.engine.worker import Worker
@@ -88,7 +88,7 @@ class Launcher:
             _usable(task) and not (task.done() and task.result().warm_left == 0) for task in self._zygotes.values()
         )
 
-    async def interpreter(self, spec: EnvironmentSpec, language: str = PYTHON) -> interpreters.Interpreter:
+    async def interpreter(self, spec: EnvironmentSpec, language: str | None = None) -> interpreters.Interpreter:
         """Resolve an environment once. A failed attempt is not remembered."""
         of_node = is_node(language)
         task = self._interpreters.get((spec, of_node))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from sandbox.engine import isolation, stored_past
 from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.keeper import KeeperProcess
-from sandbox.engine.languages import check_same, is_node
+from sandbox.engine.languages import is_node, settled
 from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.metrics import Meter
 from sandbox.engine.parking import Parking
@@ -107,7 +107,7 @@ class Sessions:
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
         isolation.check_without(request.options.without)
         session = self._sessions.get(name) or self._new_session(name, request)
-        check_same(name, session.options.language, request.options.language)
+        settled(name, request.options, session.options.language)
         if session.cell is not None and self._is_open(session, request):
             session.used_at = time.monotonic()
             return _opened(session, session.cell)  # also while it runs something
@@ -145,8 +145,10 @@ class Sessions:
             if not request.fresh:  # it may be somebody else's, and then there is nothing to begin
                 await session.keep()
                 await self._forget_artifacts(session)
+        language = session.options.language if session.kept is None else session.kept.language
         if closed:
             session.reopen(request.options)
+        session.options = settled(session.id, session.options, language)
 
     async def _forget_artifacts(self, session: Session) -> None:
         """They are stored, and somebody else may have added to them, or deleted them with the session."""

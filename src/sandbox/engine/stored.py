@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from sandbox.engine import stored_artifacts
-from sandbox.engine.languages import PYTHON, check_same
+from sandbox.engine.languages import PYTHON, settled
 from sandbox.engine.scan import printable
 from sandbox.engine.waiting import in_a_thread, uncancelled
 from sandbox.engine.worker_events import Gone, Restored
@@ -52,20 +52,24 @@ _RESTORE_SECONDS = 120.0
 
 async def open_kept(thread: StoreThread, name: str, owner: str, options: SessionOptions) -> Kept:
     """Hold a session that is stored, or begin to store it. Raises SessionBusy, SessionExists, StoreError."""
-    return await thread.call(lambda store: Kept(thread, store, _open(store, name, owner, options)))
+    return await thread.call(lambda store: Kept(thread, store, *_open(store, name, owner, options)))
 
 
-def _open(store: Store, name: str, owner: str, options: SessionOptions) -> StoredSession:
+def _open(store: Store, name: str, owner: str, options: SessionOptions) -> tuple[StoredSession, str]:
+    """The session, and the language that it was begun in."""
     from sandbox.store.sessions import New  # noqa: PLC0415
 
     try:
-        check_same(name, store.session(name, owner=owner).options.get("language", PYTHON), options.language)
+        language = store.session(name, owner=owner).options.get("language") or PYTHON
+        settled(name, options, language)
         session = store.open(name, owner=owner)
     except SessionNotFound:
+        language = options.language or PYTHON
+        options = settled(name, options, language)
         session = store.create(New(name, owner, options.name or "", None, _stored_options(options)))
     own = store.limits.session_bytes if options.storage is None else options.storage << 20
     session.quota.limits = store.limits._replace(session_bytes=own, drop_oldest=True, checkpoints=options.checkpoints)
-    return session
+    return session, language
 
 
 def _stored_options(options: SessionOptions) -> dict[str, Any]:
@@ -138,11 +142,12 @@ def _receive(staging: Staging, size: int, fd: int) -> None:
 class Kept:
     """One session's place in the store. Made, and its private methods called, in the store's thread."""
 
-    def __init__(self, thread: StoreThread, store: Store, session: StoredSession) -> None:
+    def __init__(self, thread: StoreThread, store: Store, session: StoredSession, language: str) -> None:
         from sandbox.store.session_files import SessionFiles  # noqa: PLC0415
 
         self._thread, self._store = thread, store
         self.session = session
+        self.language = language
         self.files: SessionFiles = SessionFiles(store, session)
         self.executions = session.last_execution
         self.lost: tuple[str, ...] = ()

@@ -55,7 +55,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     idle_timeout: float | None = None
     storage: int | None = None
     checkpoints: int = 1000
-    language: str = "python"
+    language: str | None = None
 
 
 # --- requests -------------------------------------------------------------------------------------------------------

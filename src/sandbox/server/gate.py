@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from sandbox.engine.engine import Engine
-from sandbox.engine.languages import check_same
+from sandbox.engine.languages import settled
 from sandbox.engine.metrics import used
 from sandbox.errors import SandboxError
 from sandbox.protocol import messages as m
@@ -158,7 +158,7 @@ class Gate:
         if known is None or not known.open:
             self._check_room(caller, options.memory)
         else:
-            check_same(name, known.options.language, options.language)
+            settled(name, options, known.options.language)
             options = known.options
         await self._check_quotas(caller, request)
         return await self._opened(owner, name, options, fresh=request.fresh)

@@ -4,6 +4,7 @@
 'use strict';
 
 const { readSync } = require('fs');
+const { complete } = require('./complete.js');
 const { Ambient } = require('./state/ambient.js');
 const { Bindings } = require('./state/bindings.js');
 const { Places } = require('./state/places.js');
@@ -59,6 +60,10 @@ class Checkpoints {
     await new Restoration(parts, this.#bindings, this.#world, this.#saver).run(how);
     this.#resting = counted();
     return this.#saver.lost();
+  }
+
+  complete({ code, cursor }) {
+    return complete(this.#bindings, code, cursor);
   }
 
   /** Whether something that cells have begun goes on by itself. */

@@ -56,6 +56,9 @@ function carryOut(request, done) {
     case 'run':
       run(request, done);
       break;
+    case 'complete':
+      answer({ event: 'completions', ...checkpoints.complete(request) });
+      break;
     case 'clear_cache':
       runner.cells.clear();
       answer({ event: 'done' });
@@ -69,6 +72,8 @@ function carryOut(request, done) {
     case 'reseed': // each process has random numbers of its own already
       answer({ event: 'done' });
       break;
+    default:
+      throw new Error(`the engine asks for ${request.do}`);
   }
 }
 
