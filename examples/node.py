@@ -73,13 +73,17 @@ async def session(box: LocalSandbox, output: Path) -> None:
     say(f"   it works, {closure.text}, and would not survive: {', '.join(closure.state.lost_names)}")
 
 
-async def main() -> None:
-    output = Path("demo-output")
-    output.mkdir(exist_ok=True)
+async def demo(output: Path) -> None:
     async with NodeSandbox.create_local("demo") as box:
         await session(box, output)
         await box.delete()
 
 
+def main() -> None:
+    output = Path("demo-output")
+    output.mkdir(exist_ok=True)
+    asyncio.run(demo(output))
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -64,7 +64,7 @@ def sandbox_options(args: Arguments) -> SandboxOptions:
     """Return the options that the flags ask for. Raises UsageError."""
     from sandbox.options import Environment, SandboxOptions  # noqa: PLC0415 - after the keeper was started
 
-    given: dict[str, Any] = {name: getattr(args, name) for name in _PASSED_ON if getattr(args, name) is not None}
+    given: dict[str, Any] = {name: value for name in _PASSED_ON if (value := getattr(args, name, None)) is not None}
     if args.packages:
         given["environment"] = Environment(packages=args.packages)
     given.update(timeout=args.timeout, env=_variables(args.env or []), files=_mounts(args.mount or []))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -64,7 +65,9 @@ def find(spec: EnvironmentSpec) -> Node:
             "environment=Environment(...) builds Python's packages: for JavaScript put packages into node_modules of "
             "the workspace, and name another Node by its path"
         )
-    return _asked(_named(Path(spec.path)) if spec.path is not None else _installed())
+    path = Path(os.path.realpath(_named(Path(spec.path)) if spec.path is not None else _installed()))
+    status = path.stat()
+    return _asked(str(path), (status.st_mtime_ns, status.st_size))
 
 
 def check(options: SessionOptions) -> None:
@@ -94,8 +97,12 @@ def _installed() -> str:
     return on_path
 
 
-def _asked(executable: str) -> Node:
-    """Ask a Node what it is. Nothing of a sandbox runs in it, and none of the user's settings reach it."""
+@functools.lru_cache
+def _asked(executable: str, _version: tuple[int, int]) -> Node:
+    """Ask a Node what it is. Nothing of a sandbox runs in it, and none of the user's settings reach it.
+
+    Asked once: sessions of the same Node share a zygote, and what it takes is never quite the same.
+    """
     try:
         answer = subprocess.run(
             [executable, _INTERNALS, "-e", _PROBE], capture_output=True, text=True, errors="replace", check=False,

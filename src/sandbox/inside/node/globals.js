@@ -9,7 +9,7 @@ const { Exit, cleanStacks } = require('./failures.js');
 const { IMPORT, META } = require('./imports.js');
 const { quietly } = require('./quietly.js');
 
-/** Put them in place. Cells are as a file of the directory that this process was started in. */
+/** Put them in place; `imported` hears of what is imported, and under which name. Cells are as a file of the directory that this process was started in. */
 function install(display, imported) {
   const home = process.cwd();
   const filename = path.join(home, 'cell.js');
@@ -17,7 +17,11 @@ function install(display, imported) {
     filename,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   }).runInThisContext();
-  const load = (name, options) => quietly(() => ask(name, options));
+  const load = async (name, options) => {
+    const namespace = await quietly(() => ask(name, options));
+    imported(namespace, name);
+    return namespace;
+  };
   const require_ = createRequire(filename);
   const made = { exports: {} };
   const values = {

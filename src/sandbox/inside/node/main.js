@@ -24,7 +24,7 @@ const streams = new Streams(channel);
 const display = new Display(channel, streams);
 const inspector = new Inspector();
 const runner = new Runner(inspector, (value) => display.show(value));
-const how = globals.install(display.display);
+const how = globals.install(display.display, (namespace, name) => checkpoints.places.imported(namespace, name));
 ownEnd.install(end);
 const checkpoints = new Checkpoints(STATE, inspector);
 

@@ -64,7 +64,7 @@ class Encoder {
       this.nodes.push({ k: 'place', place });
       if (place[0] === 'module' || place[0] === 'import') this.opaque = true;
     } else {
-      if (isObject(value)) this.#meets(value);
+      if (isObject(value) || isOwn(value)) this.#meets(value);
       const node = {};
       this.nodes.push(node);
       this.#waiting.push([node, value, number]);
@@ -112,6 +112,9 @@ class Encoder {
     const madeBy = typeof maker === 'function' && getOwnPropertyDescriptor(maker, 'prototype')?.value === proto;
     if (madeBy && this.#world.hasPrivate(value)) {
       throw new Refused(`it is, or has in it, ${described(value)} with private fields, which only its class can read`);
+    }
+    if (madeBy && place === null && this.#world.nameOf(maker) === undefined && this.#world.closesOver(maker)) {
+      throw new Refused(`it is, or has in it, ${described(value)}, whose class is a closure`);
     }
     node.p = madeBy && place === null ? { of: this.#ref(maker) } : this.#ref(proto);
   }
@@ -176,6 +179,11 @@ class Encoder {
 
 function standardParent(parent) {
   return Object.hasOwn(parent, Symbol.toStringTag) && /Generator/.test(String(parent[Symbol.toStringTag]));
+}
+
+/** Whether a symbol is nobody else's, so that two who have it share it. */
+function isOwn(value) {
+  return Symbol.keyFor(value) === undefined && !SYMBOLS.has(value);
 }
 
 function symbol(value) {

@@ -91,11 +91,20 @@ function note(found, value, place, deep) {
   if (!deep) return;
   const names = Reflect.ownKeys(value).slice(0, MOST_OF_MODULE);
   for (const name of names) {
-    const { value: inner, get } = Object.getOwnPropertyDescriptor(value, name) ?? {};
     if (typeof name === 'symbol') continue;
+    const { value: inner, get } = described(value, name);
     if (isObject(inner)) note(found, inner, [...place, name], deep - 1);
     // Of a module in TypeScript's or a bundler's style each name is a getter.
     else if (get !== undefined && place[0] === 'module' && deep === 1) noteGot(found, value, name, place);
+  }
+}
+
+/** A property; nothing for what a module has not given a value yet. */
+function described(value, name) {
+  try {
+    return Object.getOwnPropertyDescriptor(value, name) ?? {};
+  } catch {
+    return {};
   }
 }
 
