@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo demo-mcp demo-server test test-here test-newest soak fuzz check sync bench bench-server clean
+.PHONY: setup demo demo-mcp demo-server demo-node test test-here test-newest soak fuzz check sync bench bench-server clean
 
 setup: $(VENV)/complete
 
@@ -21,6 +21,10 @@ demo-mcp: setup
 # A server and a remote session: a plot, a kill of the server, a roll back.
 demo-server: setup
 	$(BIN)/python examples/remote.py
+
+# A session in JavaScript: a chart, a package of the workspace, a kill and its restore.
+demo-node: setup
+	$(BIN)/python examples/node.py
 
 # As this user, and where that is root also as an ordinary user made for it; then at level `landlock`.
 test: setup

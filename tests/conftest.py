@@ -16,6 +16,7 @@ import pytest
 from sandbox import LocalSandbox
 from sandbox.core.execution_context import PersistentExecutionContext
 from sandbox.engine.thread import EngineThread, close_default_engine, default_engine
+from sandbox.sync import NodeSandbox
 
 ISOLATION = os.environ.get("SANDBOX_ISOLATION", "auto")
 _SETTLE_SECONDS = 10.0
@@ -53,6 +54,16 @@ def engine(_home: None) -> EngineThread:
     context = PersistentExecutionContext()
     context.execute_code("1")
     context.cleanup_session()
+    _settle(engine, seconds=60)
+    return engine
+
+
+@pytest.fixture(scope="session")
+def node(engine: EngineThread) -> EngineThread:
+    """The same engine, with what sessions in JavaScript share, which the first of them begins and none ends."""
+    with NodeSandbox.create_local() as box:
+        box.run("1")
+        box.delete()
     _settle(engine, seconds=60)
     return engine
 

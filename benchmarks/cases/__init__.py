@@ -12,7 +12,7 @@ from benchmarks.settings import Settings
 # In the order of the tables.
 SECTIONS = {
     "Running code": (
-        "first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp", "animation",
+        "first_result", "cold", "warm", "memory", "many", "stdout", "commands", "files", "mcp", "animation", "node",
     ),
     "A server": ("remote", "clients", "transfer", "parked"),
     "State": ("saving", "arrays", "analysis", "restoring", "forking"),

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from sandbox.sdk.execution import CommandExecution, Execution
     from sandbox.sdk.local import LocalSandbox
+    from sandbox.sdk.node import NodeSandbox
     from sandbox.sdk.python import PythonSandbox
     from sandbox.sdk.remote import RemoteSandbox
 
@@ -66,6 +67,7 @@ __all__ = [
     "Mount",
     "NetworkEntry",
     "NetworkPolicy",
+    "NodeSandbox",
     "PythonSandbox",
     "RemoteSandbox",
     "Result",
@@ -105,6 +107,7 @@ _HOMES = {
     **dict.fromkeys(("NetworkPolicy", "Secret"), "sandbox.network.policy"),
     **dict.fromkeys(("CommandExecution", "Execution"), "sandbox.sdk.execution"),
     "LocalSandbox": "sandbox.sdk.local",
+    "NodeSandbox": "sandbox.sdk.node",
     "PythonSandbox": "sandbox.sdk.python",
     "RemoteSandbox": "sandbox.sdk.remote",
 }

@@ -15,6 +15,7 @@ from sandbox.network.policy import NetworkPolicy, Secret, checked_secrets
 
 ISOLATIONS = ("auto", "namespaces", "landlock", "none")
 NETWORKS = ("none", "learn", "host")
+LANGUAGES = ("python", "javascript", "typescript")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # What the kernel takes for one variable of a program, with its name.
 _MOST_ENV_BYTES = 128 * 1024 - 1
@@ -77,7 +78,8 @@ class SandboxOptions:
         env: Environment variables; nothing of the host's environment is visible.
         isolation: "namespaces", "landlock", "auto" for the stronger one that works, or "none".
         environment: None for the packages of the running interpreter, the path of a virtual environment,
-            or an `Environment`.
+            or an `Environment`. In JavaScript: None for the Node of the extra `node` or the one on the PATH, or the
+            path of another.
         network: "none" (a loopback of its own), a `NetworkPolicy` of what it may reach, "learn" (all public hosts,
             noted for a policy to be made of it) or "host" (the host's own network, without any restriction).
         secrets: Values that code can use and never sees, by the environment variables that stand for them.
@@ -91,6 +93,8 @@ class SandboxOptions:
         storage: Limit in MB for what is stored of the session. Before it is passed, the oldest checkpoints without a
             label are dropped. None for 20 GB, or less on a small disk.
         checkpoints: How many checkpoints without a label are kept, the newest.
+        language: What the session runs: "python", "javascript" or "typescript". None for what a stored session was
+            begun in, and Python for a new one. Only the latter two can be exchanged later.
         without: Restrictions to leave off, by name, for kernels that lack one. Every result says so.
 
     Raises UsageError for a value that makes no sense.
@@ -112,6 +116,7 @@ class SandboxOptions:
     idle_timeout: float | None = None
     storage: int | None = None
     checkpoints: int = 1000
+    language: str | None = None
     without: tuple[str, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict)
 
@@ -120,6 +125,8 @@ class SandboxOptions:
             _checked_text("name", self.name)
         _one_of("isolation", self.isolation, ISOLATIONS)
         checked_network(self.network)
+        if self.language is not None:
+            _one_of("language", self.language, LANGUAGES)
         if not isinstance(self.persist, bool):
             raise UsageError(f"persist={self.persist!r} is neither True nor False")
         if self.idle_timeout is not None and not self.persist:

@@ -90,8 +90,8 @@ async def serve(engine: EngineThread, tmp_path: Path) -> AsyncIterator[Serve]:
         sessions = server.has.sessions
         make, add = sessions._make, sessions.add
 
-        def remembered(stored_id: str) -> LocalSandbox:
-            made[stored_id] = make(stored_id)
+        def remembered(stored_id: str, language: str | None) -> LocalSandbox:
+            made[stored_id] = make(stored_id, language)
             return made[stored_id]
 
         def added(client: clients.Client, name: str, box: LocalSandbox) -> None:

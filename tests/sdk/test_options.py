@@ -27,6 +27,7 @@ def test_the_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch) -
         "name": None, "memory": 1024, "cpus": 1.0, "timeout": 30.0, "env": {}, "isolation": "auto",
         "environment": None, "network": "none", "files": {}, "processes": 128, "disk": 1024, "output": 10,
         "without": (), "persist": True, "storage": None, "checkpoints": 1000, "idle_timeout": None, "secrets": {},
+        "language": None,
     }  # fmt: skip
 
 

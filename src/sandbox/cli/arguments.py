@@ -21,11 +21,16 @@ _UNSET: dict[str, Any] = {
     "file": None, "artifacts": None, "replace": False, "list_files": False, "json": False, "memory": None,
     "cpus": None, "timeout": TIMEOUT, "processes": None, "disk": None, "output": None, "env": None, "mount": None,
     "network": None, "isolation": None, "environment": None, "packages": None, "verbose": False,
-    "session": None, "storage": None, "checkpoints": None, "allow_host": None, "secret": None,
+    "session": None, "storage": None, "checkpoints": None, "allow_host": None, "secret": None, "language": None,
 }  # fmt: skip
 
+_LANGUAGES = {
+    ".js": "javascript", ".mjs": "javascript", ".cjs": "javascript", ".ts": "typescript", ".mts": "typescript",
+    ".cts": "typescript",
+}  # fmt: skip
 _PASSED_ON = (
     "memory", "cpus", "processes", "disk", "output", "network", "isolation", "environment", "storage", "checkpoints",
+    "language",
 )  # fmt: skip
 
 
@@ -43,11 +48,24 @@ def without_flags(argv: list[str]) -> Arguments | None:
     return None
 
 
+def language_of(script: str) -> str | None:
+    """The language that the name of a script says it is in; None for Python's, and for a session's own."""
+    return _LANGUAGES.get(os.path.splitext(script)[1])
+
+
+def with_language(args: Arguments) -> Arguments:
+    """The arguments of a `run`, with the language that the script's name says, unless a flag does."""
+    scripts = args.rest[1:] if args.rest[:1] == ["--"] else args.rest
+    if args.language is None and args.code is None and scripts:
+        args.language = language_of(scripts[0])
+    return args
+
+
 def sandbox_options(args: Arguments) -> SandboxOptions:
     """Return the options that the flags ask for. Raises UsageError."""
     from sandbox.options import Environment, SandboxOptions  # noqa: PLC0415 - after the keeper was started
 
-    given: dict[str, Any] = {name: getattr(args, name) for name in _PASSED_ON if getattr(args, name) is not None}
+    given: dict[str, Any] = {name: value for name in _PASSED_ON if (value := getattr(args, name, None)) is not None}
     if args.packages:
         given["environment"] = Environment(packages=args.packages)
     if args.allow_host:

@@ -201,7 +201,7 @@ def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) ->
     add("--isolation", choices=("auto", "namespaces", "landlock", "none"), help="how strong (default: auto)")
     packages = sandbox.add_mutually_exclusive_group()
     packages.add_argument(
-        "--environment", metavar="PATH", help="a virtual environment, for its interpreter and packages"
+        "--environment", metavar="PATH", help="a virtual environment, for its interpreter and packages; or a Node"
     )
     packages.add_argument(
         "--with", action="append", metavar="PACKAGE", dest="packages",
@@ -216,7 +216,7 @@ def run_parser() -> Parser:
         prog="sandbox run",
         usage="sandbox run [flags] SCRIPT [argument ...]\n       sandbox run [flags] -c CODE [argument ...]\n"
         "       sandbox run [flags] - [argument ...]",
-        description="Run Python code in a sandbox of its own, with its output as it comes.",
+        description="Run Python or JavaScript in a sandbox of its own, with its output as it comes.",
         epilog=_RUN_EPILOG,
         formatter_class=HelpFormatter,
         allow_abbrev=False,
@@ -224,6 +224,10 @@ def run_parser() -> Parser:
     add = parser.add_argument
     add("rest", nargs=argparse.REMAINDER, metavar="SCRIPT", help="a script, or - to read it from standard input")
     add("-c", dest="code", metavar="CODE", help="run this code instead of a script")
+    add(
+        "--language", choices=("python", "javascript", "typescript"),
+        help="of the code (default: what the script's name or the session says, else python)",
+    )  # fmt: skip
     add_file_flags(parser)
     add("--list-files", action="store_true", help="list what it wrote into the workspace, on stderr")
     add("--json", action="store_true", help="print one JSON object at the end instead")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from typing import NamedTuple
 
@@ -19,6 +20,18 @@ _end()
 """
 
 
+# What Node does: it waits until nothing is left that could call back, then tells whoever listens.
+NODE_EPILOGUE = """\
+await new Promise((end) => {
+  const nothing = () => process.getActiveResourcesInfo().every((kind) => kind === 'PipeWrap');
+  const look = () => (nothing() ? end() : setTimeout(look, 5));
+  look();
+});
+process.emit('exit', process.exitCode ?? 0);
+undefined;
+"""
+
+
 class Program(NamedTuple):
     """Code with the name and the arguments that it would have under Python.
 
@@ -30,6 +43,12 @@ class Program(NamedTuple):
     argv: list[str]
     file: str | None = None
     script: bytes = b""
+    node: bool = False
+
+    @property
+    def epilogue(self) -> str:
+        """Code for what the interpreter does at its end."""
+        return NODE_EPILOGUE if self.node else EPILOGUE
 
     @property
     def is_bare(self) -> bool:
@@ -38,7 +57,11 @@ class Program(NamedTuple):
 
     @property
     def prelude(self) -> str:
-        """Code that sets `sys.argv` and `__file__`, and leaves nothing else behind."""
+        """Code that sets `sys.argv` and `__file__`, or Node's names for them, and leaves nothing else behind."""
+        if self.node:
+            path = f"require('path').resolve({json.dumps(self.file or '[eval]')})"
+            argv = f"process.argv = [process.argv[0], {path}, ...{json.dumps(self.argv[1:])}];"
+            return f"{argv} __filename = process.argv[1]; undefined"
         file = f"; __file__ = __import__('os').path.abspath({self.file!r})" if self.file is not None else ""
         return f"__import__('sys').argv = {self.argv!r}{file}"
 

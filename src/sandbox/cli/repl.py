@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def main(argv: list[str]) -> int:
     """Run the session to its end; return the exit code. Raises SandboxError, OSError."""
     args = repl_parser().parse_args(argv, arguments.Arguments())
+    args.language = "python"  # where a cell ends is known for no other one
     keeper = start_ahead(args.environment or args.packages or None)
     options = arguments.sandbox_options(args)
     files = arguments.files_to_bring(args.file)

@@ -54,7 +54,8 @@ def _not_run(error: Exception) -> int:
 def _run(args: arguments.Arguments) -> int:
     begin = time.perf_counter()
     gc.disable()  # there is no garbage yet, only imports, and looking for it takes 4 ms
-    what = program.read_program(args.code, args.rest)
+    arguments.with_language(args)
+    what = program.read_program(args.code, args.rest)._replace(node=args.language not in {None, "python"})
     keep = None
     if args.artifacts is not None:
         from sandbox.cli.keep import Keeper  # noqa: PLC0415 - most runs keep nothing
@@ -115,7 +116,7 @@ class Run:
         try:
             end = self._execute(self._program.code, decides=True)
             if self.report.session is None and end.status in {"ok", "error", "interrupted"}:
-                self._execute(program.EPILOGUE)
+                self._execute(self._program.epilogue)
         finally:
             signal.signal(signal.SIGINT, before)
             if self._hint is not None:

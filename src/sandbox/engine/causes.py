@@ -6,6 +6,7 @@ import errno
 import signal
 from collections.abc import Sequence
 
+from sandbox.engine.languages import is_node
 from sandbox.engine.worker_events import Gone, Raised
 from sandbox.protocol.messages import PROXIED, CauseInfo, SessionOptions
 
@@ -13,6 +14,7 @@ TIMEOUT, MEMORY, PROCESSES, DISK = "timeout", "memory", "processes", "disk"
 OUTPUT, CRASHED, DENIED = "output", "crashed", "denied"
 
 _DENIED_ERRNOS = {errno.EPERM, errno.EACCES, errno.EROFS}
+_NO_BUFFER = {("RangeError", "Array buffer allocation failed")}
 _NETWORK_ERRNOS = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EAFNOSUPPORT}
 # What libraries raise for any failed connection: what failed is in the text. A refused one is no lack of a network.
 _NETWORK_TYPES = {
@@ -98,11 +100,16 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def is_heap_full(said: str, options: SessionOptions) -> bool:
+    """Whether a Node that has died said that its heap was full. Its word for it, as that of what code raises."""
+    return is_node(options.language) and "FATAL ERROR" in said and "out of memory" in said
+
+
 def of_exception(raised: Raised, options: SessionOptions, refused: Sequence[str] = ()) -> CauseInfo | None:
     """Classify what user code raised. The worker's word for it, so it explains and never decides anything."""
-    if raised.type.endswith("MemoryError"):
+    if raised.type.endswith("MemoryError") or (raised.type, raised.message) in _NO_BUFFER:
         return memory(options)
-    if raised.errno == errno.EAGAIN and raised.type in {"BlockingIOError", "OSError"}:
+    if raised.errno == errno.EAGAIN and raised.type in {"BlockingIOError", "OSError", "Error"}:
         return processes(options)
     if raised.type == "RuntimeError" and "can't start new thread" in raised.message:
         return processes(options)
@@ -130,7 +137,7 @@ def _denied(raised: Raised, options: SessionOptions, refused: Sequence[str]) -> 
             "it tried to reach a network, and this sandbox has none",
             remedy='network=NetworkPolicy(allow=["api.example.com"]) lets it reach hosts, network="host" everything',
         )
-    if raised.errno in _DENIED_ERRNOS and raised.type in {"PermissionError", "OSError"}:
+    if raised.errno in _DENIED_ERRNOS and raised.type in {"PermissionError", "OSError", "Error"}:
         return CauseInfo(
             DENIED,
             f"the sandbox does not permit it: {raised.message[:200]}",

@@ -15,6 +15,7 @@ from sandbox.engine import causes, headroom
 from sandbox.engine.artifacts import ArtifactStore, NoRoom
 from sandbox.engine.cgroups import Counters
 from sandbox.engine.collecting import collect
+from sandbox.engine.languages import is_node, of_cell
 from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import counters
 from sandbox.engine.stored import Kept, most_saved
@@ -43,6 +44,7 @@ GRACE_SECONDS = 2.0
 _SAVE_SECONDS = 60.0
 _MOST_RESULT_BYTES = 64 * 1024 * 1024
 _MOST_RESULTS = 1000
+_MOST_LAST_WORDS = 16 * 1024
 _FIGURES = ("image/png", "image/svg+xml", "image/jpeg", "text/html")
 
 
@@ -84,6 +86,7 @@ class Execution:
         self._artifacts: list[ArtifactInfo] = []
         self._warnings: list[str] = []
         self._results = 0
+        self._last_words = ""  # on stderr, as far as a worker that has died may have said why
         self._result_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self.refused: Callable[[], list[str]] = list
@@ -216,6 +219,8 @@ class Execution:
         """Send the request. A worker that does not read keeps a long one waiting, until its time is up."""
         request, worker = self._request, self._cell.worker
         message = {"do": "run", "code": request.code, "number": self.number, "key": request.cache_key, "save": False}
+        if is_node(self._options.language):
+            message["language"] = of_cell(request.language, self._options.language)
         if self._kept is not None:
             message["save"] = "whole" if self._kept.whole else "delta"
         try:
@@ -270,6 +275,8 @@ class Execution:
         self._note(shown)
 
     def _note(self, event: Output | ResultShown) -> None:
+        if isinstance(event, Output) and event.stream == "stderr":
+            self._last_words = (self._last_words + event.text)[-_MOST_LAST_WORDS:]
         if self._kept is not None:
             self._transcript.add(event)
         self._emit(event)
@@ -373,7 +380,7 @@ class Execution:
             return causes.memory(self._options, after.peak_memory)
         if after.processes_refused > before.processes_refused:
             return causes.processes(self._options)
-        if isinstance(end, Gone) and end.out_of_memory:
+        if isinstance(end, Gone) and (end.out_of_memory or causes.is_heap_full(self._last_words, self._options)):
             return causes.memory(self._options)
         if isinstance(end, Gone):
             return self._cell.worker.limit or causes.crashed(end)

@@ -69,9 +69,14 @@ class Forker:
 
     # --- forks ---
 
-    async def fork_worker(self, plan: dict[str, Any], fds: dict[str, int | list[int]]) -> Forked:
-        """Fork a worker. The caller keeps its own copies of the descriptors. Raises SandboxConnectionError, OSError."""
-        return await self._fork({"do": "fork_worker", "plan": plan}, fds)
+    async def fork_worker(
+        self, plan: dict[str, Any], fds: dict[str, int | list[int]], program: list[str] | None = None
+    ) -> Forked:
+        """Fork a worker; with `program`, the arguments of one, it becomes that once it is confined.
+
+        The caller keeps its own copies of the descriptors. Raises SandboxConnectionError, OSError.
+        """
+        return await self._fork({"do": "fork_worker", "plan": plan, "program": program}, fds)
 
     async def fork_command(self, plan: dict[str, Any], fds: dict[str, int | list[int]]) -> Forked:
         """Fork a command that joins the namespaces of the worker behind `fds["worker"]`, its pidfd.

@@ -13,8 +13,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
+from sandbox.engine import node
 from sandbox.engine.paths import cache_dir, private
 from sandbox.errors import SandboxStartError, UsageError
 from sandbox.inside import tidy
@@ -31,7 +33,10 @@ _PROBE = (
 
 
 class Interpreter(Struct, frozen=True):
-    """An interpreter as a zygote starts it. `roots` are the directories that it needs to see."""
+    """An interpreter as a zygote starts it. `roots` are the directories that it needs to see.
+
+    With `node` its workers are that program's, and it only starts them.
+    """
 
     executable: str
     version: tuple[int, int]
@@ -39,6 +44,7 @@ class Interpreter(Struct, frozen=True):
     roots: tuple[str, ...]
     site_dirs: tuple[str, ...]
     warm: tuple[str, ...] = DEFAULT_WARM
+    node: node.Node | None = None
 
     def __post_init__(self) -> None:
         """Refuse to show a whole home directory or disk, because an interpreter lies at its top."""
@@ -54,6 +60,12 @@ def _holds_homes(root: str) -> bool:
     """Whether `root` is a home directory or above one. /usr is shown anyway, whatever lies in it."""
     home = Path.home().resolve()
     return root in {"/", "/home", "/root"} or (root != "/usr" and home.is_relative_to(root))
+
+
+def resolve_node(spec: EnvironmentSpec) -> Interpreter:
+    """Return an interpreter whose workers run the Node that `spec` names. Raises SandboxStartError, UsageError."""
+    found, own = node.find(spec), _own(())
+    return msgspec.structs.replace(own, roots=tuple(dict.fromkeys((*own.roots, found.root))), node=found)
 
 
 def resolve(spec: EnvironmentSpec) -> Interpreter:

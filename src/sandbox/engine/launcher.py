@@ -15,10 +15,11 @@ from typing import Any
 
 import msgspec
 
-from sandbox.engine import cgroups, interpreters, isolation, view
+from sandbox.engine import cgroups, interpreters, isolation, node, view
 from sandbox.engine.headroom import Headroom
 from sandbox.engine.ids import Ids, own_ids
 from sandbox.engine.keeper import KeeperProcess
+from sandbox.engine.languages import is_node
 from sandbox.engine.mounts import Resolved, resolve_mounts
 from sandbox.engine.paths import RunDirectory, data_dir, passable
 from sandbox.engine.worker import Worker
@@ -72,7 +73,7 @@ class Launcher:
         self.landlock_abi = isolation.landlock_abi()
         self._spawn_task = spawn_task
         self._zygotes: dict[ZygoteSpec, asyncio.Task[Zygote]] = {}
-        self._interpreters: dict[EnvironmentSpec, asyncio.Task[interpreters.Interpreter]] = {}
+        self._interpreters: dict[tuple[EnvironmentSpec, bool], asyncio.Task[interpreters.Interpreter]] = {}
         self._ends: set[asyncio.Task[None]] = set()
         self._places: dict[ZygoteSpec, int] = {}
         self._names = itertools.count(1)
@@ -91,16 +92,20 @@ class Launcher:
             _usable(task) and not (task.done() and task.result().warm_left == 0) for task in self._zygotes.values()
         )
 
-    async def interpreter(self, spec: EnvironmentSpec) -> interpreters.Interpreter:
+    async def interpreter(self, spec: EnvironmentSpec, language: str | None = None) -> interpreters.Interpreter:
         """Resolve an environment once. A failed attempt is not remembered."""
-        task = self._interpreters.get(spec)
+        of_node = is_node(language)
+        task = self._interpreters.get((spec, of_node))
         if task is None or (task.done() and task.exception() is not None):
-            task = self._interpreters[spec] = asyncio.create_task(asyncio.to_thread(interpreters.resolve, spec))
+            resolve = interpreters.resolve_node if of_node else interpreters.resolve
+            task = self._interpreters[spec, of_node] = asyncio.create_task(asyncio.to_thread(resolve, spec))
         return await asyncio.shield(task)
 
     async def zygote(self, options: SessionOptions) -> Zygote:
         """Return the zygote for these options, at the strongest level that works. Raises SandboxStartError."""
-        interpreter = await self.interpreter(options.environment)
+        interpreter = await self.interpreter(options.environment, options.language)
+        if interpreter.node is not None:
+            node.check(options)
         refused = []
         for level in isolation.levels(options.isolation):
             if _has_no_proxy(options, level):
@@ -172,7 +177,7 @@ class Launcher:
             trees = await self._clone(mounts, zygote, workspace)
             try:
                 async with self._turn:
-                    worker = await self._born(zygote, plan, workspace, group, trees)
+                    worker = await self._born(zygote, plan, workspace, group, trees, _program(zygote, options))
             finally:
                 for tree in trees:
                     os.close(tree)
@@ -195,9 +200,10 @@ class Launcher:
         workspace: Workspace,
         group: cgroups.Group | None,
         trees: list[int],
+        program: list[str] | None,
     ) -> Worker:
         """Fork a worker and wait until it is confined."""
-        worker = await self._fork(zygote, plan, workspace, group, trees)
+        worker = await self._fork(zygote, plan, workspace, group, trees, program)
         try:
             await self._ready(worker, zygote.spec.level)
         except BaseException:
@@ -234,7 +240,7 @@ class Launcher:
             "network": _own_network(options),
             "mounts": [mount.inside for mount in mounts],
             "tmp_bytes": (options.memory << 20) // _TMP_SHARE,
-            "data_bytes": _data_bytes(options),
+            "data_bytes": _data_bytes(options) + _own_data_bytes(zygote),
             "file_bytes": options.disk << 20,
             "processes": self._own_processes(options, level),
             "hostname": _HOSTNAME,
@@ -248,6 +254,7 @@ class Launcher:
         workspace: Workspace,
         group: cgroups.Group | None,
         trees: list[int],
+        program: list[str] | None,
     ) -> Worker:
         control, theirs = socket.socketpair()
         state, state_end = socket.socketpair()
@@ -264,7 +271,7 @@ class Launcher:
             "state": state_end.fileno(), "cgroups": joins, "mounts": trees,
         }  # fmt: skip
         try:
-            forked = await zygote.fork_worker(plan, named)
+            forked = await zygote.fork_worker(plan, named, program)
         except BaseException:
             control.close()
             state.close()
@@ -387,6 +394,18 @@ def _no_proxy(level: str) -> IsolationUnavailable:
         "the ports of connections, and not their addresses, nor UDP"
     )
     return IsolationUnavailable(text, {"restriction": "network_namespace", "level": level})
+
+
+def _program(zygote: Zygote, options: SessionOptions) -> list[str] | None:
+    """What a worker becomes once it is confined, where it is no fork of the zygote that stays one."""
+    node_found = zygote.spec.interpreter.node
+    return None if node_found is None else node_found.command(options)
+
+
+def _own_data_bytes(zygote: Zygote) -> int:
+    """What a program takes of its limit before it runs any code. A zygote knows that of its forks itself."""
+    node_found = zygote.spec.interpreter.node
+    return 0 if node_found is None else node_found.data_bytes
 
 
 def _not_with_a_network(options: SessionOptions) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import itertools
 import time
 from collections import deque
 
+from sandbox.engine.languages import OF_NODE, PYTHON, is_node
 from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.worker_events import DoneInside
 from sandbox.engine.workspaces import Workspace
@@ -33,7 +34,13 @@ class Pool:
         self._opened_at = 0.0
 
     def fits(self, options: SessionOptions) -> bool:
-        """Whether a parked worker can serve: what cannot be changed after the fork must be the default or less."""
+        """Whether a parked worker can serve: what cannot be changed after the fork must be the default or less.
+
+        A Node cannot change its own limits at all.
+        """
+        own = (options.memory, options.disk, options.processes)
+        if is_node(options.language) and own != (_DEFAULTS.memory, _DEFAULTS.disk, _DEFAULTS.processes):
+            return False
         same = (options.memory, options.cpus) == (_DEFAULTS.memory, _DEFAULTS.cpus) or self._launcher.counts(options)
         lower = (
             options.memory <= _DEFAULTS.memory
@@ -133,7 +140,8 @@ class Pool:
         """A worker to be parked."""
         await self._quiet()
         spec = zygote.spec
-        options = SessionOptions(isolation=spec.level, without=tuple(sorted(spec.without)))
+        language = PYTHON if spec.interpreter.node is None else OF_NODE[0]
+        options = SessionOptions(isolation=spec.level, without=tuple(sorted(spec.without)), language=language)
         return await self._warmed_up(await self._launch(options, zygote))
 
     async def _warmed_up(self, cell: Cell) -> Cell:

@@ -14,8 +14,14 @@ _LENGTH = struct.Struct("<I")
 _MOST_FDS = 250
 
 
-def send(to: socket.socket, parts: Parts) -> None:
-    """Send all of it; blocks as long as the worker does not read. See `inside/python/checkpoints.py`."""
+def send(to: socket.socket, parts: Parts, *, as_bytes: bool = False) -> None:
+    """Send all of it; blocks as long as the worker does not read. See `inside/python/checkpoints.py`.
+
+    With `as_bytes` large parts go as bytes too: not every worker can receive descriptors.
+    """
+    if as_bytes:
+        _send_bytes(to, parts)
+        return
     header = {
         "fds": len(parts.fds),
         "small": [(key, len(data)) for key, data in parts.small.items()],
@@ -26,3 +32,12 @@ def send(to: socket.socket, parts: Parts) -> None:
     for start in range(0, len(parts.fds), _MOST_FDS):
         socket.send_fds(to, [b"\0"], parts.fds[start : start + _MOST_FDS])
     to.sendall(b"".join(parts.small.values()))
+
+
+def _send_bytes(to: socket.socket, parts: Parts) -> None:
+    keys = [*parts.small, *parts.large]
+    header = {"fds": 0, "small": [(key, parts.size(key)) for key in keys], "large": []}
+    head = json.dumps(header, separators=(",", ":")).encode()
+    to.sendall(_LENGTH.pack(len(head)) + head)
+    for key in keys:
+        to.sendall(parts.read(key))

@@ -16,6 +16,7 @@ from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.egress.egress import Egress
 from sandbox.engine.egress.outside import Outside
 from sandbox.engine.keeper import KeeperProcess
+from sandbox.engine.languages import is_node, settled
 from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.metrics import Meter
 from sandbox.engine.parking import Parking
@@ -121,6 +122,7 @@ class Sessions:
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
         isolation.check_without(request.options.without)
         session = self._sessions.get(name) or self._new_session(name, request)
+        settled(name, request.options, session.options.language)
         session.egress.learn(request.options.secrets)
         if session.cell is not None and self._is_open(session, request):
             session.used_at = time.monotonic()
@@ -160,8 +162,10 @@ class Sessions:
             if not request.fresh:  # it may be somebody else's, and then there is nothing to begin
                 await session.keep()
                 await self._forget_artifacts(session)
+        language = session.options.language if session.kept is None else session.kept.language
         if closed:
             session.reopen(request.options)
+        session.options = settled(session.id, session.options, language)
 
     async def _forget_artifacts(self, session: Session) -> None:
         """They are stored, and somebody else may have added to them, or deleted them with the session."""
@@ -248,7 +252,7 @@ class Sessions:
                 await session.kept.restore_files(cell.workspace)
                 await cell.workspace.changed()
             if session.kept.restorable:
-                await session.kept.restore(cell.worker)
+                await session.kept.restore(cell.worker, as_bytes=is_node(session.options.language))
 
     async def connect(self, session: Session, cell: Cell) -> None:
         """Give a worker the proxy that its session had no use for before. The caller holds the session's turn."""

@@ -15,6 +15,7 @@ import msgspec
 
 from sandbox.engine import stored_artifacts
 from sandbox.engine.animations import records
+from sandbox.engine.languages import PYTHON, settled
 from sandbox.engine.scan import printable
 from sandbox.engine.waiting import in_a_thread, uncancelled
 from sandbox.engine.worker_events import Gone, Restored
@@ -52,19 +53,24 @@ _RESTORE_SECONDS = 120.0
 
 async def open_kept(thread: StoreThread, name: str, owner: str, options: SessionOptions) -> Kept:
     """Hold a session that is stored, or begin to store it. Raises SessionBusy, SessionExists, StoreError."""
-    return await thread.call(lambda store: Kept(thread, store, _open(store, name, owner, options)))
+    return await thread.call(lambda store: Kept(thread, store, *_open(store, name, owner, options)))
 
 
-def _open(store: Store, name: str, owner: str, options: SessionOptions) -> StoredSession:
+def _open(store: Store, name: str, owner: str, options: SessionOptions) -> tuple[StoredSession, str]:
+    """The session, and the language that it was begun in."""
     from sandbox.store.sessions import New  # noqa: PLC0415
 
     try:
+        language = store.session(name, owner=owner).options.get("language") or PYTHON
+        settled(name, options, language)
         session = store.open(name, owner=owner)
     except SessionNotFound:
+        language = options.language or PYTHON
+        options = settled(name, options, language)
         session = store.create(New(name, owner, options.name or "", None, _stored_options(options)))
     own = store.limits.session_bytes if options.storage is None else options.storage << 20
     session.quota.limits = store.limits._replace(session_bytes=own, drop_oldest=True, checkpoints=options.checkpoints)
-    return session
+    return session, language
 
 
 def _stored_options(options: SessionOptions) -> dict[str, Any]:
@@ -137,11 +143,12 @@ def _receive(staging: Staging, size: int, fd: int) -> None:
 class Kept:
     """One session's place in the store. Made, and its private methods called, in the store's thread."""
 
-    def __init__(self, thread: StoreThread, store: Store, session: StoredSession) -> None:
+    def __init__(self, thread: StoreThread, store: Store, session: StoredSession, language: str) -> None:
         from sandbox.store.session_files import SessionFiles  # noqa: PLC0415
 
         self._thread, self._store = thread, store
         self.session = session
+        self.language = language
         self.files: SessionFiles = SessionFiles(store, session)
         self.executions = session.last_execution
         self.lost: tuple[str, ...] = ()
@@ -280,12 +287,12 @@ class Kept:
 
         return await self._thread.call(open_parts)
 
-    async def restore(self, worker: Worker) -> None:
-        """Have a fresh worker load the head. Raises SandboxStartError if it cannot."""
+    async def restore(self, worker: Worker, *, as_bytes: bool = False) -> None:
+        """Have a fresh worker load the head; see `restoring.send`. Raises SandboxStartError if it cannot."""
         from sandbox.engine.restoring import send  # noqa: PLC0415
 
         with await self.parts() as parts, worker.state.dup() as state:
-            sending = asyncio.get_running_loop().create_task(in_a_thread(lambda: send(state, parts)))
+            sending = asyncio.get_running_loop().create_task(in_a_thread(lambda: send(state, parts, as_bytes=as_bytes)))
             try:
                 event = await worker.ask({"do": "restore"}, Restored, seconds=_RESTORE_SECONDS)
             except BaseException:

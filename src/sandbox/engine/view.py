@@ -71,10 +71,18 @@ def _without_nested(paths: list[str]) -> list[str]:
     return kept
 
 
+def _programs(interpreter: Interpreter) -> list[str]:
+    """Where what runs in the sandbox finds the program that runs it."""
+    found = (
+        [interpreter.executable] if interpreter.node is None else [interpreter.node.executable, interpreter.executable]
+    )
+    return [str(Path(path).parent) for path in found]
+
+
 def variables(interpreter: Interpreter, workspace: str, tmp: str) -> dict[str, str]:
     """The environment variables that every worker and command starts with."""
     return {
-        "PATH": f"{Path(interpreter.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": ":".join(dict.fromkeys((*_programs(interpreter), "/usr/local/bin", "/usr/bin", "/bin"))),
         "HOME": workspace,
         "USER": "sandbox",
         "LOGNAME": "sandbox",

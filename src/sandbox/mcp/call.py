@@ -35,13 +35,13 @@ class Call(NamedTuple):
     notify: progress.Notify | None = None
 
     @asynccontextmanager
-    async def session(self, name: str, *, python: bool = False) -> AsyncIterator[Held]:
-        """The session of a name, or the default one. `python`: to run code or change its state, so it must be free.
+    async def session(self, name: str, *, alone: bool = False, language: str | None = None) -> AsyncIterator[Held]:
+        """The session of a name, or the default one of a language. `alone`: to run code or change its state.
 
-        Raises SandboxError, ToolError.
+        Raises SandboxError; ToolError where it is to be used alone and is not free.
         """
-        async with self.server.sessions.use(self.client, name) as held:
-            if python:
+        async with self.server.sessions.use(self.client, name, language) as held:
+            if alone:
                 held.refuse_if_busy()
             yield held
 

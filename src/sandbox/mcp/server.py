@@ -36,7 +36,7 @@ from sandbox.mcp.jobs import Jobs
 from sandbox.mcp.outputs import Outputs
 from sandbox.mcp.progress import Notify
 from sandbox.mcp.reply import ToolError, failure
-from sandbox.mcp.sessions import HOLDING, Holding, Sessions
+from sandbox.mcp.sessions import HOLDING, OF_NODE, OF_PYTHON, Holding, Sessions
 from sandbox.mcp.tools import TOOLS
 
 Who = Callable[[Any], Client]
@@ -49,8 +49,11 @@ class SandboxServer:
     """Everything that is one server, whatever carries it. `engine`: the one that its sandboxes are of."""
 
     def __init__(self, options: SandboxOptions, who: Who, engine: Any = None, holding: Holding = HOLDING) -> None:
-        def make(stored_id: str) -> LocalSandbox:
-            return LocalSandbox(options, session_id=stored_id, engine=engine)
+        def make(stored_id: str, language: str | None) -> LocalSandbox:
+            wanted = options
+            if language not in OF_PYTHON or stored_id.endswith(OF_NODE):
+                wanted = options.but(language=language, environment=None)  # the server's is for Python
+            return LocalSandbox(wanted, session_id=stored_id, engine=engine)
 
         self._who = who
         sessions = Sessions(make, holding)

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from sandbox.mcp.jobs import Job
 
 _MOST_ALIKE = 100
+OF_PYTHON = (None, "python")
+OF_NODE = "-js"  # what the name of a client's default session in JavaScript ends in
 _LOOKS = 4  # at what is idle, while it gets there
 
-Make = Callable[[str], LocalSandbox]
-"""Makes a sandbox that is not started, by the id of its session."""
+Make = Callable[[str, str | None], LocalSandbox]
+"""Makes a sandbox that is not started, by the id of its session and the language of a new one."""
 
 
 class Holding(NamedTuple):
@@ -101,9 +103,12 @@ class Sessions:
         self._naming = asyncio.Lock()
 
     @asynccontextmanager
-    async def use(self, client: Client, name: str) -> AsyncIterator[Held]:
-        """The session that `client` calls `name`, or its default one, started. Raises SandboxError, ToolError."""
-        held = self._find(client, name) if name else await self._default(client)
+    async def use(self, client: Client, name: str, language: str | None = None) -> AsyncIterator[Held]:
+        """The session that `client` calls `name`, or its default one, started. Raises SandboxError, ToolError.
+
+        With a `language` a session that is new is begun in it, and the default one is that of the language.
+        """
+        held = self._find(client, name, language) if name else await self._default_in(client, language)
         held.users += 1
         try:
             await self._start(held)
@@ -114,10 +119,15 @@ class Sessions:
             if not held.started:
                 self._drop(held)
 
-    def _find(self, client: Client, name: str) -> Held:
+    async def _default_in(self, client: Client, language: str | None) -> Held:
+        """A session has one language, so a client has a default one for each: its own, and one beside it."""
+        default = await self._default(client)
+        return default if language in OF_PYTHON else self._find(client, f"{default.name}{OF_NODE}", language)
+
+    def _find(self, client: Client, name: str, language: str | None = None) -> Held:
         stored = client.stored_id(name)
         if stored not in self._held:
-            self._held[stored] = Held(name, self._make(stored))
+            self._held[stored] = Held(name, self._make(stored, language))
         return self._held[stored]
 
     async def _default(self, client: Client) -> Held:

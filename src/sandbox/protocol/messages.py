@@ -87,6 +87,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     checkpoints: int = 1000
     policy: PolicySpec = PolicySpec()
     secrets: tuple[SecretSpec, ...] = ()
+    language: str | None = None
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -124,13 +125,14 @@ class DeleteSession(Request, frozen=True, tag="delete_session"):
 class Run(Request, frozen=True, tag="run"):
     """Run code. Answered by `Output` and `ResultShown` events and `ExecutionFinished`.
 
-    `timeout` -1 takes the session's, None is none.
+    `timeout` -1 takes the session's, None is none; `language` None takes the session's.
     """
 
     session: str
     code: str
     timeout: float | None = -1.0
     cache_key: str | None = None
+    language: str | None = None
 
 
 class Interrupt(Request, frozen=True, tag="interrupt"):

@@ -188,6 +188,7 @@ class Sandbox(OneFlavour):
         on_result: Callable[[Any], Any] | None = None,
         cache_key: str | None = None,
         dry_run: bool = False,
+        language: str | None = None,
     ) -> Execution:
         """Run code in the session and return its execution.
 
@@ -201,12 +202,13 @@ class Sandbox(OneFlavour):
             cache_key: A name for the compiled code; the code itself if left out.
             dry_run: Run it in a fork of the session that is deleted afterwards, so that variables, files and history
                 stay as they are. The execution's `changes` are what it would have done to variables and files.
+            language: "javascript" or "typescript" in a sandbox of the other one; the sandbox's if left out.
 
         Raises SandboxExecutionError if the code fails, SandboxTimeoutError if it takes too long, and
         SandboxConnectionError if there is no engine. Being cancelled interrupts the code and keeps the variables.
         """
         act = self._dry_run if dry_run else self._execute
-        execution = await act(code, timeout, cache_key, on_stdout, on_stderr, on_result)
+        execution = await act(code, timeout, cache_key, language, on_stdout, on_stderr, on_result)
         if check and execution.exception is not None:
             raise failure(execution)
         return execution
@@ -216,12 +218,13 @@ class Sandbox(OneFlavour):
         code: str,
         timeout: float | None,
         cache_key: str | None,
+        language: str | None,
         on_stdout: Callable[[str], Any] | None,
         on_stderr: Callable[[str], Any] | None,
         on_result: Callable[[Any], Any] | None,
     ) -> Execution:
         execution = Execution(code=code, _artifact_of=self._artifact)
-        async with aclosing(self._run(code, timeout, cache_key)) as events:
+        async with aclosing(self._run(code, timeout, cache_key, language)) as events:
             async for event in events:
                 execution.add(event)
                 if isinstance(event, m.Output):
@@ -235,14 +238,20 @@ class Sandbox(OneFlavour):
         raise UsageError("dry_run=True: this sandbox has no checkpoints to go back to")
 
     async def stream(
-        self, code: str, *, timeout: float | None = SESSION_TIMEOUT, check: bool = False, cache_key: str | None = None
+        self,
+        code: str,
+        *,
+        timeout: float | None = SESSION_TIMEOUT,
+        check: bool = False,
+        cache_key: str | None = None,
+        language: str | None = None,
     ) -> AsyncGenerator[m.Output | m.ResultShown | Execution]:
         """Run code and yield what it prints and shows as it happens, then its `Execution`.
 
         Ending the iteration early interrupts the code. With `check`, a failure of the code is raised after that.
         """
         execution = Execution(code=code, _artifact_of=self._artifact)
-        async with aclosing(self._run(code, timeout, cache_key)) as events:
+        async with aclosing(self._run(code, timeout, cache_key, language)) as events:
             async for event in events:
                 execution.add(event)
                 if isinstance(event, (m.Output, m.ResultShown)):
@@ -261,9 +270,12 @@ class Sandbox(OneFlavour):
         answer = await self._connection.ask(m.Complete(self._started.session, code, at), m.Completions)
         return list(answer.matches)
 
-    def _run(self, code: str, timeout: float | None, cache_key: str | None) -> AsyncGenerator[m.AnyEvent]:
+    def _run(
+        self, code: str, timeout: float | None, cache_key: str | None, language: str | None
+    ) -> AsyncGenerator[m.AnyEvent]:
         key = None if cache_key is None else checks.text("cache_key", cache_key)
-        request = m.Run(self._started.session, checks.text("code", code), checks.run_timeout(timeout), key)
+        session, text = self._started.session, checks.text("code", code)
+        request = m.Run(session, text, checks.run_timeout(timeout), key, language)
         return self._connection.stream(request)
 
 

@@ -31,6 +31,7 @@ def session_options(options: SandboxOptions) -> SessionOptions:
         idle_timeout=options.idle_timeout,
         storage=options.storage,
         checkpoints=options.checkpoints,
+        language=options.language,
     )
 
 

@@ -17,7 +17,7 @@ _warned = False
 
 
 class LocalSandbox(SessionSandbox):
-    """An isolated, stateful Python session on this machine. Options: see `SandboxOptions`.
+    """An isolated, stateful session on this machine, in Python unless told otherwise. Options: see `SandboxOptions`.
 
     The first argument is the sandbox's name, or a whole `SandboxOptions`; keywords go before what those say.
     The methods without `async` may be called inside a running event loop: the engine has a thread of its own.

@@ -1,4 +1,4 @@
-"""Python sandboxes with their session's past and checkpoints: what local and remote ones have in common."""
+"""Sandboxes with their session's past and checkpoints: what local and remote ones have in common."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from sandbox.engine.engine import Engine
+from sandbox.engine.languages import settled
 from sandbox.engine.metrics import used
 from sandbox.errors import SandboxError
 from sandbox.protocol import messages as m
@@ -170,6 +171,7 @@ class Gate:
         if known is None or not known.open:
             self._check_room(caller, options.memory)
         else:
+            settled(name, options, known.options.language)
             options = policy.with_values(known.options, options.secrets)
         await self._check_quotas(caller, request)
         return await self._opened(owner, name, options, fresh=request.fresh)

@@ -20,13 +20,14 @@ from sandbox.store.parts import Reader
 
 _PAGE = 500
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
-_METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
+_NAMES = {
+    "python": ("Python 3", "python3"),
+    "javascript": ("JavaScript (Node.js)", "javascript"),
+    "typescript": ("TypeScript", "tslab"),
 }
 
 
-def write(database: Database, reader: Reader, session: int, number: int) -> bytes:
+def write(database: Database, reader: Reader, session: int, number: int, language: str = "python") -> bytes:
     """The executions that led to the checkpoint `number`, the oldest first, as nbformat 4.5."""
     skipped = sessions.elsewhere(database, session, number)
     cells: list[dict[str, Any]] = []
@@ -38,8 +39,16 @@ def write(database: Database, reader: Reader, session: int, number: int) -> byte
                 outputs = history.outputs(database, reader, session, record.number) if record.has_outputs else []
                 cells.append(_cell(record, outputs))
     cells.reverse()
-    notebook = {"cells": cells, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": cells, "metadata": _metadata(language), "nbformat": 4, "nbformat_minor": 5}
     return msgspec.json.format(msgspec.json.encode(notebook), indent=1)
+
+
+def _metadata(language: str) -> dict[str, Any]:
+    shown, name = _NAMES.get(language, (language, language))
+    return {
+        "kernelspec": {"display_name": shown, "language": language, "name": name},
+        "language_info": {"name": language},
+    }
 
 
 def _cell(record: ExecutionRecord, outputs: Sequence[Any]) -> dict[str, Any]:

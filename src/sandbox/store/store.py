@@ -195,7 +195,10 @@ class Store:
         """A notebook of the executions that led to a checkpoint (the head by default), with their outputs."""
         info = self.session(session, owner=owner)
         number = info.head if checkpoint is None else tree.find(self.database, info.key, checkpoint)
-        return notebook.write(self.database, Reader(self.database, self.packs / info.tree.name), info.key, number)
+        language = info.options.get("language", "python")
+        return notebook.write(
+            self.database, Reader(self.database, self.packs / info.tree.name), info.key, number, language
+        )
 
     # --- upkeep -------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 
 from sandbox.sync.execution import CommandExecution, Execution
 from sandbox.sync.local import LocalSandbox
+from sandbox.sync.node import NodeSandbox
 from sandbox.sync.python import PythonSandbox
 from sandbox.sync.remote import RemoteSandbox
 
-__all__ = ["CommandExecution", "Execution", "LocalSandbox", "PythonSandbox", "RemoteSandbox"]
+__all__ = ["CommandExecution", "Execution", "LocalSandbox", "NodeSandbox", "PythonSandbox", "RemoteSandbox"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RemoteSandbox(SessionSandbox):
-    """An isolated, stateful Python session on a server. Options: see `SandboxOptions`.
+    """An isolated, stateful session on a server, in Python unless told otherwise. Options: see `SandboxOptions`.
 
     Args:
         server_url: Where the server is; $SANDBOX_URL, or http://127.0.0.1:5555, if left out.

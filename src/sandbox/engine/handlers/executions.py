@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandbox.engine.languages import of_cell
 from sandbox.engine.worker_events import DoneInside
 from sandbox.protocol import messages as m
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 async def run(sessions: Sessions, request: m.Run, emit: Emit) -> m.ExecutionFinished:
     session = sessions.active(request.session)
+    of_cell(request.language, session.options.language)
     async with session.turn:
         cell = await sessions.cell_for(session, request.code)
         await session.keep()

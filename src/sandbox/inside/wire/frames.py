@@ -10,6 +10,7 @@ from json import dumps  # this one, whatever a cell makes of the module
 
 MAX_FRAME = 32 * 1024 * 1024
 _HEADER = struct.Struct("<I")
+HEADER_SIZE = _HEADER.size
 
 
 class BadFrame(Exception):

@@ -21,6 +21,10 @@ from . import signals
 _CHUNK = 64 * 1024
 
 
+# Where a worker that is another program has its sockets: low, because Node closes those up to 15 for what it starts.
+_CONTROL, _ACK, _STATE = 3, 4, 5
+
+
 class Birth(NamedTuple):
     """All that a new worker needs, made before the fork: see `kernel`."""
 
@@ -73,6 +77,25 @@ def become_worker(birth: Birth) -> None:
     birth.worker.serve(control, birth.fds.ack, birth.fds.state)
 
 
+def become_program(argv: "list[str]", birth: Birth) -> None:
+    """Confine this process and become another program, which speaks as a worker does and says itself that it is ready.
+
+    Its last argument is what it has to say then.
+    """
+    fds = birth.fds
+    try:
+        birth.program.run()
+    except apply.Refused as refused:
+        _report(fds.control, refused)
+        return
+    for fd, number in ((fds.control, _CONTROL), (fds.ack, _ACK), (fds.state, _STATE)):
+        os.dup2(fd, number)
+    try:
+        os.execv(argv[0], [*argv, birth.ready[frames.HEADER_SIZE :].decode()])
+    except OSError as error:
+        _report_not_started(fds.control, error)
+
+
 class Launch(NamedTuple):
     """All that a command needs, made before the fork. `worker`: the pidfd of the worker whose namespaces it joins."""
 
@@ -110,8 +133,7 @@ def become_command(launch: Launch) -> None:
         _report(launch.control, refused)
     except OSError as error:
         # The control socket closes at the exec; what is written before that is why there was none.
-        message = {"event": "not_started", "errno": error.errno or 0, "message": str(error)}
-        os.write(launch.control, frames.encode(message))
+        _report_not_started(launch.control, error)
     raise SystemExit(127)
 
 
@@ -165,6 +187,11 @@ def _join(plan: Plan, worker: int) -> None:
     if plan.uid and "user_namespace" not in plan.without:
         os.setresgid(INSIDE_UID, INSIDE_UID, INSIDE_UID)
         os.setresuid(INSIDE_UID, INSIDE_UID, INSIDE_UID)
+
+
+def _report_not_started(control: int, error: OSError) -> None:
+    message = {"event": "not_started", "errno": error.errno or 0, "message": str(error)}
+    os.write(control, frames.encode(message))
 
 
 def _report(control: int, refused: apply.Refused) -> None:

@@ -27,7 +27,7 @@ from ..contain.read_only_view import View
 from ..python.loop import Worker
 from ..python.setup import reseed
 from . import channel, orphans, signals, sockets, warm
-from .become import become_command, become_worker, prepare_command, prepare_worker
+from .become import become_command, become_program, become_worker, prepare_command, prepare_worker
 from .fork import fork_into, note_handlers
 
 
@@ -150,7 +150,8 @@ class Zygote:
     def _fork_worker(self, message: dict[str, Any], fds: list[int]) -> None:
         birth = prepare_worker(self._preparer, self._worker, *self._plan(message, fds))
         self._next_pid_namespace()
-        self._fork(message["id"], fds, partial(become_worker, birth))
+        become = partial(become_program, message["program"]) if message["program"] else become_worker
+        self._fork(message["id"], fds, partial(become, birth))
         reseed()
 
     def _fork_command(self, message: dict[str, Any], fds: list[int]) -> None:

@@ -59,7 +59,7 @@ class CreateAnimation(Struct, forbid_unknown_fields=True):
 
 
 async def _create(call: Call, asked: CreateAnimation) -> Reply:
-    async with call.session(asked.session_id, python=True) as held:
+    async with call.session(asked.session_id, alone=True) as held:
         if asked.background:
             return _begun(call, held, asked)
         async with call.progress() as progress:

@@ -101,7 +101,7 @@ class Cleaned(Struct, omit_defaults=True):
 
 async def _clean(call: Call, asked: CleanArtifacts) -> Reply:
     before = datetime.now(UTC) - timedelta(hours=asked.older_than_hours)
-    async with call.session(asked.session_id, python=True) as held:
+    async with call.session(asked.session_id, alone=True) as held:
         every = await artifacts_of(held)
         wanted = [one for one in every if one.created_at <= before and asked.kind in {"all", kind(one)}]
         removed = await asyncio.to_thread(held.box.remove_artifacts, wanted)

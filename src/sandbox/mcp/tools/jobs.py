@@ -55,7 +55,7 @@ class Started(Struct):
 
 async def _start(call: Call, asked: StartJob) -> Reply:
     python = asked.language == "python"
-    async with call.session(asked.session_id, python=python) as held:
+    async with call.session(asked.session_id, alone=python) as held:
         job = Job(call.client, held, asked.language, exclusive=python)
         job.start(_python(call, held, asked) if python else _shell(call, held, asked))
         call.server.jobs.add(job)

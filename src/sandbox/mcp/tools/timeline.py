@@ -157,7 +157,7 @@ class Restored(Struct, omit_defaults=True):
 
 
 async def _restore(call: Call, asked: Restore) -> Reply:
-    async with call.session(asked.session_id, python=True) as held:
+    async with call.session(asked.session_id, alone=True) as held:
         try:
             await held.box.rollback(asked.execution)
         except CheckpointNotFound as error:
@@ -185,7 +185,7 @@ class Forked(Struct):
 
 
 async def _fork(call: Call, asked: Fork) -> Reply:
-    async with call.session(asked.session_id, python=True) as held:
+    async with call.session(asked.session_id, alone=True) as held:
         name = asked.new_session_id or f"{held.name[:100]}-fork-{secrets.token_hex(3)}"
         await call.server.sessions.make_room()
         try:

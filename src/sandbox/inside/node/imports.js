@@ -1,0 +1,77 @@
+// Imports and exports of a cell, which a script may not have: rewritten in their lines, so that the others keep theirs.
+'use strict';
+
+const IMPORT = 'sandboxImport';
+const META = 'sandboxImportMeta';
+
+/** The parser that Node has within, for its own prompt: --expose-internals shows it. */
+const acorn = () => require('internal/deps/acorn/acorn/dist/acorn');
+
+/** Return the code with every import as a call. What does not parse stays as it is: V8 says what is wrong with it. */
+function rewritten(code) {
+  const edits = [];
+  const tree = parsed(code);
+  if (tree === null) return code;
+  for (const statement of tree.body) fromStatement(code, statement, edits);
+  walk(tree, (node) => {
+    if (node.type === 'ImportExpression') edits.push([node.start, node.start + 'import'.length, IMPORT]);
+    if (node.type === 'MetaProperty' && node.meta.name === 'import') edits.push([node.start, node.end, META]);
+  });
+  edits.sort((one, other) => other[0] - one[0]);
+  return edits.reduce((text, [start, end, by]) => text.slice(0, start) + by + text.slice(end), code);
+}
+
+function parsed(code) {
+  const options = {
+    ecmaVersion: 'latest',
+    sourceType: 'script',
+    allowAwaitOutsideFunction: true,
+    allowImportExportEverywhere: true,
+    allowHashBang: true,
+  };
+  try {
+    return acorn().parse(code, options);
+  } catch {
+    return null;
+  }
+}
+
+function fromStatement(code, node, edits) {
+  if (node.type === 'ImportDeclaration') {
+    const lines = code.slice(node.start, node.end).split('\n').length - 1;
+    edits.push([node.start, node.end, imported(code, node) + '\n'.repeat(lines)]);
+  } else if (node.type === 'ExportNamedDeclaration' && node.declaration) {
+    edits.push([node.start, node.declaration.start, '']);
+  } else if (node.type === 'ExportDefaultDeclaration') {
+    edits.push([node.start, node.declaration.start, '']);
+  } else if (node.type === 'ExportNamedDeclaration' && !node.source) {
+    edits.push([node.start, node.end, ';']); // export { names }: they are there already
+  }
+}
+
+function imported(code, node) {
+  const attributes = (node.attributes ?? []).map((one) => code.slice(one.start, one.end)).join(', ');
+  const call = `await ${IMPORT}(${node.source.raw}${attributes ? `, { with: { ${attributes} } }` : ''})`;
+  const space = node.specifiers.find((one) => one.type === 'ImportNamespaceSpecifier');
+  const names = node.specifiers.filter((one) => one !== space).map(binding);
+  if (space === undefined) return names.length ? `const { ${names.join(', ')} } = ${call};` : `${call};`;
+  const rest = names.length ? ` const { ${names.join(', ')} } = ${space.local.name};` : '';
+  return `const ${space.local.name} = ${call};${rest}`;
+}
+
+function binding(one) {
+  if (one.type === 'ImportDefaultSpecifier') return `default: ${one.local.name}`;
+  const from = one.imported.raw ?? one.imported.name;
+  return from === one.local.name ? from : `${from}: ${one.local.name}`;
+}
+
+function walk(node, visit) {
+  visit(node);
+  for (const value of Object.values(node)) {
+    for (const child of Array.isArray(value) ? value : [value]) {
+      if (child !== null && typeof child === 'object' && typeof child.type === 'string') walk(child, visit);
+    }
+  }
+}
+
+module.exports = { IMPORT, META, rewritten };

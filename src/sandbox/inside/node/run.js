@@ -1,0 +1,128 @@
+// Runs one cell in the realm of the session: top-level await, redeclared `const`, interrupts that keep the state.
+'use strict';
+
+const { types } = require('util');
+const { Cells } = require('./cells.js');
+const { Exit, describe } = require('./failures.js');
+const { Interrupts } = require('./interrupts.js');
+
+const MOST_LINE = 500;
+
+/** What an interrupted cell has thrown, as far as anybody is told. */
+class Interrupted extends Error {
+  name = 'Interrupted';
+}
+
+/** One cell at a time. What it leaves in the event loop runs on in later ones and in between. */
+class Runner {
+  cells = new Cells();
+  #inspector;
+  #show;
+  #cell = null;
+  #interrupts = new Interrupts();
+
+  /** `show` is called with the value of a cell. */
+  constructor(inspector, show) {
+    this.#inspector = inspector;
+    this.#show = show;
+    process.on('uncaughtException', (error) => this.#uncaught(error));
+  }
+
+  /** Run a cell; `done` gets its last event. */
+  run(request, done) {
+    const { code, number } = request;
+    const cell = { number, code, done, hit: false, finished: false, waits: true };
+    this.#cell = cell;
+    this.#guarded(cell, () => {
+      this.#begin(cell, request);
+      // Here and not later: only what runs within the guard can be interrupted while it does not wait.
+      process._tickCallback();
+    });
+    if (!cell.finished) this.#interrupts.wait(() => this.#stop(cell));
+  }
+
+  #begin(cell, { code, language, key }) {
+    let text;
+    try {
+      [text, cell.hit] = this.cells.get(code, language, key);
+    } catch (error) {
+      this.#end(cell, error);
+      return;
+    }
+    this.#inspector.evaluate(`${text}\n//# sourceURL=cell-${cell.number}.js`, (problem, answer) => {
+      if (!cell.finished) this.#guarded(cell, () => this.#evaluated(cell, problem, answer));
+    });
+  }
+
+  #evaluated(cell, problem, answer) {
+    const { result, exceptionDetails } = answer ?? {};
+    if (problem) {
+      this.#end(cell, new Error(problem.message));
+    } else if (exceptionDetails !== undefined) {
+      const error = this.#inspector.value(exceptionDetails.exception);
+      this.#end(cell, error, whereOf(error, exceptionDetails, cell));
+    } else {
+      const value = this.#inspector.value(result);
+      if (value !== undefined) this.#show(value);
+      this.#end(cell, null);
+    }
+  }
+
+  /** Do something that SIGINT may end. Within such a guard already, it is just done. */
+  #guarded(cell, action) {
+    if (!cell.waits) {
+      action();
+      return;
+    }
+    cell.waits = false;
+    const whole = this.#interrupts.guarded(action);
+    cell.waits = true;
+    if (!whole) this.#stop(cell);
+  }
+
+  #stop(cell) {
+    if (cell.finished) return;
+    this.#end(cell, new Interrupted('the execution was interrupted'));
+    this.#inspector.renew();
+  }
+
+  #end(cell, error, where = '') {
+    if (cell.finished) return;
+    cell.finished = true;
+    this.#cell = null;
+    this.#interrupts.resume();
+    this.#inspector.release();
+    const plain = error === null || (error instanceof Exit && error.exitCode === 0);
+    cell.done({
+      event: 'end',
+      error: plain ? null : describe(error, where),
+      interrupted: error instanceof Interrupted,
+      cache_hit: cell.hit,
+      compiled: this.cells.count,
+    });
+  }
+
+  /** What a callback threw that nobody waits for: said, and the session goes on. */
+  #uncaught(error) {
+    if (error instanceof Exit && this.#cell !== null) this.#end(this.#cell, error);
+    else process.stderr.write(`Uncaught ${describe(error).traceback}`);
+  }
+}
+
+/** Where in the cell an error was made: its line with a mark below it. */
+function whereOf(error, details, cell) {
+  const stack = types.isNativeError(error) ? error.stack : undefined;
+  const found = typeof stack === 'string' ? new RegExp(`cell-${cell.number}\\.js:(\\d+):(\\d+)`).exec(stack) : null;
+  if (found !== null) return pointer(cell, found[1] - 1, found[2] - 1);
+  // What V8 refuses before the cell runs has a place in the cell, and no frame.
+  const compiled = error instanceof SyntaxError && details.stackTrace === undefined && details.url === undefined;
+  return compiled ? pointer(cell, details.lineNumber, details.columnNumber) : '';
+}
+
+function pointer(cell, lineNumber, columnNumber) {
+  const line = cell.code.split('\n', lineNumber + 1)[lineNumber];
+  if (line === undefined || line.length > MOST_LINE) return '';
+  return `cell-${cell.number}.js:${lineNumber + 1}\n${line}\n${' '.repeat(columnNumber)}^\n\n`;
+}
+
+module.exports = { Runner };

@@ -1,0 +1,88 @@
+// The variables of a session: what cells declared with let, const and class, and what they put on globalThis.
+'use strict';
+
+const { Script } = require('vm');
+
+const GIVE = Symbol.for('sandbox.give');
+const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u;
+const { getOwnPropertyDescriptor, getOwnPropertyNames, hasOwn, is } = Object;
+
+/** Made before the first cell: what is there then is Node's and ours. */
+class Bindings {
+  #inspector;
+  #own = new Map(); // of globalThis, as it was
+  #lexical = new Set();
+  #taken = new Set(); // of Node's own, what cells have put something else in the place of
+
+  constructor(inspector) {
+    this.#inspector = inspector;
+    for (const name of getOwnPropertyNames(globalThis)) {
+      const { value, get } = getOwnPropertyDescriptor(globalThis, name);
+      this.#own.set(name, get ?? value);
+    }
+  }
+
+  /** Every name that there is now. Of Node's own only those among `words` can have become the session's. */
+  names(words = this.#own) {
+    const names = this.declared();
+    for (const name of this.#own.keys()) {
+      if (words.has(name) && hasOwn(globalThis, name) && !this.#isOwn(name)) this.#taken.add(name);
+    }
+    for (const name of this.#taken) names.add(name);
+    return names;
+  }
+
+  /** The same without Node's own. */
+  declared() {
+    this.#lexical = new Set(this.#inspector.post('Runtime.globalLexicalScopeNames', {}).names);
+    const names = new Set(this.#lexical);
+    for (const name of getOwnPropertyNames(globalThis)) {
+      if (!this.#own.has(name) && NAME.test(name)) names.add(name);
+    }
+    return names;
+  }
+
+  #isOwn(name) {
+    const { value, get } = getOwnPropertyDescriptor(globalThis, name);
+    // Node makes some of its own when they are first asked for.
+    return is(this.#own.get(name), get ?? value) || (typeof this.#own.get(name) === 'function' && get === undefined
+      && typeof value === 'object');
+  }
+
+  /** The values of names, those of which have one: a `let` whose cell failed before it has none. */
+  values(names) {
+    const found = new Map();
+    const lexical = [...names].filter((name) => this.#lexical.has(name));
+    const readers = new Script(`[${lexical.map((name) => `() => ${name}`).join(',')}]`).runInThisContext();
+    const inOrder = new Map(lexical.map((name, index) => [name, readers[index]]));
+    for (const name of names) {
+      try {
+        if (inOrder.has(name)) found.set(name, inOrder.get(name)());
+        else if (hasOwn(globalThis, name)) found.set(name, globalThis[name]);
+      } catch {
+        continue; // it has no value, or a getter of the session's own that throws
+      }
+    }
+    return found;
+  }
+
+  /** Declare names as cells do, with what `give` returns for each. */
+  declare(names, give) {
+    if (!names.length) return Promise.resolve();
+    Object.defineProperty(globalThis, GIVE, { value: give, configurable: true });
+    const script = `let ${names.map((name) => `${name} = globalThis[Symbol.for('sandbox.give')]('${name}')`).join(', ')}`;
+    return new Promise((done, fail) => {
+      this.#inspector.evaluate(script, (problem, answer) => {
+        delete globalThis[GIVE];
+        if (problem ?? answer.exceptionDetails) fail(new Error('the names could not be declared'));
+        else done();
+      });
+    });
+  }
+
+  isLexical(name) {
+    return this.#lexical.has(name);
+  }
+}
+
+module.exports = { Bindings };
