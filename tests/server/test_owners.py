@@ -35,6 +35,8 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("PUT", "/files/mine", None), ("GET", "/list", None), ("GET", "/watch", None), ("GET", "/artifacts", None),
     ("GET", "/artifacts/1/a", None), ("DELETE", "/artifacts/1/a", None), ("GET", "/checkpoints", None),
     ("POST", "/rollback", {"execution": 0}), ("POST", "/fork", {"ids": ["mine"]}), ("GET", "/variables", None),
+    ("GET", "/apps", None), ("POST", "/apps", {"app_type": "http", "port": 0, "code": ""}), ("GET", "/apps/one", None),
+    ("POST", "/apps/one/restart", {}), ("POST", "/apps/one/screenshot", {}), ("DELETE", "/apps/one", None),
     ("GET", "/diff?old=0&new=1", None), ("GET", "/export", None), ("GET", "/metrics", None), ("GET", "/stats", None),
 ]  # fmt: skip
 

@@ -180,3 +180,19 @@ async def test_a_local_sandbox_is_parked_too(engine: EngineThread, make: Callabl
 def test_what_is_not_stored_cannot_be_parked() -> None:
     with pytest.raises(UsageError, match="idle_timeout needs persist=True"):
         LocalSandbox(idle_timeout=5, persist=False)
+
+
+async def test_a_full_server_parks_one_ahead(own: Serving, clients: Any) -> None:
+    """So that whoever wakes another does not wait for that."""
+    own.arguments = ("--workers", "10")
+    own.start()
+    http: Http = clients(own.url, own.first_key)
+    for number in range(10):
+        assert (await http("POST", "/v1/sandboxes", {"id": f"box-{number}"}))[0] == 201
+    async with asyncio.timeout(50):
+        while True:
+            _, listed = await http("GET", "/v1/sandboxes")
+            states = [one["state"] for one in listed["sandboxes"]]
+            if states.count("parked") == 1:
+                break
+    assert states[0] == "parked", "it was used least recently"
