@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from sandbox.engine import causes
+from sandbox.engine import causes, ends
 from sandbox.engine.launcher import Cell, Launcher
 from sandbox.engine.metrics import inner_pid
 from sandbox.engine.output import TextStream
@@ -104,38 +104,37 @@ class Command:
     # --- starting ---
 
     async def _start(self, cell: Cell, launcher: Launcher) -> list[Pipe]:
-        control, theirs = socket.socketpair()
-        out, out_end = os.pipe2(os.O_CLOEXEC)
-        err, err_end = os.pipe2(os.O_CLOEXEC)
-        stdin_end, self._stdin = self._stdin_pipe()
-        launcher.ids.give((out_end, err_end), cell.workspace.uid)
-        joins = cell.group.open() if cell.group is not None else []
-        named: dict[str, int | list[int]] = {
-            "control": theirs.fileno(), "stdin": stdin_end, "stdout": out_end, "stderr": err_end, "cgroups": joins,
-            "mounts": [], "worker": cell.worker.pidfd,
-        }  # fmt: skip
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            control, control_end = ends.sockets(ours, theirs)
+            out, out_end = ends.pipe(ours, theirs)
+            err, err_end = ends.pipe(ours, theirs)
+            ours.callback(self._close_stdin)
+            stdin_end = self._stdin_pipe(theirs)
+            launcher.ids.give((out_end, err_end), cell.workspace.uid)
+            joins = ends.given(theirs, cell.group.open() if cell.group is not None else [])
+            named: dict[str, int | list[int]] = {
+                "control": control_end.fileno(), "stdin": stdin_end, "stdout": out_end, "stderr": err_end,
+                "cgroups": joins, "mounts": [], "worker": cell.worker.pidfd,
+            }  # fmt: skip
+            await self._fork(cell, named)
+            theirs.close()  # so that the control socket ends with the process's
+            try:
+                await self._started(control, self._program(cell, launcher))
+            except BaseException:
+                await uncancelled(self._kill())
+                self._forget()
+                raise
+            ours.pop_all()
+        return [Pipe(out, self._writer("stdout")), Pipe(err, self._writer("stderr"))]
+
+    async def _fork(self, cell: Cell, named: dict[str, int | list[int]]) -> None:
+        """Raises SandboxStartError."""
         plan = {**cell.plan, "data_bytes": self._options.memory << 20}
         try:
             self._process = await cell.zygote.fork_command(plan, named)
         except OSError as error:
-            self._close_all(control, out, err)
             raise SandboxStartError(f"the command could not be started: {error}") from error
-        except BaseException:
-            self._close_all(control, out, err)
-            raise
-        finally:
-            theirs.close()
-            for fd in (out_end, err_end, stdin_end, *joins):
-                os.close(fd)
         cell.commands.add(self._process.pidfd)
-        try:
-            await self._started(control, self._program(cell, launcher))
-        except BaseException:
-            await uncancelled(self._kill())
-            self._close_all(control, out, err)
-            self._forget()
-            raise
-        return [Pipe(out, self._writer("stdout")), Pipe(err, self._writer("stderr"))]
 
     def _program(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
         here = cell.workspace.inside(cell.zygote.spec.level)
@@ -143,12 +142,13 @@ class Command:
         env = {**launcher.variables(cell), **self._request.env}
         return {"argv": list(self._request.argv), "cwd": cwd, "env": env}
 
-    def _stdin_pipe(self) -> tuple[int, int]:
+    def _stdin_pipe(self, theirs: contextlib.ExitStack) -> int:
+        """Return the end for the process; `_close_stdin` closes ours."""
         if not self._request.stdin:
-            return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1
-        theirs, ours = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(ours, False)
-        return theirs, ours
+            return ends.null(theirs)
+        end, self._stdin = ends.pipe(theirs, contextlib.ExitStack())
+        os.set_blocking(self._stdin, False)
+        return end
 
     async def _started(self, control: socket.socket, program: dict[str, object]) -> None:
         """Say what to run. The control socket closes at the exec; what comes before that is why there was none."""
@@ -160,12 +160,6 @@ class Command:
             report = await loop.sock_recv(control, _MOST_REPORT)
         if report:
             raise _not_started(report, self._request)
-
-    def _close_all(self, control: socket.socket, out: int, err: int) -> None:
-        control.close()
-        os.close(out)
-        os.close(err)
-        self._close_stdin()
 
     def _forget(self) -> None:
         if self._process is not None and self._cell is not None:

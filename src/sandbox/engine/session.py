@@ -69,7 +69,7 @@ class Session:
         self.bringing = asyncio.Lock()  # artifacts, from the store
         self.state = "idle"
         self.history: deque[HistoryRecord] = deque(maxlen=_MOST_HISTORY)
-        self.started_at = time.time()
+        self.started_at = time.monotonic()
         self.executions = 0
         self.commands: dict[int, Any] = {}
         self.apps: dict[str, Any] = {}
@@ -158,6 +158,11 @@ class Session:
         emit.began(self.executions)
         try:
             outcome = await execution.run()
+        except BaseException:
+            # The host lacks something, and nobody knows what its worker is at.
+            self.step("lose")
+            self.variables_lost = "the engine could not go on with an execution"
+            raise
         finally:
             self.running = None
         self.step("lose" if outcome.worker_lost else "finish")
