@@ -38,10 +38,12 @@ test-here: setup
 test-newest: setup
 	VENV=$(VENV) scripts/test-newest
 
-# A session restarted a thousand times, many kills of whoever saves, many random sessions: some twenty minutes.
+# Sessions of all kinds for thirty minutes, and nothing grows; then a session restarted a thousand times, many kills of
+# whoever saves, many random sessions and programs: some twenty minutes more.
 soak: setup
+	SANDBOX_SOAK_SECONDS=1800 $(BIN)/python -m pytest tests/soak
 	SANDBOX_SOAK=34 $(BIN)/python -m pytest tests/faults/test_restarts.py tests/faults/test_killed_while_saving.py \
-	    tests/properties/test_sessions.py
+	    tests/properties/test_sessions.py tests/properties/test_same_as_python.py
 
 # The parsers of what the host is sent, under libFuzzer: SECONDS for each of some seventeen.
 SECONDS ?= 300

@@ -11,6 +11,7 @@ from tests.docs.blocks import ROOT
 from sandbox.attack.probes import FAMILIES
 
 TEXT = (ROOT / "docs" / "security" / "threat-model.md").read_text(encoding="utf-8")
+FAULTS = (ROOT / "docs" / "security" / "faults.md").read_text(encoding="utf-8")
 _TEST = re.compile(r"`(test_\w+)`")
 _ATTACK = re.compile(r"attacks? ((?:`[\w-]+`(?:, )?)+)")
 _FILE = re.compile(r"`(\w+(?:/\w+)*/\w+\.py)`")
@@ -26,6 +27,12 @@ def _tests() -> set[str]:
 def test_every_test_that_is_named_exists() -> None:
     named = set(_TEST.findall(TEXT))
     assert len(named) >= 40
+    assert named - _tests() == set()
+
+
+def test_every_test_of_the_table_of_faults_exists() -> None:
+    named = set(_TEST.findall(FAULTS))
+    assert len(named) >= 50
     assert named - _tests() == set()
 
 

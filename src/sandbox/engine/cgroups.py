@@ -6,6 +6,7 @@ hierarchies are mounted and writable. Else `find` returns None and rlimits and t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -187,7 +188,13 @@ class _GroupV1:
 
     def open(self) -> list[int]:
         # `tasks`, not `cgroup.procs`: a thread that moves itself takes no lock (see inside/contain/cgroup.py).
-        return [os.open(f"{path}/tasks", os.O_WRONLY | os.O_CLOEXEC) for path in self.paths()]
+        with contextlib.ExitStack() as opened:
+            found = []
+            for path in self.paths():
+                found.append(os.open(f"{path}/tasks", os.O_WRONLY | os.O_CLOEXEC))
+                opened.callback(os.close, found[-1])
+            opened.pop_all()
+        return found
 
     def limit(self, memory: int, cpus: float, processes: int) -> None:
         at = self._at

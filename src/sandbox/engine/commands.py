@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from sandbox.engine import causes
+from sandbox.engine import causes, ends
 from sandbox.engine.forker import Forked, Forker, settle
 from sandbox.engine.launcher import Cell, Launcher
 from sandbox.engine.metrics import inner_pid
@@ -110,30 +110,24 @@ class Command:
     # --- starting ---
 
     async def _start(self, cell: Cell, launcher: Launcher) -> list[Pipe]:
-        control, theirs = socket.socketpair()
-        out, out_end = os.pipe2(os.O_CLOEXEC)
-        err, err_end = os.pipe2(os.O_CLOEXEC)
-        stdin_end, self._stdin = self._stdin_pipe()
-        launcher.ids.give((out_end, err_end), cell.workspace.uid)
-        try:
-            with theirs:
-                stdio = (stdin_end, out_end, err_end)
-                self._process = await forked(self._forker(cell), self._plan(cell, launcher), cell, theirs, stdio)
-        except BaseException:
-            self._close_all(control, out, err)
-            raise
-        finally:
-            for fd in (out_end, err_end, stdin_end):
-                os.close(fd)
-        cell.commands.add(self._process.pidfd)
-        cell.lacks = ()
-        try:
-            await self._started(control, self._program(cell, launcher))
-        except BaseException:
-            await uncancelled(self._kill())
-            self._close_all(control, out, err)
-            self._forget()
-            raise
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            control, control_end = ends.sockets(ours, theirs)
+            out, out_end = ends.pipe(ours, theirs)
+            err, err_end = ends.pipe(ours, theirs)
+            ours.callback(self._close_stdin)
+            stdio = (self._stdin_pipe(theirs), out_end, err_end)
+            launcher.ids.give((out_end, err_end), cell.workspace.uid)
+            self._process = await forked(self._forker(cell), self._plan(cell, launcher), cell, control_end, stdio)
+            theirs.close()  # so that the control socket ends with the process's
+            cell.commands.add(self._process.pidfd)
+            cell.lacks = ()
+            try:
+                await self._started(control, self._program(cell, launcher))
+            except BaseException:
+                await uncancelled(self._kill())
+                self._forget()
+                raise
+            ours.pop_all()
         return [Pipe(out, self._writer("stdout")), Pipe(err, self._writer("stderr"))]
 
     def _forker(self, cell: Cell) -> Forker:
@@ -145,21 +139,16 @@ class Command:
     def _program(self, cell: Cell, launcher: Launcher) -> dict[str, object]:
         return program(cell, launcher, self._request)
 
-    def _stdin_pipe(self) -> tuple[int, int]:
+    def _stdin_pipe(self, theirs: contextlib.ExitStack) -> int:
+        """Return the end for the process; `_close_stdin` closes ours."""
         if not self._request.stdin:
-            return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1
-        theirs, ours = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(ours, False)
-        return theirs, ours
+            return ends.null(theirs)
+        end, self._stdin = ends.pipe(theirs, contextlib.ExitStack())
+        os.set_blocking(self._stdin, False)
+        return end
 
     async def _started(self, control: socket.socket, what: dict[str, object]) -> None:
         await told(control, what, self._request)
-
-    def _close_all(self, control: socket.socket, out: int, err: int) -> None:
-        control.close()
-        os.close(out)
-        os.close(err)
-        self._close_stdin()
 
     def _forget(self) -> None:
         if self._process is not None and self._cell is not None:

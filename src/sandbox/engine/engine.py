@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import traceback
 from collections.abc import Coroutine
 from typing import Any
@@ -18,6 +19,10 @@ from sandbox.engine.sessions import Sessions
 from sandbox.errors import SandboxClosedError, SandboxError, UsageError
 from sandbox.protocol import messages as m
 from sandbox.store.total import total_wanted
+
+_LACKING = {
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO,
+}  # fmt: skip
 
 
 class Engine:
@@ -67,9 +72,8 @@ class Engine:
             last = m.Failed(error.code, error.message, error.details)
         except msgspec.MsgspecError as error:
             last = m.Failed(UsageError.code, f"not a valid request: {error}")
-        except Exception:  # noqa: BLE001 - a mistake of ours: its caller must still get an answer
-            text = f"the engine made a mistake:\n{traceback.format_exc(limit=-5)}"
-            last = m.Failed("error", text, {"mistake": True})
+        except Exception as error:  # noqa: BLE001 - whatever it is, its caller must still get an answer
+            last = _failed(error)
         except asyncio.CancelledError:
             last = m.Failed(SandboxClosedError.code, "the request was cancelled")
             raise
@@ -95,3 +99,14 @@ class Engine:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self.sessions.close_all()
+
+
+def _failed(error: Exception) -> m.Failed:
+    """What is neither the caller's fault nor the code's: the machine lacks something, or we made a mistake."""
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or number in _LACKING:
+        said = error.strerror if isinstance(error, OSError) else "Out of memory"
+        text = f"the engine could not go on: {said}. This process, or the machine, has no more of it; try again then"
+        return m.Failed("error", text, {"errno": number})
+    text = f"the engine made a mistake:\n{''.join(traceback.format_exception(error, limit=-5))}"
+    return m.Failed("error", text, {"mistake": True})

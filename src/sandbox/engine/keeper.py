@@ -26,10 +26,24 @@ class KeeperProcess:
 
     def __init__(self, executable: str) -> None:
         self.executable = executable
-        self.socket, theirs = seqpacket()
-        self._said = os.memfd_create("sandbox-keeper")
         self._last_words = ""
-        command = [executable, "-s", "-S", "-P", "-c", _BOOT, os.path.dirname(sandbox.inside.__file__)]
+        self._said = os.memfd_create("sandbox-keeper")
+        try:
+            self._begin()
+        except BaseException:
+            os.close(self._said)
+            raise
+
+    def _begin(self) -> None:
+        self.socket, theirs = seqpacket()
+        try:
+            self._start(theirs)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def _start(self, theirs: socket.socket) -> None:
+        command = [self.executable, "-s", "-S", "-P", "-c", _BOOT, os.path.dirname(sandbox.inside.__file__)]
         with theirs:
             self.process = subprocess.Popen(
                 [*command, str(theirs.fileno())],

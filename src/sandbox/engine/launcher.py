@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import math
 import os
-import socket
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox.engine import cgroups, interpreters, isolation, node, view
+from sandbox.engine import cgroups, ends, interpreters, isolation, node, view
 from sandbox.engine.headroom import Headroom
 from sandbox.engine.ids import Ids, own_ids
 from sandbox.engine.keeper import KeeperProcess
@@ -256,33 +255,22 @@ class Launcher:
         trees: list[int],
         program: list[str] | None,
     ) -> Worker:
-        control, theirs = socket.socketpair()
-        state, state_end = socket.socketpair()
-        out, out_end = os.pipe2(os.O_CLOEXEC)
-        err, err_end = os.pipe2(os.O_CLOEXEC)
-        # A pipe, not an eventfd: whoever shares an eventfd can fill it, and so keep the engine in its next write.
-        ack_end, ack = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        os.set_blocking(ack_end, True)
-        self.ids.give((out_end, err_end), workspace.uid)
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        joins = group.open() if group is not None else []
-        named: dict[str, int | list[int]] = {
-            "control": theirs.fileno(), "stdin": null, "stdout": out_end, "stderr": err_end, "ack": ack_end,
-            "state": state_end.fileno(), "cgroups": joins, "mounts": trees,
-        }  # fmt: skip
-        try:
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            control, control_end = ends.sockets(ours, theirs)
+            state, state_end = ends.sockets(ours, theirs)
+            out, out_end = ends.pipe(ours, theirs)
+            err, err_end = ends.pipe(ours, theirs)
+            # A pipe, not an eventfd: whoever shares an eventfd can fill it, and so keep the engine in its next write.
+            ack_end, ack = ends.pipe(theirs, ours, os.O_NONBLOCK)
+            os.set_blocking(ack_end, True)
+            self.ids.give((out_end, err_end), workspace.uid)
+            joins = ends.given(theirs, group.open() if group is not None else [])
+            named: dict[str, int | list[int]] = {
+                "control": control_end.fileno(), "stdin": ends.null(theirs), "stdout": out_end, "stderr": err_end,
+                "ack": ack_end, "state": state_end.fileno(), "cgroups": joins, "mounts": trees,
+            }  # fmt: skip
             forked = await zygote.fork_worker(plan, named, program)
-        except BaseException:
-            control.close()
-            state.close()
-            for fd in (out, err, ack):
-                os.close(fd)
-            raise
-        finally:
-            theirs.close()
-            state_end.close()
-            for fd in (out_end, err_end, ack_end, null, *joins):
-                os.close(fd)
+            ours.pop_all()
         return Worker(forked, control, out, err, ack, state)
 
     async def _ready(self, worker: Worker, level: str) -> None:

@@ -49,7 +49,7 @@ class Meter:
             "disk_limit": float(session.options.disk),
             "processes": float(processes),
             "processes_limit": float(session.options.processes),
-            "uptime": time.time() - session.started_at,
+            "uptime": time.monotonic() - session.started_at,
             "executions": float(session.executions),
         }
 

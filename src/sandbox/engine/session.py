@@ -77,7 +77,7 @@ class Session:
         self.bringing = asyncio.Lock()  # artifacts, from the store
         self.state = "idle"
         self.history: deque[HistoryRecord] = deque(maxlen=_MOST_HISTORY)
-        self.started_at = time.time()
+        self.started_at = time.monotonic()
         self.executions = 0
         self.commands: dict[int, Any] = {}
         self.terminals: dict[int, Any] = {}
@@ -190,6 +190,14 @@ class Session:
         finally:
             del self.commands[execution.rendering.number]
 
+    def _broken_off(self, execution: Execution | AnimationExecution, error: BaseException) -> None:
+        if isinstance(execution, Execution):
+            # The host lacks something, and nobody knows what its worker is at.
+            self.step("lose")
+            self.variables_lost = "the engine could not go on with an execution"
+        elif isinstance(error, SandboxError):
+            self.step("finish")  # it could not begin
+
     async def _carried_out(
         self, execution: Execution | AnimationExecution, work: Coroutine[Any, Any, Outcome], code: str, emit: Answer
     ) -> ExecutionFinished:
@@ -197,8 +205,8 @@ class Session:
         emit.began(self.executions)
         try:
             outcome = await work
-        except SandboxError:
-            self.step("finish")  # it could not begin
+        except BaseException as error:
+            self._broken_off(execution, error)
             raise
         finally:
             self.running = None

@@ -311,7 +311,7 @@ class Sessions:
 
     async def _release(self, session: Session) -> None:
         """Let another process have what is stored of it."""
-        with contextlib.suppress(StoreError):  # then there is nothing to release
+        with contextlib.suppress(StoreError, OSError):  # then there is nothing to release
             await session.keep()
         kept, session.kept, session.keeping = session.kept, None, None
         if kept is None:
@@ -329,7 +329,7 @@ class Sessions:
         """End its worker, and delete all there is of it."""
         await self._stop(session)
         async with session.turn:
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(StoreError, OSError):
                 await session.keep()
             kept, session.kept, session.keeping = session.kept, None, None
             if kept is not None:

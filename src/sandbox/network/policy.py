@@ -50,16 +50,6 @@ class NetworkPolicy:
             object.__setattr__(self, name, value)
         _check_rules(self.allow, self.deny)
 
-    @classmethod
-    def pypi(cls) -> NetworkPolicy:
-        """What `pip install` needs for packages of the Python Package Index."""
-        return cls(("pypi.org:443", "files.pythonhosted.org:443"))
-
-    @classmethod
-    def npm(cls) -> NetworkPolicy:
-        """What `npm install` needs for packages of npm's registry."""
-        return cls(("registry.npmjs.org:443",))
-
     def __or__(self, other: NetworkPolicy) -> NetworkPolicy:
         """What either of two allows; what one denies, and the lower of the limits, hold for both."""
         if not isinstance(other, NetworkPolicy):

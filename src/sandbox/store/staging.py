@@ -15,7 +15,7 @@ from typing import Protocol
 
 from blake3 import blake3
 
-from sandbox.errors import ProtocolError, StoreFull
+from sandbox.errors import ProtocolError, StoreError
 from sandbox.store import records
 from sandbox.store.extents import PAGE, Extent
 from sandbox.store.packs import Pack, RecordWriter, Written
@@ -131,7 +131,7 @@ class Staging:
         """Take a whole delta: `u32 size, header, payload` for each record and a size of 0 at its end; return how many.
 
         Where there is no room for something, the rest is read all the same, so that the worker can go on, and
-        StoreFull is raised at the end. Raises ProtocolError.
+        What kept it from being stored is raised at the end, a StoreError or OSError. Raises ProtocolError.
         """
         count, failure = 0, None
         while header := self._header(source):
@@ -144,7 +144,7 @@ class Staging:
                     self.take(record, source)
                 else:
                     self._skip(source, record.size)
-            except StoreFull as error:
+            except (StoreError, OSError) as error:
                 failure = error
         source.finish()
         if failure is not None:
@@ -152,7 +152,7 @@ class Staging:
         return count
 
     def take(self, record: records.Record, source: Source) -> None:
-        """Take one record with its payload. Raises StoreFull, with the payload read, and ProtocolError."""
+        """Take one record with its payload. Raises StoreError or OSError, with the payload read, and ProtocolError."""
         if record.key in self.changes:
             raise ProtocolError(f"a delta has two records for {record.key!r}")
         if isinstance(record, records.Drop):
@@ -162,7 +162,7 @@ class Staging:
             self._ask(record.size)
             large = record.size >= LARGE or isinstance(record, records.Patch)
             writer = self._begin(_about(record)) if large else None
-        except StoreFull:
+        except (StoreError, OSError):
             self._skip(source, record.size)
             raise
         self.changes[record.key] = self._taken(record, source, writer)
@@ -194,7 +194,7 @@ class Staging:
                 source.fill(piece)
                 writer.write(piece)
                 size -= len(piece)
-        except StoreFull:
+        except (StoreError, OSError):
             self._skip(source, size - len(piece))
             raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.engine.languages import of_cell
+from sandbox.engine.waiting import uncancelled
 from sandbox.engine.worker_events import DoneInside
 from sandbox.protocol import messages as m
 
@@ -19,7 +20,11 @@ async def run(sessions: Sessions, request: m.Run, emit: Emit) -> m.ExecutionFini
     async with session.turn:
         cell = await sessions.cell_for(session, request.code)
         await session.keep()
-        finished = await session.run(request, cell, emit)
+        try:
+            finished = await session.run(request, cell, emit)
+        except BaseException:
+            await uncancelled(sessions.end_worker(session))
+            raise
         if session.kept is not None and session.kept.untried:
             finished = await sessions.trials.run(session, session.kept, cell, finished)
         if cell.worker.gone is not None:
