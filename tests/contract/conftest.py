@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.contract.languages import JAVASCRIPT, PYTHON
 from tests.serving import Serving
 
 import sandbox
@@ -56,8 +57,15 @@ async def stream_of(box: Any, *args: object, **kwargs: object) -> list[Any]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every flavour, or those on this machine for what is about its processes and paths."""
-    if "flavour" in metafunc.fixturenames:
+    """Every flavour, or those on this machine for what is about its processes and paths.
+
+    Of what is asked of each language Python's over one of them: the rest of the suite is about it.
+    """
+    if "language" in metafunc.fixturenames:
+        pairs = [("async", PYTHON), *((flavour, JAVASCRIPT) for flavour in ("async", "sync", "remote"))]
+        ids = [f"{language.name}-{flavour}" for flavour, language in pairs]
+        metafunc.parametrize(("flavour", "language"), pairs, ids=ids)
+    elif "flavour" in metafunc.fixturenames:
         here = metafunc.definition.get_closest_marker("here") is not None
         metafunc.parametrize("flavour", ["async", "sync"] if here else ["async", "sync", "remote"])
 

@@ -113,4 +113,3 @@ JAVASCRIPT = Language(
         require('net').connect({ host: '203.0.113.1', port: 80, timeout: 5000 }).on('error', fail).on('connect', go)
     })""",
 )
-LANGUAGES = {one.name: one for one in (PYTHON, JAVASCRIPT)}

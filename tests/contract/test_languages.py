@@ -8,16 +8,11 @@ from typing import Any
 
 import pytest
 from tests.contract.conftest import Open
-from tests.contract.languages import LANGUAGES, Language
+from tests.contract.languages import Language
 
 from sandbox import SandboxCrashedError, SandboxExecutionError, SandboxInterruptedError, SandboxTimeoutError, UsageError
 
 pytestmark = pytest.mark.usefixtures("node")
-
-
-@pytest.fixture(params=list(LANGUAGES))
-def language(request: pytest.FixtureRequest) -> Language:
-    return LANGUAGES[request.param]
 
 
 @pytest.fixture
@@ -230,6 +225,7 @@ async def test_a_session_is_not_opened_in_another_language(box: Any, open_box: O
     await box.stop()
     with pytest.raises(UsageError, match=f"is in {language.name}"):
         await open_box(language=other, session_id=session)
+    await box.start()  # to be deleted
 
 
 async def test_a_stored_session_knows_its_language(box: Any, open_box: Open, language: Language) -> None:

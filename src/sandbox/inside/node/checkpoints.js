@@ -8,6 +8,7 @@ const { complete } = require('./complete.js');
 const { Ambient } = require('./state/ambient.js');
 const { Bindings } = require('./state/bindings.js');
 const { Places } = require('./state/places.js');
+const { wordsOf } = require('./state/code.js');
 const { World } = require('./state/world.js');
 const { writeAll } = require('./write.js');
 
@@ -30,8 +31,11 @@ class Checkpoints {
     this.#world = new World(inspector, this.places);
   }
 
-  /** Before the first cell that is saved, and before a restore. */
-  begin() {
+  /** Before a cell that is saved, and before a restore. */
+  begin(code = '') {
+    const words = wordsOf(code);
+    this.#bindings.note(words);
+    this.places.note(words);
     if (this.#saver !== null) return;
     const { Saver } = require('./state/saver.js');
     this.#ambient.begin();

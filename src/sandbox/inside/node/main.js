@@ -78,7 +78,7 @@ function carryOut(request, done) {
 }
 
 function run(request, done) {
-  if (request.save) checkpoints.begin();
+  if (request.save) checkpoints.begin(request.code);
   display.begin();
   runner.run(request, (event) => {
     display.end();
@@ -111,6 +111,7 @@ function restore(answer) {
 function warmUp(done) {
   runner.run({ code: 'undefined', number: 0, language: 'javascript', key: null }, () => {
     runner.cells.clear();
+    inspector.post('HeapProfiler.collectGarbage', {});
     done();
   });
 }

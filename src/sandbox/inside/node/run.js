@@ -7,6 +7,7 @@ const { Exit, describe } = require('./failures.js');
 const { Interrupts } = require('./interrupts.js');
 
 const MOST_LINE = 500;
+const TERMINATED = 'terminated'; // as V8 says it
 
 /** What an interrupted cell has thrown, as far as anybody is told. */
 class Interrupted extends Error {
@@ -50,7 +51,8 @@ class Runner {
       return;
     }
     this.#inspector.evaluate(`${text}\n//# sourceURL=cell-${cell.number}.js`, (problem, answer) => {
-      if (!cell.finished) this.#guarded(cell, () => this.#evaluated(cell, problem, answer));
+      if (cell.finished || problem?.message.includes(TERMINATED)) return; // an interrupt: whoever guards it sees to that
+      this.#guarded(cell, () => this.#evaluated(cell, problem, answer));
     });
   }
 

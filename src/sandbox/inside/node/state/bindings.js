@@ -10,23 +10,29 @@ const { getOwnPropertyDescriptor, getOwnPropertyNames, hasOwn, is } = Object;
 /** Made before the first cell: what is there then is Node's and ours. */
 class Bindings {
   #inspector;
-  #own = new Map(); // of globalThis, as it was
+  #own = new Set(getOwnPropertyNames(globalThis)); // before any cell
+  #were = new Map(); // what those of them were that cells have named
   #lexical = new Set();
   #taken = new Set(); // of Node's own, what cells have put something else in the place of
 
   constructor(inspector) {
     this.#inspector = inspector;
-    for (const name of getOwnPropertyNames(globalThis)) {
-      const { value, get } = getOwnPropertyDescriptor(globalThis, name);
-      this.#own.set(name, get ?? value);
+  }
+
+  /** Before a cell that has these words. Node makes much of its own only when somebody looks at it: fetch is 9 MB. */
+  note(words) {
+    for (const word of words) {
+      if (!this.#own.has(word) || this.#were.has(word)) continue;
+      const { value, get } = getOwnPropertyDescriptor(globalThis, word) ?? {};
+      this.#were.set(word, get ?? value);
     }
   }
 
-  /** Every name that there is now. Of Node's own only those among `words` can have become the session's. */
-  names(words = this.#own) {
+  /** Every name that there is now. Of Node's own only what cells have named can have become the session's. */
+  names() {
     const names = this.declared();
-    for (const name of this.#own.keys()) {
-      if (words.has(name) && hasOwn(globalThis, name) && !this.#isOwn(name)) this.#taken.add(name);
+    for (const name of this.#were.keys()) {
+      if (hasOwn(globalThis, name) && !this.#isOwn(name)) this.#taken.add(name);
     }
     for (const name of this.#taken) names.add(name);
     return names;
@@ -45,7 +51,8 @@ class Bindings {
   #isOwn(name) {
     const { value, get } = getOwnPropertyDescriptor(globalThis, name);
     // Node makes some of its own when they are first asked for.
-    return is(this.#own.get(name), get ?? value) || (typeof this.#own.get(name) === 'function' && get === undefined
+    const before = this.#were.get(name);
+    return is(before, get ?? value) || (typeof before === 'function' && get === undefined
       && typeof value === 'object');
   }
 

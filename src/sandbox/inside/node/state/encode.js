@@ -113,7 +113,8 @@ class Encoder {
     if (madeBy && this.#world.hasPrivate(value)) {
       throw new Refused(`it is, or has in it, ${described(value)} with private fields, which only its class can read`);
     }
-    if (madeBy && place === null && this.#world.nameOf(maker) === undefined && this.#world.closesOver(maker)) {
+    const known = madeBy && (this.#world.placeOf(maker) !== null || this.#world.nameOf(maker) !== undefined);
+    if (madeBy && place === null && !known && this.#world.closesOver(maker)) {
       throw new Refused(`it is, or has in it, ${described(value)}, whose class is a closure`);
     }
     node.p = madeBy && place === null ? { of: this.#ref(maker) } : this.#ref(proto);

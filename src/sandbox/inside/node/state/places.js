@@ -7,14 +7,25 @@ const { types } = require('util');
 
 const MOST_DEEP = 3;
 const MOST_OF_MODULE = 500;
-const { getOwnPropertyDescriptors, keys } = Object;
+const { keys } = Object;
+// What is there without being made when it is looked at, which costs memory: the rest is added when a cell names it.
+const COMMON = `
+  Object Function Array Number Boolean String Symbol BigInt Date Promise RegExp Error AggregateError EvalError RangeError
+  ReferenceError SyntaxError TypeError URIError JSON Math Reflect Map Set WeakMap WeakSet WeakRef Proxy Intl ArrayBuffer
+  DataView Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array Uint32Array BigInt64Array
+  BigUint64Array Float32Array Float64Array parseFloat parseInt isFinite isNaN decodeURI decodeURIComponent encodeURI
+  encodeURIComponent console process Buffer URL URLSearchParams setTimeout clearTimeout setInterval clearInterval
+  setImmediate clearImmediate queueMicrotask structuredClone require display
+`.trim().split(/\s+/);
 
 /** Finds a place for an object, and the object for a place. */
 class Places {
   #found = null;
-  #names = Object.getOwnPropertyNames(globalThis); // before any cell
+  #own = new Set(Object.getOwnPropertyNames(globalThis)); // before any cell
+  #named = new Map(COMMON.filter((name) => this.#own.has(name)).map((name) => [name, undefined]));
+  #new = true;
   #modules = new Map(); // exports -> specifier
-  #seen = 0;
+  #seen = '';
   #imported = new Map(); // namespaces of import() -> specifier
 
   /** A namespace that a cell has imported under a name. */
@@ -22,9 +33,22 @@ class Places {
     this.#imported.set(namespace, specifier);
   }
 
-  /** Look at what was loaded since the last time. */
+  /** Before a cell that has these words: what of Node's own it may have taken. */
+  note(words) {
+    for (const word of words) {
+      if (!this.#own.has(word) || this.#named.get(word) !== undefined) continue;
+      this.#named.set(word, valueOf(word)); // now: the cell may put something else in its place
+      this.#new = true;
+    }
+  }
+
+  /** Look at what was named or loaded since the last time. */
   refresh() {
-    this.#found ??= globals(this.#names);
+    if (this.#new) {
+      this.#found = globals(this.#named);
+      this.#seen = '';
+      this.#new = false;
+    }
     this.#lookAtModules();
   }
 
@@ -39,8 +63,9 @@ class Places {
       if (!this.#modules.has(namespace)) note(this.#modules, namespace, ['import', specifier], 1);
     }
     const files = keys(Module._cache);
-    if (files.length + process.moduleLoadList.length === this.#seen) return;
-    this.#seen = files.length + process.moduleLoadList.length;
+    const seen = `${files.length} ${process.moduleLoadList.length}`;
+    if (seen === this.#seen) return;
+    this.#seen = seen;
     builtins(this.#found);
     const home = process.cwd();
     for (const file of files) {
@@ -68,12 +93,15 @@ async function at(place, { load, require_ }) {
 
 function globals(names) {
   const found = new Map([[globalThis, ['global']]]);
-  const descriptors = getOwnPropertyDescriptors(globalThis);
-  for (const name of names) {
-    const value = descriptors[name]?.value;
+  for (const [name, known] of names) {
+    const value = known ?? valueOf(name);
     if (isObject(value) && value !== globalThis) note(found, value, ['global', name], MOST_DEEP);
   }
   return found;
+}
+
+function valueOf(name) {
+  return Object.getOwnPropertyDescriptor(globalThis, name)?.value;
 }
 
 /** Node's own modules that were loaded. */

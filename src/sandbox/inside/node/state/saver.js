@@ -52,7 +52,7 @@ class Saver {
     const found = everything ? null : reachOf(code, this.#bindings.declared(), this);
     this.#everything = false;
     this.#busy = busy;
-    const there = this.#bindings.names(found?.words);
+    const there = this.#bindings.names();
     const names = found?.reached ?? new Set([...there, ...this.entries.keys()]);
     for (const name of there) if (!this.entries.has(name)) names.add(name);
     for (const name of this.entries.keys()) if (!there.has(name)) names.add(name);
