@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 setup: $(VENV)/complete
 
-$(VENV)/complete: pyproject.toml scripts/install
+$(VENV)/complete: pyproject.toml scripts/install scripts/system
 	PYTHON=$(PYTHON) VENV=$(VENV) scripts/install
 	touch $@
 
