@@ -20,11 +20,11 @@ from urllib.request import urlopen
 import anyio
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp_types import CallToolResult, ImageContent, Implementation, TextContent
+from mcp_types import BlobResourceContents, CallToolResult, ImageContent, Implementation, TextContent
 from screen import Screen, duration, plain
 
 OUTPUT = Path("demo-output")
-FIGURE, PAGE = OUTPUT / "assistant.png", OUTPUT / "assistant-app.png"
+FIGURE, PAGE, VIDEO = OUTPUT / "assistant.png", OUTPUT / "assistant-app.png", OUTPUT / "assistant.mp4"
 _MOST_LINES = 12
 
 DATA = "month,visitors\n" + "".join(f"{month},{90 + month * 17 % 60 + month * 4}\n" for month in range(1, 13))
@@ -63,6 +63,19 @@ def page():
     bars = (f"<div><b>{m['month']}</b><i style='width:{m['visitors']}px'></i>{m['visitors']}</div>" for m in months)
     return f"<title>Visitors</title><style>{STYLE}</style><h1>Visitors by month</h1>{' '.join(bars)}"
 '''
+SCENE = """
+import csv
+from manim import *
+
+class Visitors(Scene):
+    def construct(self):
+        numbers = [int(row["visitors"]) for row in csv.DictReader(open("visits.csv"))]
+        bars = VGroup(*(Rectangle(width=0.6, height=n / 50, color=BLUE, fill_opacity=0.8) for n in numbers))
+        bars.arrange(RIGHT, buff=0.2, aligned_edge=DOWN).to_edge(DOWN)
+        self.play(Write(Text("Visitors by month", font_size=40).to_edge(UP)), run_time=0.5)
+        self.play(LaggedStart(*(GrowFromEdge(bar, DOWN) for bar in bars), lag_ratio=0.1), run_time=1.5)
+        self.wait(0.5)
+"""
 OUTSIDE = "from socket import create_connection; create_connection(('192.0.2.1', 80))"
 
 
@@ -135,6 +148,18 @@ async def publish(screen: Screen, assistant: Assistant) -> bool:
     return await save(served, PAGE)
 
 
+async def animate(assistant: Assistant, client: Client) -> bool:
+    """The same as a video. Tell whether there is one."""
+    made = await assistant.call("It animates them", "create_manim_animation", code=SCENE, quality="low_quality")
+    if made.is_error:
+        return False  # Manim is an extra; the answer has said how to get it
+    assert made.structured_content is not None
+    (video,) = (await client.read_resource(made.structured_content["animations"][0]["uri"])).contents
+    assert isinstance(video, BlobResourceContents)
+    await anyio.Path(VIDEO).write_bytes(base64.b64decode(video.blob))
+    return True
+
+
 async def save(result: CallToolResult, path: Path) -> bool:
     """Write the image of an answer to a file; tell whether it has one."""
     for one in result.content:
@@ -158,10 +183,13 @@ async def show(screen: Screen) -> None:
             assistant = Assistant(screen, client)
             await repair(assistant)
             has_page = await publish(screen, assistant)
+            has_video = await animate(assistant, client)
     screen.heading("What came out")
     screen.line(f"{FIGURE}, the figure as the assistant saw it")
     if has_page:
         screen.line(f"{PAGE}, the page of its web app, in Chromium")
+    if has_video:
+        screen.line(f"{VIDEO}, the animation")
     screen.line(f"All of it took {duration(time.perf_counter() - begin)}.")
 
 

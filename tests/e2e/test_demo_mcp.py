@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -15,12 +16,13 @@ import sandbox
 ROOT = Path(__file__).parents[2]
 
 
-def test_an_assistant_plots_makes_a_mistake_undoes_it_and_makes_a_page(tmp_path: Path) -> None:
+@pytest.mark.timeout(150)
+def test_an_assistant_plots_makes_a_mistake_undoes_it_and_makes_a_page_and_a_video(tmp_path: Path) -> None:
     pytest.importorskip("flask")
     environment = {**os.environ, "PYTHONPATH": str(Path(sandbox.__file__).parents[1]), "COLUMNS": "100"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "assistant.py")], cwd=tmp_path, env=environment, capture_output=True,
-        text=True, timeout=55, check=False,
+        text=True, timeout=140, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "12 months, 1758 visitors" in done.stdout
@@ -30,6 +32,8 @@ def test_an_assistant_plots_makes_a_mistake_undoes_it_and_makes_a_page(tmp_path:
     assert "(1758, 13)" in done.stdout
     made = tmp_path / "demo-output"
     assert (made / "assistant.png").read_bytes().startswith(b"\x89PNG")
+    if importlib.util.find_spec("manim") is not None:
+        assert b"ftyp" in (made / "assistant.mp4").read_bytes()[:16]
     if ISOLATION == "landlock":
         assert "a web app needs a network of its own" in done.stdout
         return
