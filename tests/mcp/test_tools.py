@@ -35,6 +35,21 @@ async def test_execute_returns_output_and_value_and_keeps_variables(serve: Serve
         assert text_of(second).startswith("41\n[execution 2, ok, ")
 
 
+@pytest.mark.usefixtures("node")
+async def test_javascript_has_a_session_of_its_own_beside_python_s(connected: Connected) -> None:
+    await connected.data("execute", code="x = 'python'")
+    code = "const x = { n: 41 }; console.log('hello'); x.n + 1"
+    first = await connected.data("execute", code=code, language="javascript")
+    assert (first["stdout"], first["result"]) == ("hello\n", "42")
+    assert first["session_id"].endswith("-js")
+    assert (await connected.data("execute", code="x"))["result"] == "'python'"
+    assert (await connected.data("execute", code="x.n", language="javascript"))["result"] == "41"
+    await connected.data("write_file", path="a.txt", content="inside", session_id=first["session_id"])
+    read = "require('fs').readFileSync('a.txt', 'utf8')"
+    assert (await connected.data("execute", code=read, language="javascript"))["result"] == "'inside'"
+    assert "javascript" in await connected.refused("execute", code="1", session_id=first["session_id"])
+
+
 async def test_a_traceback_is_an_error_that_a_model_can_read(connected: Connected) -> None:
     result = await connected.call("execute", code="kept = 1\nprint('before')\n1 / 0")
     assert result.is_error
@@ -135,7 +150,7 @@ async def test_bad_arguments_are_explained(connected: Connected, arguments: dict
     text = await connected.refused("execute", **arguments)
     assert said in text
     if "session_id" not in arguments:
-        assert "It takes: code (required), session_id, timeout" in text
+        assert "It takes: code (required), language, session_id, timeout" in text
 
 
 async def test_null_is_what_is_left_out_and_numbers_may_be_text(connected: Connected) -> None:

@@ -60,10 +60,10 @@ class Checkpoints {
     this.begin();
     const { Restoration } = require('./state/restore.js');
     const parts = this.#receive();
-    this.#ambient.restore(parts);
+    const settings = this.#ambient.restore(parts);
     await new Restoration(parts, this.#bindings, this.#world, this.#saver).run(how);
     this.#resting = counted();
-    return this.#saver.lost();
+    return [...this.#saver.lost(), ...settings];
   }
 
   complete({ code, cursor }) {

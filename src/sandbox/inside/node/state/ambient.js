@@ -1,6 +1,8 @@
 // What a session has beside its variables: the directory it works in, and the environment that it has changed.
 'use strict';
 
+const path = require('path');
+
 const KEY = 'ambient/process';
 
 class Ambient {
@@ -27,16 +29,22 @@ class Ambient {
     this.#written = '';
   }
 
+  /** What could not be restored. */
   restore(parts) {
     const text = parts.get(KEY)?.toString();
-    if (text === undefined) return;
+    if (text === undefined) return [];
     const { directory, environment } = JSON.parse(text);
     for (const [name, value] of Object.entries(environment)) {
       if (value === null) delete process.env[name];
       else process.env[name] = value;
     }
-    if (directory !== null) process.chdir(directory);
     this.#written = text;
+    try {
+      if (directory !== null) process.chdir(path.resolve(this.#home, directory));
+      return [];
+    } catch (error) {
+      return [{ name: 'process.cwd()', type: 'directory', reason: error.message, since: 0 }];
+    }
   }
 
   #text() {
@@ -49,10 +57,13 @@ class Ambient {
   }
 }
 
-/** Where the session works, if that is another directory than at its beginning. */
+/** Where the session works, if that is another directory than at its beginning; below that, by the way from there. */
 function directoryNow(home) {
   try {
-    return process.cwd() === home ? null : process.cwd();
+    const now = process.cwd();
+    const way = path.relative(home, now);
+    if (way === '') return null;
+    return way.split(path.sep)[0] === '..' ? now : way;
   } catch {
     return null; // it was removed
   }
