@@ -17,6 +17,7 @@ import pytest
 from tests.engine.living import kill_worker
 
 from sandbox import Environment, SandboxError, StoreError
+from sandbox.engine.execution import Execution
 from sandbox.engine.thread import EngineThread
 from sandbox.store import packs
 from sandbox.store.database import Database
@@ -203,6 +204,7 @@ def test_a_clock_that_jumps_ends_nothing_and_loses_nothing(
 _WITHOUT_PROCESSES = """
 import resource, sys
 from sandbox import SandboxError
+from sandbox.engine.execution import Execution
 from sandbox.engine.thread import EngineThread
 from sandbox.sync import LocalSandbox
 engine = EngineThread(parked=0)
@@ -234,33 +236,18 @@ def test_where_no_process_can_be_started_a_start_fails_with_a_type_and_works_aft
     assert _as_a_program(_WITHOUT_PROCESSES, own_home).splitlines()[-1] == "42"
 
 
-_WITHOUT_MEMORY = """
-import resource, sys
-from sandbox import Environment, SandboxError, StoreError
-from sandbox.engine.thread import EngineThread
-from sandbox.sync import LocalSandbox
-engine = EngineThread(parked=0)
-box = LocalSandbox(engine=engine, environment=Environment(warm=()), output=500, memory=1024).start()
-other = LocalSandbox(engine=engine, environment=Environment(warm=())).start()
-box.run("x = 1")
-soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-used = int(open("/proc/self/statm").read().split()[5]) * 4096
-resource.setrlimit(resource.RLIMIT_DATA, (used + (24 << 20), hard))
-try:
-    box.run("import sys; block = 'x' * (1 << 20)\\nfor _ in range(200): sys.stdout.write(block)")
-    print("it fits")
-except (SandboxError, MemoryError) as error:
-    print("refused:", type(error).__name__)
-print(other.run("6 * 7").text)
-resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-print(box.run("x").text, other.run("7").text)
-box.delete()
-other.delete()
-engine.close()
-"""
+@pytest.mark.parametrize("place", ["_collect", "_counted", "_finished", "_request_run"])
+def test_where_the_host_has_no_memory_left_callers_are_answered_and_the_engine_goes_on(
+    box: LocalSandbox, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Memory that is short in truth ends libraries too, so it is said to be short: once, at a step of an execution."""
 
+    def short(*_: object) -> None:
+        raise MemoryError
 
-def test_where_the_host_has_no_memory_left_callers_are_answered_and_the_engine_goes_on(own_home: Path) -> None:
-    said = _as_a_program(_WITHOUT_MEMORY, own_home).splitlines()
-    assert said[0].startswith("refused:")
-    assert said[1:] == ["42", "1 7"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Execution, place, short)
+        with pytest.raises(SandboxError, match="Out of memory"):
+            box.run("x.append(2)")
+    following = box.run("x[0], y is x")
+    assert (following.text, following.state) == ("(1, True)", "restored")

@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
-from sandbox.engine.waiting import answering
+from sandbox.engine.waiting import answering, started
 from sandbox.errors import StoreError
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ class StoreThread:
         """Run `action` in the store's thread. Raises StoreError and what `action` raises."""
         answer, call = answering(lambda: action(self._opened()))
         if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name="sandbox-store", daemon=True)
-            self._thread.start()
+            self._thread = started(threading.Thread(target=self._serve, name="sandbox-store", daemon=True))
         self._calls.put(call)
         return await answer
 
@@ -93,7 +92,8 @@ class StoreThread:
     def _tend(self) -> None:
         """While nobody waits: what makes the commits that come faster, and what keeps the store from growing."""
         if self._store is not None:
-            with contextlib.suppress(StoreError):  # whoever needs the store meets the same error, and can report it
+            # Whoever needs the store meets the same error, and can report it; without this thread nobody had an answer.
+            with contextlib.suppress(StoreError, OSError):
                 self._store.tend()
                 if not self._upkeep.busy:
                     self._upkeep.begin(self._store.due(self._upkeep.stopped))
@@ -139,8 +139,7 @@ class Upkeep:
     def begin(self, jobs: Sequence[Callable[[], object]]) -> None:
         """Do these one after the other. Not while it is busy."""
         if jobs and not self._stop:
-            self._thread = threading.Thread(target=self._run, args=(jobs,), name="sandbox-upkeep", daemon=True)
-            self._thread.start()
+            self._thread = started(threading.Thread(target=self._run, args=(jobs,), name="sandbox-upkeep", daemon=True))
 
     def _run(self, jobs: Sequence[Callable[[], object]]) -> None:
         for job in jobs:

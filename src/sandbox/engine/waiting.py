@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -37,10 +39,19 @@ def _fail(answer: asyncio.Future[Any], error: BaseException) -> None:
         answer.set_exception(error)
 
 
+def started(thread: threading.Thread) -> threading.Thread:
+    """Start a thread. Raises OSError where the machine has none left, which Python says in another way."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+    return thread
+
+
 async def in_a_thread(action: Callable[[], _T]) -> _T:
     """Run what waits for a worker in a thread of its own: slow ones must not use up those that all others share."""
     answer, run = answering(action)
-    threading.Thread(target=run, name="sandbox-transfer", daemon=True).start()
+    started(threading.Thread(target=run, name="sandbox-transfer", daemon=True))
     return await answer
 
 
