@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from sandbox.attack.probe import Of, Probe, Trick, at, by
 from sandbox.attack.probes import FAMILIES
 from sandbox.cli import doctor, terminal
 
-from .conftest import Cli
+from .conftest import DEADLINE, Cli
 
 # Nothing stops what these do: it is no harm.
 _WORKING = Probe("own-file", "read its own file", "create", ("note",), stops=at(by("landlock", "EACCES")))
@@ -109,3 +111,17 @@ def test_the_table_of_a_family_fits_80_columns(
 
 def test_bait_is_told_by_its_name() -> None:
     assert Of("process", "/proc/{}/mem").resolved({"process": 7}) == "/proc/7/mem"
+
+
+def test_an_interrupt_takes_the_bait_away(start: Callable[..., subprocess.Popen[bytes]], nothing_is_left: None) -> None:
+    process = start("doctor", "--attack")
+    assert process.stdout is not None
+    process.stdout.readline()  # the first table is there, and with it the bait
+    token = f"PPid:\t{process.pid}\n"
+    baits = [path.parent for path in Path("/proc").glob("[0-9]*/status") if token in path.read_text("utf-8", "replace")]
+    places = [path for path in Path("/var/tmp").glob("sandbox-bait-*") if path.stat().st_uid == os.geteuid()]
+    assert baits
+    assert places
+    process.send_signal(signal.SIGINT)
+    assert process.wait(DEADLINE) == 130
+    assert [path for path in (*baits, *places) if path.exists()] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -42,6 +43,8 @@ class Awaitable:
         return call
 
 
+# What carries a request is the same for every user and at every level: where those are tested, one way will do.
+FLAVOURS = os.environ.get("SANDBOX_TEST_FLAVOURS", "async sync remote").split()
 _PLAIN = {
     "list_artifacts", "remove_artifacts", "get_performance_stats", "get_execution_history", "clear_cache",
     "cleanup_session",
@@ -62,12 +65,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     Of what is asked of each language Python's over one of them: the rest of the suite is about it.
     """
     if "language" in metafunc.fixturenames:
-        pairs = [("async", PYTHON), *((flavour, JAVASCRIPT) for flavour in ("async", "sync", "remote"))]
+        pairs = [("async", PYTHON), *((flavour, JAVASCRIPT) for flavour in FLAVOURS)]
         ids = [f"{language.name}-{flavour}" for flavour, language in pairs]
         metafunc.parametrize(("flavour", "language"), pairs, ids=ids)
     elif "flavour" in metafunc.fixturenames:
         here = metafunc.definition.get_closest_marker("here") is not None
-        metafunc.parametrize("flavour", ["async", "sync"] if here else ["async", "sync", "remote"])
+        metafunc.parametrize("flavour", [one for one in FLAVOURS if not (here and one == "remote")])
 
 
 @pytest.fixture(scope="session")

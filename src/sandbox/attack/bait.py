@@ -78,8 +78,10 @@ def _files(bait: Bait) -> Iterator[None]:
     program.write_text("#!/bin/sh\necho ran\n", "utf-8")
     program.chmod(0o755)
     bait |= {"place": str(place), "secret": str(secret), "program": str(program)}
-    yield
-    shutil.rmtree(place)
+    try:
+        yield
+    finally:
+        shutil.rmtree(place)
 
 
 @contextlib.contextmanager
@@ -127,8 +129,10 @@ def _shared_memory(bait: Bait) -> Iterator[None]:
     address = _libc.shmat(identifier, None, 0)
     ctypes.memmove(address, CONTENT.encode() + b"\0", len(CONTENT) + 1)
     _libc.shmdt(ctypes.c_void_p(address))
-    yield
-    _libc.shmctl(identifier, _IPC_RMID, None)
+    try:
+        yield
+    finally:
+        _libc.shmctl(identifier, _IPC_RMID, None)
 
 
 @contextlib.contextmanager
@@ -138,8 +142,10 @@ def _variable(bait: Bait) -> Iterator[None]:
     os.environ[name] = value
     # Told in a form in which a search of the whole memory for the value does not find its own argument.
     bait |= {"variable": name, "disguised": value.encode()[::-1].hex()}
-    yield
-    del os.environ[name]
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 @contextlib.contextmanager
@@ -147,5 +153,7 @@ def _descriptor(bait: Bait) -> Iterator[None]:
     """An open file that processes started from this one inherit."""
     fd = os.open(bait["secret"], os.O_RDONLY)
     os.set_inheritable(fd, True)
-    yield
-    os.close(fd)
+    try:
+        yield
+    finally:
+        os.close(fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,22 @@ if TYPE_CHECKING:
     from sandbox.attack.probe import Finding
 
 _TOLD = {THROUGH: "NOT STOPPED", OPEN: "not covered", UNTRIED: "not tried"}
-HOLDS, SOMETHING_GOT_THROUGH = 0, 1
+HOLDS, SOMETHING_GOT_THROUGH, INTERRUPTED = 0, 1, 130
 _STYLES = {STOPPED: "green", THROUGH: "bold red", OPEN: "yellow", UNTRIED: "dim"}
 _GOAL, _LAYER, _ANSWER = 38, 24, 13
 
 
 def main(isolation: str, *, as_json: bool) -> int:
     """Attack, print and return the exit code. Raises SandboxStartError where no sandbox can be started."""
+    # An exception, so that the bait is taken away whoever interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _attack(isolation, as_json=as_json)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _attack(isolation: str, *, as_json: bool) -> int:
     if as_json:
         report = attack(isolation)
         terminal.write(terminal.OUT, json.dumps(_as_json(report)) + "\n")
