@@ -25,7 +25,7 @@ from sandbox.engine.trials import Trials
 from sandbox.engine.waiting import uncancelled
 from sandbox.engine.watch import LimitWatch
 from sandbox.engine.workspaces import Workspace
-from sandbox.errors import SandboxClosedError, StoreError, UsageError
+from sandbox.errors import SandboxClosedError, SandboxError, UsageError
 from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
 
@@ -261,7 +261,7 @@ class Sessions:
 
     async def _release(self, session: Session) -> None:
         """Let another process have what is stored of it."""
-        with contextlib.suppress(StoreError):  # then there is nothing to release
+        with contextlib.suppress(SandboxError):  # then there is nothing to release
             await session.keep()
         kept, session.kept, session.keeping = session.kept, None, None
         if kept is None:
@@ -279,7 +279,7 @@ class Sessions:
         """End its worker, and delete all there is of it."""
         await self._stop(session)
         async with session.turn:
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(SandboxError):
                 await session.keep()
             kept, session.kept, session.keeping = session.kept, None, None
             if kept is not None:
