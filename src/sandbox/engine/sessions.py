@@ -29,7 +29,7 @@ from sandbox.engine.trials import Trials
 from sandbox.engine.waiting import uncancelled
 from sandbox.engine.watch import LimitWatch
 from sandbox.engine.workspaces import Workspace
-from sandbox.errors import SandboxClosedError, StoreError, UsageError
+from sandbox.errors import SandboxClosedError, SandboxError, UsageError
 from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
 
@@ -311,7 +311,7 @@ class Sessions:
 
     async def _release(self, session: Session) -> None:
         """Let another process have what is stored of it."""
-        with contextlib.suppress(StoreError, OSError):  # then there is nothing to release
+        with contextlib.suppress(SandboxError, OSError):  # then there is nothing to release
             await session.keep()
         kept, session.kept, session.keeping = session.kept, None, None
         if kept is None:
@@ -329,7 +329,7 @@ class Sessions:
         """End its worker, and delete all there is of it."""
         await self._stop(session)
         async with session.turn:
-            with contextlib.suppress(StoreError, OSError):
+            with contextlib.suppress(SandboxError, OSError):
                 await session.keep()
             kept, session.kept, session.keeping = session.kept, None, None
             if kept is not None:
