@@ -34,7 +34,8 @@ exit code:
             each has name, value, good (true, false or null), remedy
 
 --attack runs more than a hundred attacks from inside of sandboxes, harmless ones
-against bait that it lays for them, and shows what stopped each; some 15 seconds.
+against bait that it lays for them, and shows what stopped each; it takes some
+15 seconds.
 exit code: 0 if everything was stopped that must be, 1 if something got through,
 3 if no sandbox can be started. Its keys with --json:
   exit_code, isolation, enforced, seconds

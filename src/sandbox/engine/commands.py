@@ -309,10 +309,12 @@ async def told(control: socket.socket, what: dict[str, object], request: StartCo
     """Say what to run. The control socket closes at the exec; what comes before that is why there was none."""
     control.setblocking(False)
     loop = asyncio.get_running_loop()
+    report = b""
     with control:
         with contextlib.suppress(ConnectionError):  # it has ended, and its report may still be there
             await loop.sock_sendall(control, frames.encode(what))
-        report = await loop.sock_recv(control, _MOST_REPORT)
+        with contextlib.suppress(ConnectionError):  # it was killed before it had read that: its exit code says so
+            report = await loop.sock_recv(control, _MOST_REPORT)
     if report:
         raise _not_started(report, request)
 
