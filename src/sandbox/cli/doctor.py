@@ -33,7 +33,7 @@ exit code:
   limits, machine
             each has name, value, good (true, false or null), remedy
 
---attack runs more than a hundred attacks from inside of sandboxes, harmless ones
+--attack runs more than a hundred harmless attacks from inside of sandboxes
 against bait that it lays for them, and shows what stopped each; it takes some
 15 seconds.
 exit code: 0 if everything was stopped that must be, 1 if something got through,
