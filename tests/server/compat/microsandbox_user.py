@@ -33,7 +33,10 @@ async def main() -> None:
         seen["again"] = await (await again.run("x")).output()
     async with PythonSandbox.create(name="kept", namespace="other") as other:
         seen["other"] = (await other.run("x")).has_error()
-    seen["node"] = await refused(NodeSandbox.create())
+    async with NodeSandbox.create(name="js") as node:
+        run = await node.run("const xs = [3, 1, 2]; console.log('hello'); xs.sort().join()")
+        bad = await node.run("null.x")
+        seen["node"] = [await run.output(), run.status, bad.has_error(), "TypeError" in await bad.error()]
     seen["key"] = await refused(PythonSandbox.create(api_key="msb_wrong"))
     print(json.dumps(seen))
 

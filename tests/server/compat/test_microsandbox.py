@@ -38,23 +38,21 @@ def cache(request: pytest.FixtureRequest) -> Path:
 
 def test_the_published_client_works(serving: Serving, key: str, cache: Path) -> None:
     seen = _run("microsandbox_user.py", published("microsandbox==0.1.8", cache), serving, key)
-    node, wrong = seen.pop("node"), seen.pop("key")
+    wrong = seen.pop("key")
     assert seen == {
         "run": ["a\nb\n21", False, "success", "python"], "bad": [True, "error", True],
         "command": ["out", "err", 3, False], "late": [124, False], "metrics": ["kept", "default", True, True],
-        "disk": True, "again": "20", "other": True,
+        "disk": True, "again": "20", "other": True, "node": ["hello\n'1,2,3'", "success", True, True],
     }  # fmt: skip
-    assert "there is no JavaScript" in node
     assert "not one of this server's" in wrong
 
 
 def test_the_earlier_remote_sandbox_works(serving: Serving, key: str, cache: Path) -> None:
     seen = _run("upstream_user.py", published("sandbox-mcp==0.4.0", cache), serving, key)
-    node = seen.pop("node")
     assert seen == {
         "run": ["seen\n42", False, "success"], "command": [[".", ".."], 0, False], "metrics": ["remote", True],
+        "node": ["Hello from Node.js", "success"],
     }  # fmt: skip
-    assert "there is no JavaScript" in node
 
 
 async def _call(serving: Serving, key: str | None, method: str, params: object, **more: Any) -> tuple[int, Any]:
@@ -101,6 +99,22 @@ async def test_options_that_clients_send_are_kept_or_refused(serving: Serving, k
         _, answer = await _call(serving, key, "sandbox.start", {**_BOX, "sandbox": "no", "config": {**config, **more}})
         assert answer["error"]["message"]
     assert "result" in (await _call(serving, key, "sandbox.stop", {**_BOX, "sandbox": "options"}))[1]
+
+
+@pytest.mark.usefixtures("node")
+async def test_an_image_of_node_runs_javascript(serving: Serving, key: str) -> None:
+    box = {**_BOX, "sandbox": "js"}
+    started = await _call(serving, key, "sandbox.start", {**box, "config": {"image": "microsandbox/node"}})
+    assert started[1]["result"] == "Sandbox js started successfully"
+    for language, code, shown in (
+        ("javascript", "const x = 20", []),
+        ("nodejs", "console.log(x); x + 1", ["20", "21"]),
+    ):
+        _, answer = await _call(serving, key, "sandbox.repl.run", {**box, "language": language, "code": code})
+        assert [line["text"] for line in answer["result"]["output"]] == shown
+    for language, why in (("python", "cannot run it"), ("cobol", "not one of")):
+        _, answer = await _call(serving, key, "sandbox.repl.run", {**box, "language": language, "code": "1"})
+        assert why in answer["error"]["message"]
 
 
 @pytest.mark.parametrize(

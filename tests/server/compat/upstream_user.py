@@ -20,11 +20,9 @@ async def main() -> None:
         seen["command"] = [(await done.output()).split()[:2], done.exit_code, done.timeout]
         metrics = await box.metrics.all()
         seen["metrics"] = [metrics["name"], metrics["running"]]
-    try:
-        async with await theirs.NodeSandbox.create(**where):
-            seen["node"] = ""
-    except RuntimeError as error:
-        seen["node"] = str(error)
+    async with await theirs.NodeSandbox.create(**where) as node:
+        run = await node.run("console.log('Hello from Node.js')")
+        seen["node"] = [await run.output(), run.status]
     print(json.dumps(seen))
 
 

@@ -17,10 +17,12 @@ from sandbox.server.recordings import Recording
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,25}", re.ASCII)
 _DEFAULT = "default"
-_PYTHON = {"python", "python3"}
+_LANGUAGES = {
+    "python": "python", "python3": "python", "javascript": "javascript", "js": "javascript", "node": "javascript",
+    "nodejs": "javascript", "typescript": "typescript", "ts": "typescript",
+}  # fmt: skip
 _MB = 1 << 20
 _TIMED_OUT = 124
-_NODE = "code is Python here, and there is no JavaScript: see docs/compatibility.md of this server"
 _Event = TypeVar("_Event", bound=m.LastEvent)
 
 
@@ -131,15 +133,13 @@ async def start(asking: Asking, said: Start) -> str:
 def _options(said: Start) -> m.SessionOptions:
     config = said.config or Config()
     image = config.image or ""
-    if "node" in image.rpartition("/")[2]:
-        raise UsageError(f"image={image[:100]!r}: {_NODE}")
     without = ("volumes", "ports", "depends_on", "workdir", "shell", "scripts", "exec")
     if asked := [name for name in without if getattr(config, name)]:
         raise UsageError(f"{', '.join(asked)} cannot be set for a sandbox: see docs/compatibility.md of this server")
     default = m.SessionOptions()
     return m.SessionOptions(
         name=said.sandbox, memory=config.memory or default.memory, cpus=config.cpus or default.cpus,
-        env=dict(_variables(config.envs or ())),
+        env=dict(_variables(config.envs or ())), language="javascript" if "node" in image.rpartition("/")[2] else None,
     )  # fmt: skip
 
 
@@ -159,9 +159,11 @@ async def stop(asking: Asking, said: Named) -> str:
 
 async def repl_run(asking: Asking, said: ReplRun) -> dict[str, Any]:
     """Run code; what the last expression is comes out too, as in any interactive interpreter."""
-    if said.language not in _PYTHON:
-        raise UsageError(f"language={said.language[:50]!r}: {_NODE}")
-    events = await asking.all(m.Run(said.id, said.code, -1.0 if said.timeout is None else said.timeout))
+    language = _LANGUAGES.get(said.language)
+    if language is None:
+        raise UsageError(f"language={said.language[:50]!r} is not one of {', '.join(_LANGUAGES)}")
+    timeout = -1.0 if said.timeout is None else said.timeout
+    events = await asking.all(m.Run(said.id, said.code, timeout, language=language))
     last = events[-1]
     assert isinstance(last, m.ExecutionFinished)
     lines = list(_lines(events))
