@@ -578,11 +578,11 @@ class WebAppData:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, info: m.WebAppInfo) -> WebAppData:
+    def of(cls, info: m.WebAppInfo, artifact_of: Callable[[m.ArtifactInfo], Artifact]) -> WebAppData:
         """Build one from the wire's form."""
         values: dict[str, Any] = {name: getattr(info, name) for name in WebAppData.__dataclass_fields__}
         for name in ("log_artifact", "screenshot"):
-            values[name] = None if values[name] is None else Artifact.of(values[name])
+            values[name] = None if values[name] is None else artifact_of(values[name])
         return WebAppData(**{**values, "started_at": datetime.fromtimestamp(info.started_at, UTC)})
 
     def __repr__(self) -> str:

@@ -121,6 +121,12 @@ async def test_an_app_is_visited_at_its_url_for_as_long_as_it_runs(far: RemoteSa
     assert await visitor.status(again.url) == 404
 
 
+async def test_what_an_app_leaves_is_read_from_the_server(far: RemoteSandbox) -> None:
+    app = await far.web.start("print('begun', flush=True)\n" + SERVER, "http", 0)
+    assert app.log_artifact is not None
+    assert (await app.log_artifact.aread()).startswith(b"begun")
+
+
 async def test_a_name_that_was_not_given_out_opens_nothing(far: RemoteSandbox, visitor: Visitor) -> None:
     one = await far.web.start(SERVER, "http", 0)
     other = await far.web.start(SERVER, "http", 0)

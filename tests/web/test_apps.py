@@ -239,6 +239,16 @@ async def test_new_code_is_served_at_the_same_url(box: LocalSandbox) -> None:
     assert (await get(url)).status == 200
 
 
+async def test_an_app_whose_restart_fails_has_ended_and_keeps_its_port(box: LocalSandbox) -> None:
+    app = await box.web.start(SERVER, "http", 0)
+    with pytest.raises(SandboxWebAppError, match="no_such_module"):
+        await app.restart("import no_such_module")
+    assert (app.state, app.exit_code) == ("ended", 1)
+    port = app.port
+    await app.restart(SERVER)
+    assert (app.state, app.port, (await get(app)).status) == ("running", port, 200)
+
+
 async def test_an_app_is_restarted_as_another_one(box: LocalSandbox) -> None:
     await box.files.write("index.html", "a file")
     await box.files.write("other/server.py", SERVER.replace("hello from", "other"))

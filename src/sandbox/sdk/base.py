@@ -48,7 +48,7 @@ class Sandbox(OneFlavour):
         self.files = Files(self._connection)
         self.command = Command(self._connection)
         self.metrics = Metrics(self._connection)
-        self.web = Web(self._connection)
+        self.web = Web(self._connection, self._artifact)
         self.animations = Animations(self._connection, self._artifact)
         self.network = Network(self._connection, self._learn_network)
 

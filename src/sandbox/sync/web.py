@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
-from sandbox.errors import UsageError
+from sandbox.errors import SandboxError, SandboxWebAppError, UsageError
 from sandbox.options import checked_env, checked_timeout
 from sandbox.protocol import messages as m
 from sandbox.results import Artifact, WebAppData
@@ -14,6 +15,7 @@ from sandbox.sdk import checks
 from sandbox.sync.connection import Connection
 
 START_SECONDS = 60.0
+ArtifactOf = Callable[[m.ArtifactInfo], Artifact]
 
 
 class Web:
@@ -23,8 +25,8 @@ class Web:
     127.0.0.1 of this machine and carries what connects there to the app. It ends with the session's worker.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, artifact_of: ArtifactOf) -> None:
+        self._connection, self._artifact_of = connection, artifact_of
 
     def start(
         self,
@@ -74,25 +76,28 @@ class Web:
             bool(screenshot),
             _names(hosts),
         )
-        return WebApp(self._connection, _one(self._connection, request))
+        return self._handle(_one(self._connection, request))
 
     def list(self) -> list[WebApp]:
         """Return the session's apps, oldest first, those that have ended too."""
         answer = self._connection.ask(m.ListWebApps(self._connection.session), m.WebAppsListed)
-        return [WebApp(self._connection, info) for info in answer.apps]
+        return [self._handle(info) for info in answer.apps]
 
     def get(self, name: str) -> WebApp:
         """Return an app by its name. Raises UsageError, with the names there are."""
         request = m.ListWebApps(self._connection.session, checks.text("name", name))
-        return WebApp(self._connection, _one(self._connection, request))
+        return self._handle(_one(self._connection, request))
+
+    def _handle(self, info: m.WebAppInfo) -> WebApp:
+        return WebApp(self._connection, info, self._artifact_of)
 
 
 class WebApp(WebAppData):
     """A handle on a web app. What its attributes say is as of the last call about it; `refresh` asks again."""
 
-    def __init__(self, connection: Connection, info: m.WebAppInfo) -> None:
-        self._connection = connection
-        super().__init__(**vars(WebAppData.of(info)))
+    def __init__(self, connection: Connection, info: m.WebAppInfo, artifact_of: ArtifactOf) -> None:
+        self._connection, self._artifact_of = connection, artifact_of
+        super().__init__(**vars(WebAppData.of(info, artifact_of)))
 
     def refresh(self) -> WebApp:
         """Ask what has become of it. Returns itself. Raises UsageError once it was stopped."""
@@ -118,7 +123,7 @@ class WebApp(WebAppData):
         """End it and start it again at the same url: as it was, or as what is given. Returns itself.
 
         `code`, `path` and `command` are as for `start`, at most one of them. Raises SandboxWebAppError; the app is
-        then ended, and can be restarted with better code.
+        then ended, keeps its port, and can be restarted with better code.
         """
         request = m.RestartWebApp(
             self._connection.session,
@@ -130,7 +135,12 @@ class WebApp(WebAppData):
             None if path is None else checks.inside("path", path),
             _argv(command),
         )
-        return self._learn(_one(self._connection, request))
+        try:
+            return self._learn(_one(self._connection, request))
+        except SandboxWebAppError:
+            with suppress(SandboxError):
+                self.refresh()  # it is not what it was
+            raise
 
     def stop(self) -> WebApp:
         """End it, with its connections, and give its port back. Returns itself, with how it was.
@@ -153,11 +163,11 @@ class WebApp(WebAppData):
             checks.whole("height", height, 1),
         )
         answer = self._connection.ask(request, m.ArtifactsListed)
-        self.screenshot = Artifact.of(answer.artifacts[0])
+        self.screenshot = self._artifact_of(answer.artifacts[0])
         return self.screenshot
 
     def _learn(self, info: m.WebAppInfo) -> WebApp:
-        vars(self).update(vars(WebAppData.of(info)))
+        vars(self).update(vars(WebAppData.of(info, self._artifact_of)))
         return self
 
 
