@@ -52,7 +52,8 @@ def verdict(report: Report) -> str:
         f"Level {report.isolation}: {report.count(STOPPED)} of {tried} attacks were stopped, in {report.seconds:.0f} s."
     ]
     if report.count(UNTRIED):
-        lines.append(f"There was nothing to try {report.count(UNTRIED)} others on.")
+        goals = "; ".join(finding.goal for finding in report.findings if finding.outcome == UNTRIED)
+        lines.append(f"Not tried, for want of something here to try it on: {goals}.")
     if report.count(OPEN):
         goals = "; ".join(finding.goal for finding in report.findings if finding.outcome == OPEN)
         lines.append(f"This level does not keep code from this, and does not claim to: {goals}.")

@@ -38,6 +38,7 @@ def main(argv: list[str]) -> int:
     if not argv or argv[0].startswith("-"):
         argv = ["list", *argv]
     command, *rest = argv
+    command = {"delete": "rm"}.get(command, command)  # as the SDK and the documents call it
     if command not in COMMANDS:
         raise UsageError(
             f"there is no command {command!r} of sessions; there are: {', '.join(COMMANDS)}. "

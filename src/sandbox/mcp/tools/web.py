@@ -132,7 +132,7 @@ def _remedy(call: Call, held: Held, asked: StartApp, error: Exception) -> str:
                 f"\nFor the user to do: install it where the server runs, or start that with `--with {asked.app_type}`."
                 " Without: app_type=http, whose program can use Python's own http.server"
             )
-        return "\nMend that and call start_web_app again"
+        return f"\nNothing serves as {asked.name!r}. Mend that and call start_web_app again"
     if held.box.isolation == "landlock" and call.server.options.network != "host":
         return (
             ". For the user to do: `sandbox doctor` says what keeps this machine from the level namespaces. Without: "
