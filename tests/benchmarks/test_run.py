@@ -32,7 +32,7 @@ HERE = ("animation",) if importlib.util.find_spec("manim") else ()
 ALONE = (
     ("first_result", "cold", "memory"),
     ("many", "stdout", "commands", "files", *HERE),
-    ("mcp",),
+    ("mcp", "node"),
     ("remote", "clients"),
     ("transfer", "parked"),
     ("arrays", "analysis"),
