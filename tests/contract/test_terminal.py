@@ -21,7 +21,8 @@ _WAITS = """
 import os, signal, time
 signal.signal(signal.SIGCONT, lambda *_: os.write(1, b"waiting again\\n"))
 print("waiting", flush=True)
-time.sleep(1000)
+while True:
+    time.sleep(0.1)  # one that is long can miss a signal that comes as it begins
 """
 _PROMPT = {"PS1": "ready> ", "ENV": "", "TERM": "dumb"}
 
