@@ -122,6 +122,13 @@ def test_the_facts_are_this_machines(answer: dict[str, Any]) -> None:
     assert ("control group" in held["memory"]) == ("cgroup" not in answer["lacking"] and answer["auto"] is not None)
 
 
+@pytest.mark.usefixtures("node")
+def test_node_is_the_one_that_sandboxes_use(answer: dict[str, Any], cli: Cli) -> None:
+    fact = next(fact for fact in answer["machine"] if fact["name"] == "Node")
+    ran = cli("run", "--language", "javascript", "-c", "console.log(process.version)")
+    assert fact["value"].split(", ")[0] == ran.stdout.strip()
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_tables_fit_the_terminal(answer: dict[str, Any], cli: Cli, columns: int) -> None:
     done = cli("doctor", COLUMNS=str(columns))

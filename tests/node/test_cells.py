@@ -48,6 +48,30 @@ async def test_packages_of_the_workspace_are_found_by_require_and_import(js: Loc
     assert (await js.run("[b(), c, d.e(), d instanceof D]")).text == "[ 2, 3, 4, true ]"
 
 
+async def test_what_require_returns_comes_back_as_what_the_file_exports(js: LocalSandbox) -> None:
+    await js.files.write("o.js", "module.exports = { a: 1 }")
+    await js.files.write("c.cjs", "module.exports = { in: { deep: 2 } }")
+    await js.files.write("j.json", '{"a": 3}')
+    await js.files.write("node_modules/leftish/index.js", "module.exports = (text) => ' ' + text")
+    await js.run("const o = require('./o.js'); const j = require('./j.json'); const left = require('leftish')")
+    await js.run(
+        "const same = o; const { in: inner } = require('./c.cjs'); import pad from 'leftish'; import one from './o.js'"
+    )
+    await js.run("process.kill(process.pid, 'SIGKILL')", check=False)
+    code = "[o === same, o === require('./o.js'), o === one, inner.deep, j.a, left('x'), pad === left].join()"
+    assert (await js.run(code)).text == "'true,true,true,2,3, x,true'"
+
+
+async def test_what_a_file_exports_when_it_is_loaded_again_is_known(js: LocalSandbox) -> None:
+    await js.files.write("o.js", "module.exports = class D {}")
+    await js.run("let D = require('./o.js')")
+    await js.run("D = require('./o.js')")
+    await js.run("delete require.cache[require.resolve('./o.js')]; D = require('./o.js'); let d = new D()")
+    await js.stop()
+    await js.start()
+    assert (await js.run("d instanceof require('./o.js')")).text == "true"
+
+
 async def test_a_line_of_an_error_is_that_of_the_cell_after_imports(js: LocalSandbox) -> None:
     execution = await js.run("import {\n  join\n} from 'path'\n\nthrow new Error('here')", check=False)
     assert execution.exception is not None

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from shutil import which
 
-from sandbox.engine import cgroups, filters, interpreters, isolation
+from sandbox.engine import cgroups, filters, interpreters, isolation, node
 from sandbox.engine.isolation import LAYERS
 from sandbox.engine.thread import EngineThread
 from sandbox.errors import SandboxError
@@ -24,7 +22,6 @@ from sandbox.inside.contain.policy import LEVELS
 from sandbox.protocol import messages as m
 
 _COMFORTABLE_OPEN_FILES = 1024
-_ANSWER_SECONDS = 10
 _TIMEOUT = 20.0
 _USERNS_SETTINGS = (
     ("user", "max_user_namespaces"),
@@ -262,13 +259,9 @@ def _uv() -> Fact:
 
 
 def _node() -> Fact:
-    path = which("node")
-    if path is None:
-        return Fact("Node", "missing", None, "install Node.js, if you want JavaScript")
+    """The one that sandboxes use where none is named."""
     try:
-        answer = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return Fact("Node", f"{path} does not run: {error}", None)
-    return Fact("Node", f"{answer.stdout.strip()}, {path}", good=True)
+        found = node.find(m.EnvironmentSpec())
+    except SandboxError as error:
+        return Fact("Node", "none that sandboxes can use", None, error.message)
+    return Fact("Node", f"v{found.version}, {found.executable}", good=True)

@@ -25,7 +25,7 @@ class Places {
   #named = new Map(COMMON.filter((name) => this.#own.has(name)).map((name) => [name, undefined]));
   #new = true;
   #modules = new Map(); // exports -> specifier
-  #seen = '';
+  #seen = 0; // of Node's own modules
   #imported = new Map(); // namespaces of import() -> specifier
 
   /** A namespace that a cell has imported under a name. */
@@ -46,7 +46,7 @@ class Places {
   refresh() {
     if (this.#new) {
       this.#found = globals(this.#named);
-      this.#seen = '';
+      this.#seen = 0;
       this.#new = false;
     }
     this.#lookAtModules();
@@ -62,15 +62,15 @@ class Places {
     for (const [namespace, specifier] of this.#imported) {
       if (!this.#modules.has(namespace)) note(this.#modules, namespace, ['import', specifier], 1);
     }
-    const files = keys(Module._cache);
-    const seen = `${files.length} ${process.moduleLoadList.length}`;
-    if (seen === this.#seen) return;
-    this.#seen = seen;
-    builtins(this.#found);
+    if (process.moduleLoadList.length !== this.#seen) {
+      this.#seen = process.moduleLoadList.length;
+      builtins(this.#found);
+    }
     const home = process.cwd();
-    for (const file of files) {
+    // Each time: one that was still loading may have been loaded since, or made again.
+    for (const file of keys(Module._cache)) {
       const loaded = Module._cache[file];
-      if (loaded?.loaded && !file.startsWith(path.dirname(__dirname))) {
+      if (loaded?.loaded && !this.#modules.has(loaded.exports) && !file.startsWith(path.dirname(__dirname))) {
         const inside = path.relative(home, file);
         note(this.#modules, loaded.exports, ['module', inside.startsWith('..') ? file : `./${inside}`], 1);
       }
@@ -116,7 +116,8 @@ function builtins(found) {
 function note(found, value, place, deep) {
   if (!isObject(value) || found.has(value) || types.isProxy(value)) return;
   found.set(value, place);
-  if (!deep) return;
+  // What was loaded is kept by its file: by its place in the cache it would not be there before it is loaded.
+  if (!deep || value === Module._cache) return;
   const names = Reflect.ownKeys(value).slice(0, MOST_OF_MODULE);
   for (const name of names) {
     if (typeof name === 'symbol') continue;
