@@ -121,6 +121,12 @@ async def test_learning_lets_public_hosts_be_reached_and_proposes_a_policy(
     assert metadata.seen == []
 
 
+async def test_what_was_not_found_is_proposed_too(open_box: Open) -> None:
+    box = await open_box(network="learn")
+    await box.run("get('https://evil.example/')")
+    assert await box.network.proposal() == NetworkPolicy(["evil.example:443"])
+
+
 async def test_what_was_refused_is_proposed_too(open_box: Open) -> None:
     box = await open_box("api.example.com")
     await box.run("get('https://wanted.example.com:8443/')")
