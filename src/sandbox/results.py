@@ -513,7 +513,7 @@ class NetworkEntry:
         host, port: What was asked for.
         allowed: Whether the policy let it go.
         rule: The rule that allowed it; where it was refused, the one that would allow it, if a rule can.
-        reason: Why it was refused, or what went wrong.
+        reason: Why it was refused, or what went wrong, such as that a placeholder was sent and not the secret.
         method, path: Of a request that the proxy has seen; the path is without its query.
         sent, received: Bytes.
         at: When it was asked for.

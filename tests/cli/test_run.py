@@ -185,6 +185,13 @@ def test_learning_names_the_flags_that_would_do(cli: Cli) -> None:
 
 
 @pytest.mark.needs_namespaces
+def test_who_goes_past_the_proxy_is_told_of_it(cli: Cli) -> None:
+    code = "import socket; socket.create_connection(('192.0.2.1', 80))"
+    done = cli("run", "--allow-host", "a.example", "-c", code)
+    assert done.stderr.splitlines()[-1].endswith("Let it use $HTTPS_PROXY: names are resolved by the proxy alone.")
+
+
+@pytest.mark.needs_namespaces
 def test_a_network_that_is_not_there_names_the_flag(cli: Cli) -> None:
     done = cli("run", "-c", "import socket; socket.create_connection(('192.0.2.1', 80))")
     assert done.stderr.splitlines()[-1].endswith(

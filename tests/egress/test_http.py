@@ -48,6 +48,17 @@ async def test_a_refusal_is_in_the_log_and_in_the_warnings(open_box: Open, web: 
     assert (await box.run("1")).warnings == ()
 
 
+@pytest.mark.parametrize("url", ["https://api.example.com/", "http://api.example.com/"])
+async def test_an_allowed_host_that_is_not_found_is_not_denied(open_box: Open, url: str) -> None:
+    box = await open_box("api.example.com")
+    execution = await box.run(f"urllib.request.urlopen({url!r})", check=False)
+    assert "502" in str(execution.exception)
+    assert execution.cause is None
+    assert execution.warnings == ()
+    (entry,) = await box.network.log()
+    assert (entry.allowed, "cannot be resolved" in entry.reason) == (True, True)
+
+
 async def test_code_that_fails_for_a_refusal_has_a_cause(open_box: Open) -> None:
     box = await open_box("api.example.com")
     execution = await box.run("urllib.request.urlopen('https://evil.example.com/')", check=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.egress.conftest import PUBLIC, Internet, Open, Server, TlsServer, value
+from tests.egress.conftest import INSIDE, PUBLIC, Internet, Open, Server, TlsServer, value
 
-from sandbox import NetworkPolicy, UsageError
+from sandbox import NetworkPolicy, Secret, UsageError
 
 pytestmark = pytest.mark.needs_namespaces
 
@@ -74,6 +74,38 @@ async def test_a_change_survives_a_crash_and_a_restart_of_the_session(open_box: 
         await fork.delete()
 
 
+async def test_what_is_closed_stays_closed_for_a_sandbox_with_secrets(open_box: Open, tls: TlsServer) -> None:
+    secrets = {"KEY": Secret("sk-live-0123456789", ["api.example.com"])}
+    box = await open_box("api.example.com", "other.example.com", secrets=secrets, persist=True)
+    for closed in ("none", NetworkPolicy(["other.example.com"])):
+        await box.network.set(closed)
+        assert (await value(box, "get('https://api.example.com/')"))[0] != 200
+        await box.stop()
+        await box.start()
+        assert await box.network.get() == closed
+        assert (await value(box, "get('https://api.example.com/')"))[0] != 200
+        (fork,) = await box.fork()
+        try:
+            assert await fork.network.get() == closed
+            assert (await value(fork, "get('https://api.example.com/')"))[0] != 200
+        finally:
+            await fork.delete()
+    assert tls.seen == []
+
+
+async def test_a_secret_works_again_when_its_host_is_allowed_again(open_box: Open, tls: TlsServer) -> None:
+    policy = NetworkPolicy(["api.example.com"])
+    box = await open_box(network=policy, secrets={"KEY": Secret("sk-live-0123456789", ["api.example.com"])})
+    await box.network.set("none")
+    await box.stop()
+    await box.start()
+    await box.run(INSIDE)
+    assert (await value(box, "os.environ['KEY']")).startswith("sandbox-secret-KEY-")
+    await box.network.set(policy)
+    assert (await value(box, "get('https://api.example.com/', Authorization=os.environ['KEY'])"))[0] == 200
+    assert dict(tls.seen[0][2])["Authorization"] == "sk-live-0123456789"
+
+
 async def test_learning_lets_public_hosts_be_reached_and_proposes_a_policy(
     open_box: Open, internet: Internet, tls: TlsServer, web: Server, metadata: Server
 ) -> None:
@@ -87,6 +119,12 @@ async def test_learning_lets_public_hosts_be_reached_and_proposes_a_policy(
     assert (await value(box, "get('http://api.example.com/')"))[0] == 200
     assert (await value(box, "get('http://other.example.com/')"))[0] == 403
     assert metadata.seen == []
+
+
+async def test_what_was_not_found_is_proposed_too(open_box: Open) -> None:
+    box = await open_box(network="learn")
+    await box.run("get('https://evil.example/')")
+    assert await box.network.proposal() == NetworkPolicy(["evil.example:443"])
 
 
 async def test_what_was_refused_is_proposed_too(open_box: Open) -> None:

@@ -114,6 +114,33 @@ async def test_nothing_of_a_secret_goes_out_in_the_clear(open_box: Open, web: Tl
     assert VALUE not in str(web.seen)
 
 
+@pytest.mark.parametrize("code", ["key", "'Basic ' + __import__('base64').b64encode(b'me:' + key.encode()).decode()"])
+async def test_a_placeholder_that_goes_out_in_the_clear_is_told_of(open_box: Open, web: TlsServer, code: str) -> None:
+    box = await open_box("api.example.com", secrets={"API_KEY": Secret(VALUE, hosts=["api.example.com"])})
+    execution = await box.run(f"key = os.environ['API_KEY']; get('http://api.example.com/', Authorization={code})")
+    told = "api.example.com got the placeholder of the secret API_KEY: values go by https alone"
+    assert execution.warnings == (f"network: {told}",)
+    assert [entry.reason for entry in await box.network.log()] == [told]
+    execution = await box.run("urllib.request.urlopen('http://api.example.com/').status; 1 / 0", check=False)
+    assert (execution.warnings, execution.cause) == ((), None)
+
+
+async def test_a_failure_after_a_placeholder_was_sent_is_not_denied(open_box: Open, web: TlsServer) -> None:
+    web.status = 401
+    box = await open_box("api.example.com", secrets={"API_KEY": Secret(VALUE, hosts=["api.example.com"])})
+    request = "urllib.request.Request('http://api.example.com/', headers={'X': os.environ['API_KEY']})"
+    execution = await box.run(f"urllib.request.urlopen({request})", check=False)
+    assert "401" in str(execution.exception)
+    assert (len(execution.warnings), execution.cause) == (1, None)
+
+
+async def test_the_host_of_a_secret_that_is_not_found_is_in_the_log(box: LocalSandbox, internet: Internet) -> None:
+    del internet.names["api.example.com"]
+    execution = await box.run("urllib.request.urlopen('https://api.example.com/')", check=False)
+    assert execution.cause is None
+    assert ["cannot be resolved" in entry.reason for entry in await box.network.log()] == [True]
+
+
 async def test_a_server_that_the_host_does_not_believe_gets_nothing(
     box: LocalSandbox, tls: TlsServer, internet: Internet
 ) -> None:

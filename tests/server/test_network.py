@@ -117,6 +117,21 @@ async def test_a_secret_is_used_and_nowhere_written_down(own: Serving, upstream:
     assert [path for path in files if VALUE.encode() in path.read_bytes()] == []
 
 
+async def test_what_is_closed_stays_closed_for_a_sandbox_with_secrets(own: Serving) -> None:
+    own.start()
+    key = own.key("sandboxes", "network")
+    secrets = {"KEY": Secret(VALUE, ["api.example.com"])}
+    box = await RemoteSandbox(own.url, key, network=NetworkPolicy(["api.example.com"]), secrets=secrets)
+    await box.network.set("none")
+    await box.stop()
+    await box.start()
+    assert await box.network.get() == "none"
+    own.kill()
+    own.start()
+    assert await box.network.get() == "none"
+    await box.delete()
+
+
 def test_values_are_filled_in_for_the_same_secret_alone() -> None:
     known = SessionOptions(secrets=(SecretSpec("A", "", ("a.b",)), SecretSpec("B", "kept", ("a.b",))))
     given = (SecretSpec("A", "new", ("a.b",)), SecretSpec("B", "other", ("a.b",)))

@@ -25,6 +25,8 @@ _REMEDIES = {
     "crashed": "Look for native code that crashes.",
 }
 _NETWORK = "Let it reach hosts with --allow-host HOST, or everything with --network host."
+_PROXY = "Let it use $HTTPS_PROXY: names are resolved by the proxy alone."
+_DENIED = {"network=": _NETWORK, "$HTTPS_PROXY": _PROXY}  # by what the remedy names
 _FILES = "It may write below its working directory and /tmp; show it other files with --mount."
 # Every key of --json, with its value when nothing ran.
 _NOTHING: dict[str, Any] = {
@@ -182,7 +184,7 @@ def _is_code(error: CodeError) -> bool:
 def in_plain_words(cause: CauseInfo) -> str:
     """What happened, and what to do about it on a command line."""
     if cause.kind == "denied":
-        remedy = _NETWORK if "network=" in cause.remedy else _FILES
+        remedy = next((text for word, text in _DENIED.items() if word in cause.remedy), _FILES)
     else:
         remedy = _REMEDIES.get(cause.kind, cause.remedy)
     return f"{cause.kind}: {terminal.plain(cause.message)}. {remedy}"

@@ -6,6 +6,7 @@ import errno
 import signal
 from collections.abc import Sequence
 
+from sandbox.engine.egress.journal import NO_ANSWER
 from sandbox.engine.languages import is_node
 from sandbox.engine.worker_events import Gone, Raised
 from sandbox.protocol.messages import PROXIED, CauseInfo, SessionOptions
@@ -119,6 +120,8 @@ def of_exception(raised: Raised, options: SessionOptions, refused: Sequence[str]
 
 
 def _denied(raised: Raised, options: SessionOptions, refused: Sequence[str]) -> CauseInfo | None:
+    if NO_ANSWER in raised.message:
+        return None  # it was allowed, and its name is not known or nobody answered
     if refused and (raised.type in _PROXY_TYPES or _missed_a_network(raised)):
         return CauseInfo(
             DENIED,

@@ -15,6 +15,7 @@ from sandbox.engine import causes, headroom
 from sandbox.engine.artifacts import ArtifactStore, NoRoom
 from sandbox.engine.cgroups import Counters
 from sandbox.engine.collecting import collect
+from sandbox.engine.egress.journal import Journal
 from sandbox.engine.languages import is_node, of_cell
 from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import counters
@@ -89,7 +90,7 @@ class Execution:
         self._last_words = ""  # on stderr, as far as a worker that has died may have said why
         self._result_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
-        self.refused: Callable[[], list[str]] = list
+        self.journal = Journal()
         """Says, at the end, what the network policy has refused meanwhile."""
 
     # --- from outside ---
@@ -341,7 +342,7 @@ class Execution:
             files=files,
             truncated=truncated,
             usage=UsageInfo(max(0.0, after.cpu_seconds - before.cpu_seconds), after.peak_memory),
-            warnings=(*self._warnings, *self.refused()),
+            warnings=(*self._warnings, *self.journal.warnings()),
         )
 
     def _state(self, end: Ended | Gone) -> StateInfo:
@@ -387,7 +388,7 @@ class Execution:
         return (
             None
             if end.error is None or end.interrupted
-            else causes.of_exception(end.error, self._options, self.refused())
+            else causes.of_exception(end.error, self._options, self.journal.refused())
         )
 
 

@@ -165,8 +165,8 @@ class Session:
         self.step("run")
         self.scan_before = cell.workspace.last
         execution = Execution(self.executions, request, self.options, cell, self.artifacts, emit, self.kept)
-        self.egress.journal.forget_refused()
-        execution.refused = self.egress.journal.warnings
+        self.egress.journal.begin()
+        execution.journal = self.egress.journal
         execution.lost_before = self.variables_lost
         if self.variables_lost and self.kept is not None and self.kept.restorable:
             execution.restored_before = self.kept.restored()
@@ -182,8 +182,8 @@ class Session:
         self.step("run")
         self.scan_before = place.cell.workspace.last
         execution = AnimationExecution(self.executions, request, self.options, place, self.artifacts, emit, self.kept)
-        self.egress.journal.forget_refused()
-        execution.refused = self.egress.journal.warnings
+        self.egress.journal.begin()
+        execution.journal = self.egress.journal
         self.commands[execution.rendering.number] = execution.rendering
         try:
             return await self._carried_out(execution, execution.run(), request.code, emit)

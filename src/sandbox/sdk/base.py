@@ -22,7 +22,7 @@ from sandbox.sdk.animations import Animations
 from sandbox.sdk.checks import SESSION_TIMEOUT
 from sandbox.sdk.command import Command
 from sandbox.sdk.connection import DELETED, STOPPED, Connection
-from sandbox.sdk.convert import session_options
+from sandbox.sdk.convert import session_options, with_network
 from sandbox.sdk.execution import Execution, failure
 from sandbox.sdk.files import Files
 from sandbox.sdk.metrics import Metrics
@@ -45,6 +45,7 @@ class Sandbox(OneFlavour):
         self._wanted_session = None if session_id is None else checked_session_id(session_id)
         self._opened: m.SessionOpened | None = None  # while it is started
         self._last: m.SessionOpened | None = None  # also after `stop`
+        self._changed: str | NetworkPolicy | None = None  # what `network.set` has set, which the options need not allow
         self.files = Files(self._connection)
         self.command = Command(self._connection)
         self.metrics = Metrics(self._connection)
@@ -68,7 +69,8 @@ class Sandbox(OneFlavour):
     async def _open(self, session: str) -> None:
         try:
             fresh = self._wanted_session is None
-            request = m.OpenSession(session_options(self.options), session, fresh=fresh)
+            options = with_network(session_options(self.options), self._changed)
+            request = m.OpenSession(options, session, fresh=fresh)
             self._opened = self._last = await self._connection.ask(request, m.SessionOpened)
         except BaseException:
             if self._wanted_session is None:
@@ -115,8 +117,11 @@ class Sandbox(OneFlavour):
     # end of async only
 
     def _learn_network(self, network: str | NetworkPolicy) -> None:
-        """It was changed: `start` after a `stop` goes on with that."""
-        self.options = self.options.but(network=network)
+        """It was changed: `start` after a `stop` goes on with that.
+
+        The options stay what they were: those of a sandbox with secrets could not have a network that is closed.
+        """
+        self._changed = network
 
     def terminal(
         self,

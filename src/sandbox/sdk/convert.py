@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import msgspec
+
 from sandbox.network.policy import NetworkPolicy
 from sandbox.options import Environment, Mount, SandboxOptions
 from sandbox.protocol.messages import POLICY, EnvironmentSpec, MountSpec, PolicySpec, SecretSpec, SessionOptions
@@ -33,6 +35,13 @@ def session_options(options: SandboxOptions) -> SessionOptions:
         checkpoints=options.checkpoints,
         language=options.language,
     )
+
+
+def with_network(options: SessionOptions, network: str | NetworkPolicy | None) -> SessionOptions:
+    """Return `options` with another network, if one is given."""
+    if network is None:
+        return options
+    return msgspec.structs.replace(options, network=kind_of(network), policy=policy_spec(network))
 
 
 def kind_of(network: str | NetworkPolicy) -> str:

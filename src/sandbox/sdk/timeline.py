@@ -68,6 +68,7 @@ class Timeline(ABC):
 
     async def _begin(self, session_id: str, *, reseed: bool) -> Self:
         sandbox = self._sibling(session_id)
+        sandbox._changed = self._changed  # type: ignore[attr-defined]
         await sandbox.start()  # type: ignore[attr-defined]
         if reseed:
             await sandbox._connection.ask(m.Reseed(session_id), m.Done)

@@ -166,8 +166,8 @@ class Gate:
 
     async def _open(self, caller: Caller, request: m.OpenSession) -> m.LastEvent:
         owner, name = caller.key.owner, request.session or ""
-        options = policy.checked(request.options, caller.key, self._idle_timeout)
         known = self.registry.get(owner, name)
+        options = policy.checked(request.options, caller.key, self._idle_timeout, new=known is None)
         if known is None or not known.open:
             self._check_room(caller, options.memory)
         else:

@@ -10,20 +10,30 @@ from sandbox.errors import SandboxAccessError, UsageError
 from sandbox.network.addresses import is_never_public
 from sandbox.network.policy import NetworkPolicy, Secret
 from sandbox.network.rules import parsed_rule
-from sandbox.options import Environment, Mount, SandboxOptions
-from sandbox.protocol.messages import HOST_NETWORK, POLICY, PROXIED, PolicySpec, SecretSpec, SessionOptions, SetNetwork
+from sandbox.options import Environment, Mount, SandboxOptions, checked_network
+from sandbox.protocol.messages import (
+    HOST_NETWORK,
+    LEARN,
+    POLICY,
+    PROXIED,
+    PolicySpec,
+    SecretSpec,
+    SessionOptions,
+    SetNetwork,
+)  # fmt: skip
 from sandbox.server.keys import Key
 
 _MOST_OUTPUT = 64  # MB: an answer is kept in memory while it may be asked for again
 _MOST_NAME = 200
 
 
-def checked(options: SessionOptions, key: Key, idle_timeout: float | None) -> SessionOptions:
+def checked(options: SessionOptions, key: Key, idle_timeout: float | None, *, new: bool = True) -> SessionOptions:
     """The options as the engine gets them. Raises UsageError, SandboxAccessError.
 
-    `idle_timeout` is the server's own, and the longest for what can be parked.
+    `idle_timeout` is the server's own, and the longest for what can be parked. The network of what is not `new` may
+    have been changed since, and allow less than its secrets are for.
     """
-    _check_values(options)
+    _check_values(options, new=new)
     own = os.environ.get("SANDBOX_ISOLATION", "auto")
     if options.output > _MOST_OUTPUT:
         raise UsageError(f"output={options.output:g} MB: a server takes at most {_MOST_OUTPUT}")
@@ -86,12 +96,13 @@ def _require(key: Key, scope: str, names: list[str]) -> None:
         )
 
 
-def _check_values(options: SessionOptions) -> None:
+def _check_values(options: SessionOptions, *, new: bool) -> None:
     """What the SDK checks before it sends something is checked again: others can send what they like."""
     if options.name is not None and len(options.name) > _MOST_NAME:
         raise UsageError(f"the name has {len(options.name)} characters: at most {_MOST_NAME}")
     values = {name: getattr(options, name) for name in SandboxOptions.__dataclass_fields__ if hasattr(options, name)}
-    values["network"] = network_of(options.network, options.policy)
+    network = checked_network(network_of(options.network, options.policy))
+    values["network"] = network if new or not options.secrets else LEARN
     values["secrets"] = {one.name: Secret(one.value, one.hosts, query=one.query) for one in options.secrets}
     values["files"] = {one.target: Mount(one.path, one.writable) for one in options.files}
     environment = options.environment

@@ -21,7 +21,7 @@ from sandbox.results import Artifact
 from sandbox.sdk import checks
 from sandbox.sdk.blocking import OneFlavour, Transport, notify
 from sandbox.sdk.checks import SESSION_TIMEOUT
-from sandbox.sdk.convert import session_options
+from sandbox.sdk.convert import session_options, with_network
 from sandbox.sync.animations import Animations
 from sandbox.sync.command import Command
 from sandbox.sync.connection import DELETED, STOPPED, Connection
@@ -46,6 +46,7 @@ class Sandbox(OneFlavour):
         self._wanted_session = None if session_id is None else checked_session_id(session_id)
         self._opened: m.SessionOpened | None = None  # while it is started
         self._last: m.SessionOpened | None = None  # also after `stop`
+        self._changed: str | NetworkPolicy | None = None  # what `network.set` has set, which the options need not allow
         self.files = Files(self._connection)
         self.command = Command(self._connection)
         self.metrics = Metrics(self._connection)
@@ -69,7 +70,8 @@ class Sandbox(OneFlavour):
     def _open(self, session: str) -> None:
         try:
             fresh = self._wanted_session is None
-            request = m.OpenSession(session_options(self.options), session, fresh=fresh)
+            options = with_network(session_options(self.options), self._changed)
+            request = m.OpenSession(options, session, fresh=fresh)
             self._opened = self._last = self._connection.ask(request, m.SessionOpened)
         except BaseException:
             if self._wanted_session is None:
@@ -110,8 +112,11 @@ class Sandbox(OneFlavour):
         self.stop()
 
     def _learn_network(self, network: str | NetworkPolicy) -> None:
-        """It was changed: `start` after a `stop` goes on with that."""
-        self.options = self.options.but(network=network)
+        """It was changed: `start` after a `stop` goes on with that.
+
+        The options stay what they were: those of a sandbox with secrets could not have a network that is closed.
+        """
+        self._changed = network
 
     def terminal(
         self,

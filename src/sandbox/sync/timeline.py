@@ -69,6 +69,7 @@ class Timeline(ABC):
 
     def _begin(self, session_id: str, *, reseed: bool) -> Self:
         sandbox = self._sibling(session_id)
+        sandbox._changed = self._changed  # type: ignore[attr-defined]
         sandbox.start()  # type: ignore[attr-defined]
         if reseed:
             sandbox._connection.ask(m.Reseed(session_id), m.Done)

@@ -16,6 +16,7 @@ from sandbox.engine.animations.rendering import Rendering
 from sandbox.engine.animations.said import MOST_SCENES, Done, FailedInside, Progress, Rendered, Said, Scenes
 from sandbox.engine.artifacts import DIRECTORY
 from sandbox.engine.collecting import Collected, collect
+from sandbox.engine.egress.journal import Journal
 from sandbox.engine.execution import GRACE_SECONDS, Outcome
 from sandbox.engine.metrics import counters
 from sandbox.engine.transcript import Transcript
@@ -71,7 +72,7 @@ class AnimationExecution:
         self._rendered: dict[str, Rendered] = {}
         self._error: Raised | None = None
         self._done = False
-        self.refused: Callable[[], list[str]] = list
+        self.journal = Journal()
         """Says, at the end, what the network policy has refused meanwhile."""
 
     # --- from outside ---
@@ -183,7 +184,7 @@ class AnimationExecution:
             files=collected.files,
             truncated=self.rendering.cut,
             usage=m.UsageInfo(max(0.0, after.cpu_seconds - before.cpu_seconds), after.peak_memory),
-            warnings=(*collected.warnings, *self.refused()),
+            warnings=(*collected.warnings, *self.journal.warnings()),
             animations=animations,
         )
 
@@ -225,7 +226,9 @@ class AnimationExecution:
         if after.processes_refused > before.processes_refused:
             return causes.processes(self._options)
         return (
-            None if raised.type == "KeyboardInterrupt" else causes.of_exception(raised, self._options, self.refused())
+            None
+            if raised.type == "KeyboardInterrupt"
+            else causes.of_exception(raised, self._options, self.journal.refused())
         )
 
     def _status(self, error: m.CodeError | None, cause: m.CauseInfo | None) -> str:

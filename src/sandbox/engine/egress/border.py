@@ -6,9 +6,11 @@ import asyncio
 import ssl
 from collections.abc import Iterable
 
+import h11
+
 from sandbox.engine.egress.exchange import Changes
 from sandbox.engine.egress.gate import Gate, Refused, Unreachable, Way
-from sandbox.engine.egress.journal import Journal
+from sandbox.engine.egress.journal import Entry, Journal
 from sandbox.engine.egress.link import Link
 from sandbox.engine.egress.meter import Meter
 from sandbox.engine.egress.outside import Outside
@@ -52,8 +54,12 @@ class Border:
             if refused.rule:
                 self.journal.want(host, port, kind)
             raise
-        async with self._resolving:
-            way = await self.gate.way(kinds, host, port)
+        try:
+            async with self._resolving:
+                way = await self.gate.way(kinds, host, port)
+        except Unreachable:
+            self.journal.want(host, port, kind)
+            raise
         self.journal.want(host, port, kind)
         return way
 
@@ -73,6 +79,13 @@ class Border:
         if self.authority is None or not isinstance(host, str) or not self.secrets.of(host):
             return None
         return self.authority.context(host)
+
+    def look_for_secrets(self, request: h11.Request, target: Target, entry: Entry) -> None:
+        """Note what was to be a secret's value, and goes out as a placeholder since it would be in the clear."""
+        names = [] if target.secure else self.secrets.named_in(str(target.host), target.path, list(request.headers))
+        if names:
+            text = f"{entry.host} got the placeholder of the secret {', '.join(names)}: values go by https alone"
+            self.journal.notice(entry, text)
 
     def changes(self, target: Target, method: bytes) -> Changes | None:
         """What is put in for secrets in a request to this target."""

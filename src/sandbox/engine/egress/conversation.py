@@ -13,7 +13,7 @@ from sandbox.engine.egress import client_hello, targets
 from sandbox.engine.egress.exchange import exchange
 from sandbox.engine.egress.gate import Refused, Unreachable, Way
 from sandbox.engine.egress.http_end import HttpEnd
-from sandbox.engine.egress.journal import Entry
+from sandbox.engine.egress.journal import NO_ANSWER, Entry
 from sandbox.engine.egress.link import Link, Pushed, SocketLink
 from sandbox.engine.egress.meter import Counted, OverLimit
 from sandbox.engine.egress.targets import BadTarget, Target
@@ -70,7 +70,7 @@ class Conversation:
             except (BadTarget, h11.RemoteProtocolError) as error:
                 await end.answer(400, f"Refused by the sandbox: {error}", f"Refused by the sandbox's proxy: {error}")
             except (Unreachable, h11.LocalProtocolError) as error:
-                await end.answer(502, f"The sandbox's proxy has no answer: {error}", f"The sandbox's proxy: {error}")
+                await end.answer(502, f"{NO_ANSWER}: {error}", f"The sandbox's proxy: {error}")
             except OverLimit as error:
                 await end.answer(403, f"Refused by the sandbox: {error}", f"Refused by the sandbox's proxy: {error}")
 
@@ -97,6 +97,7 @@ class Conversation:
         entry = Entry(kind, shown(target.host), target.port, True, "", method=request.method.decode())
         entry.path = target.path.partition(b"?")[0].decode("ascii", "replace")
         outer = await self._reach((kind,), target.host, target.port, entry)
+        self._border.look_for_secrets(request, target, entry)
         try:
             if target.secure:
                 outer = await self._border.secured(outer, target.host)
@@ -175,11 +176,15 @@ class Conversation:
             await self._stand_for(inner, identity, entry)
 
     async def _check(self, kinds: tuple[str, ...], host: Host, port: int, entry: Entry) -> None:
-        """Look whether a host is allowed, and note only if it is not: each request to it will be looked at."""
+        """Look whether a host is allowed, and note only if it cannot be reached: each request to it will be looked at."""
         try:
             await self._border.way(kinds, host, port)
         except Refused as refused:
             entry.allowed, entry.reason, entry.rule = False, refused.reason, refused.rule
+            self._border.journal.note(entry)
+            raise
+        except Unreachable as error:
+            entry.reason = str(error)
             self._border.journal.note(entry)
             raise
 

@@ -42,7 +42,7 @@ class Egress:
         self.network, self.policy = options.network, options.policy
         self.border: Border | None = None
         self._proxy: Proxy | None = None
-        if self.network in PROXIED:
+        if self.network in PROXIED or options.secrets:  # which a policy that comes later needs
             self._make_border(options.secrets).set(self.network, self.policy)
 
     def _make_border(self, secrets: Iterable[SecretSpec] = ()) -> Border:
@@ -54,8 +54,10 @@ class Egress:
 
     def variables(self) -> dict[str, str]:
         """The environment by which programs find the proxy, and what stands for secrets."""
-        if self.border is None or self.network not in PROXIED:
+        if self.border is None:
             return {}
+        if self.network not in PROXIED:
+            return self.border.secrets.variables()
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
         return {
             **dict.fromkeys(names, _PROXY_URL), "NO_PROXY": _DIRECT, "no_proxy": _DIRECT,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _MOST = 1000
 _MOST_TOLD = 5
 _MOST_TEXT = 300
+# How the proxy's answer begins when something is allowed, and could not be reached.
+NO_ANSWER = "The sandbox's proxy has no answer"
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -45,6 +47,7 @@ class Journal:
         self.entries: deque[Entry] = deque(maxlen=_MOST)
         self.wanted: dict[str, None] = {}
         self._refused: dict[tuple[str, str], int] = {}
+        self._noticed: dict[str, None] = {}
 
     def note(self, entry: Entry) -> Entry:
         """Add an entry."""
@@ -63,11 +66,22 @@ class Journal:
         if len(self.wanted) < _MOST:
             self.wanted[rule_for(host, port, kind)] = None
 
-    def forget_refused(self) -> None:
+    def notice(self, entry: Entry, text: str) -> None:
+        """Say something of a request that was allowed, in its entry and to who runs the code."""
+        entry.reason = text
+        if len(self._noticed) < _MOST_TOLD:
+            self._noticed[f"network: {text}"] = None
+
+    def begin(self) -> None:
         """Begin to count anew what is refused: an execution begins."""
         self._refused.clear()
+        self._noticed.clear()
 
     def warnings(self) -> list[str]:
+        """All there is to say since then, in words."""
+        return [*self.refused(), *self._noticed]
+
+    def refused(self) -> list[str]:
         """What was refused since then, in words."""
         told = [_told(rule, reason, count) for (rule, reason), count in list(self._refused.items())[:_MOST_TOLD]]
         more = len(self._refused) - _MOST_TOLD

@@ -65,6 +65,16 @@ class Secrets:
         """Those that a host gets."""
         return [one for one in self._all if one.is_for(host)]
 
+    def named_in(self, host: str, path: bytes, headers: Headers) -> list[str]:
+        """The names of those of a host whose placeholders are in a request, where a value could be put in."""
+        query = path.partition(b"?")[2]
+        said = [b"\n".join([value, _basic_text(value) or b""]) for _, value in headers]
+        return [
+            one.spec.name
+            for one in self.of(host)
+            if any(one.inside in text for text in (*said, query if one.spec.query else b""))
+        ]
+
 
 class Substitution:
     """For one request and its answer: values go in on the way out, and are taken out on the way back."""
@@ -93,16 +103,8 @@ class Substitution:
         return path + mark + query, [*changed, (b"Accept-Encoding", b"identity")]
 
     def _value(self, name: bytes, value: bytes) -> bytes:
-        if name.lower() == b"authorization" and value[:6].lower() == b"basic ":
-            return self._basic(value)
-        return self._put_in(value)
-
-    def _basic(self, value: bytes) -> bytes:
-        try:
-            plain = base64.b64decode(value[6:].strip(), validate=True)
-        except binascii.Error:
-            return value
-        return b"Basic " + base64.b64encode(self._put_in(plain))
+        plain = _basic_text(value) if name.lower() == b"authorization" else None
+        return self._put_in(value) if plain is None else b"Basic " + base64.b64encode(self._put_in(plain))
 
     def _put_in(self, value: bytes) -> bytes:
         for one in self._secrets:
@@ -143,6 +145,16 @@ class Substitution:
         if self._values is None:
             return data
         return self._values.sub(lambda found: self._placeholders[found[0]], data)
+
+
+def _basic_text(value: bytes) -> bytes | None:
+    """What basic authentication says; None if a value is no such thing."""
+    if value[:6].lower() != b"basic ":
+        return None
+    try:
+        return base64.b64decode(value[6:].strip(), validate=True)
+    except binascii.Error:
+        return None
 
 
 def _overlap(data: bytes, value: bytes) -> int:
