@@ -97,9 +97,15 @@ def test_hosts_and_secrets_are_allowed_by_flags(monkeypatch: pytest.MonkeyPatch)
         (["--allow-host", "a/b"], "'a/b' has a path"),
         (["--allow-host", "a", "--secret", "NOT_SET@a"], "there is no variable NOT_SET"),
         (["--allow-host", "a", "--secret", "HOME"], "NAME@HOST"),
+        (["--secret", "HOME@a.example"], "add --allow-host a.example"),
+        (["--allow-host", "b.example", "--secret", "HOME@a.example"], "add --allow-host a.example"),
+        (["--network", "host", "--secret", "HOME@a.example"], "goes without --network host"),
     ],
 )
-def test_flags_for_the_network_that_make_no_sense_are_refused(argv: list[str], message: str) -> None:
+def test_flags_for_the_network_that_make_no_sense_are_refused(
+    argv: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
     with pytest.raises(UsageError, match=re.escape(message)):
         sandbox_options(run_parser().parse_args([*argv, "x.py"], Arguments()))
 

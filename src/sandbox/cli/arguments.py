@@ -71,6 +71,7 @@ def sandbox_options(args: Arguments) -> SandboxOptions:
     if args.allow_host:
         given["network"] = _policy(args)
     given["secrets"] = _secrets(args.secret or [])
+    _check_reach(given["secrets"], given.get("network", "none"))
     given.update(timeout=args.timeout, env=_variables(args.env or []), files=_mounts(args.mount or []))
     try:
         return SandboxOptions(persist=args.session is not None, **given)
@@ -99,6 +100,21 @@ def _secrets(given: list[str]) -> dict[str, Secret]:
             raise UsageError(f"--secret {text}: there is no variable {name} in the environment")
         hosts.setdefault(name, []).append(host)
     return {name: Secret(os.environ[name], each) for name, each in hosts.items()}
+
+
+def _check_reach(secrets: dict[str, Secret], network: str | NetworkPolicy) -> None:
+    """Whether the hosts of secrets may be reached, in words for a command line. Raises UsageError."""
+    from sandbox.network.policy import not_allowed  # noqa: PLC0415 - as above
+
+    for name, secret in secrets.items():
+        missing = not_allowed(secret, network)
+        if network == "host":
+            raise UsageError(
+                f"--secret {name}@{missing[0]} goes without --network host, which has no proxy to put it in"
+            )
+        if missing:
+            flags = " ".join(f"--allow-host {host}" for host in missing)
+            raise UsageError(f"--secret {name}@{missing[0]} needs its host to be allowed too: add {flags}")
 
 
 def _variables(pairs: list[str]) -> dict[str, str]:

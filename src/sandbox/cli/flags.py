@@ -195,7 +195,7 @@ def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) ->
         "--secret",
         action="append",
         metavar="NAME@HOST",
-        help="your variable NAME, used for that host and never seen by the code",
+        help="your variable NAME, used for that host and never seen by the code; --allow-host lets it reach it",
     )
     add("--network", choices=("none", "learn", "host"), help="none but what --allow-host names (default: none)")
     add("--isolation", choices=("auto", "namespaces", "landlock", "none"), help="how strong (default: auto)")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.mcp.call import Call
 
 _AT = re.compile(r"\A(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?\Z", re.DOTALL)
+_PART = re.compile(r"([^.\[\]]+)|(\[[^\]]*\])")
 _TYPES = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "object": "an object"}
 _TYPE = re.compile(r"`(str|int|float|bool|object)`")
 
@@ -78,7 +79,7 @@ class Tool:
         try:
             return msgspec.convert(present, self.takes, strict=False)
         except msgspec.ValidationError as error:
-            raise ToolError(f"{self.name}: {_explained(str(error))}. {self._usage()}") from error
+            raise ToolError(f"{self.name}: {_explained(str(error), self.input_schema)}. {self._usage()}") from error
 
     def _usage(self) -> str:
         required = set(self.input_schema["required"])
@@ -88,7 +89,7 @@ class Tool:
         return f"It takes: {names}" if names else "It takes no arguments"
 
 
-def _explained(text: str) -> str:
+def _explained(text: str, whole: dict[str, Any]) -> str:
     """What msgspec says of a value, in words that need no Python."""
     match = _AT.match(text)
     assert match is not None
@@ -97,7 +98,17 @@ def _explained(text: str) -> str:
         "Object contains unknown field", "there is no argument"
     )
     what = what[:1].lower() + what[1:]
+    if what.startswith("invalid enum value") and (allowed := _allowed(match["where"] or "", whole)):
+        what += f"; it is one of {', '.join(map(repr, allowed))}"
     return f"argument {match['where']}: {what}" if match["where"] else what.replace("missing `", "missing argument `")
+
+
+def _allowed(where: str, whole: dict[str, Any]) -> list[str]:
+    """The values that the schema of arguments names for one of them, or for what is within it."""
+    found = whole
+    for name, index in _PART.findall(where):
+        found = found.get("items", {}) if index else found.get("properties", {}).get(name, {})
+    return [value for one in (found, *found.get("anyOf", ())) for value in one.get("enum", ()) if value is not None]
 
 
 def schema(struct: type[msgspec.Struct]) -> dict[str, Any]:

@@ -99,8 +99,9 @@ def checked_secrets(secrets: object, network: object, env: Mapping[str, str]) ->
             raise UsageError(f"{name!r} is in env and in secrets: it can only be one of them")
         if network != "learn" and not isinstance(network, NetworkPolicy):
             raise UsageError(f"secrets[{name!r}] needs a network, as network=NetworkPolicy(allow={list(secret.hosts)})")
-        if isinstance(network, NetworkPolicy):
-            _check_allowed(name, secret, network)
+        if missing := not_allowed(secret, network):
+            hosts = ", ".join(missing)
+            raise UsageError(f"secrets[{name!r}] is for {hosts}, which the network policy does not allow")
     return dict(secrets)
 
 
@@ -114,13 +115,14 @@ def _check_rules(allow: tuple[str, ...], deny: tuple[str, ...]) -> None:
         raise UsageError(f"NetworkPolicy: {error}") from error
 
 
-def _check_allowed(name: str, secret: Secret, network: NetworkPolicy) -> None:
+def not_allowed(secret: Secret, network: object) -> list[str]:
+    """Return the hosts of a secret that code could not reach with it."""
     from sandbox.network.rules import Rules  # noqa: PLC0415 - as above
 
-    rules = Rules(network.allow)
-    missing = [host for host in secret.hosts if not rules.covers(host)]
-    if missing:
-        raise UsageError(f"secrets[{name!r}] is for {', '.join(missing)}, which the network policy does not allow")
+    if network == "learn":
+        return []
+    rules = Rules(network.allow if isinstance(network, NetworkPolicy) else ())
+    return [host for host in secret.hosts if not rules.covers(host)]
 
 
 def _texts(name: str, rules: object) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ class Conversation:
             await self._stand_for(inner, identity, entry)
 
     async def _check(self, kinds: tuple[str, ...], host: Host, port: int, entry: Entry) -> None:
-        """Look whether a host is allowed, and note only if it cannot be reached: each request to it will be looked at."""
+        """See if a host can be reached, and note only if it cannot: each request to it will be looked at."""
         try:
             await self._border.way(kinds, host, port)
         except Refused as refused:
