@@ -38,6 +38,18 @@ async def test_imports_of_every_form(js: LocalSandbox) -> None:
     assert (await js.run(code)).text == "'function,true,/,function,true,import x from y'"
 
 
+async def test_a_failed_import_declares_nothing(js: LocalSandbox) -> None:
+    code = "import fs from 'fs'\nimport x from 'lodash'; globalThis.ran = true"
+    failed = await js.run(code, check=False)
+    assert "Cannot find package 'lodash'" in str(failed.exception)
+    assert (await js.run("let x = 5; var fs = 1; [x, fs, typeof ran].join()")).text == "'5,1,undefined'"
+
+
+async def test_an_import_may_be_of_what_the_cell_has_made(js: LocalSandbox) -> None:
+    code = "require('fs').writeFileSync('made.mjs', 'export default 7')\nimport made from './made.mjs'\nmade"
+    assert (await js.run(code)).text == "7"
+
+
 async def test_packages_of_the_workspace_are_found_by_require_and_import(js: LocalSandbox) -> None:
     await js.files.write("node_modules/old/index.js", "exports.a = 1; module.exports.b = () => exports.a + 1")
     await js.files.write("node_modules/new/package.json", '{"name": "new", "type": "module", "exports": "./m.js"}')

@@ -43,16 +43,24 @@ class Runner {
   }
 
   #begin(cell, { code, language, key }) {
-    let text;
+    let prepared;
     try {
-      [text, cell.hit] = this.cells.get(code, language, key);
+      [prepared, cell.hit] = this.cells.get(code, language, key);
     } catch (error) {
       this.#end(cell, error);
       return;
     }
+    const { first, text } = prepared;
+    if (first) this.#evaluate(cell, first, () => this.#evaluate(cell, text));
+    else this.#evaluate(cell, text);
+  }
+
+  /** `then` goes on if nothing was thrown; without it the cell has ended. */
+  #evaluate(cell, text, then = null) {
     this.#inspector.evaluate(`${text}\n//# sourceURL=cell-${cell.number}.js`, (problem, answer) => {
       if (cell.finished || problem?.message.includes(TERMINATED)) return; // an interrupt: whoever guards it sees to that
-      this.#guarded(cell, () => this.#evaluated(cell, problem, answer));
+      const failed = problem || answer.exceptionDetails !== undefined;
+      this.#guarded(cell, () => (then === null || failed ? this.#evaluated(cell, problem, answer) : then()));
     });
   }
 
