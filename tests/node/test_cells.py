@@ -90,6 +90,31 @@ async def test_a_line_of_an_error_is_that_of_the_cell_after_imports(js: LocalSan
     assert ":5\nthrow new Error('here')" in execution.exception.traceback
 
 
+@pytest.mark.parametrize(
+    ("code", "shows"),
+    [
+        ("function f( {", ":1\nfunction f( {\n             ^\n"),
+        ("1\nfunction f( {\n\n", ":2\nfunction f( {\n             ^\n"),
+        ("1\n2 +* 3", ":2\n2 +* 3\n   ^\n"),
+        ("import fs from 'fs'\n2 +* 3", ":2\n2 +* 3\n   ^\n"),
+    ],
+)
+async def test_what_does_not_compile_is_shown_with_its_line(js: LocalSandbox, code: str, shows: str) -> None:
+    refused = await js.run(code, check=False)
+    assert refused.exception is not None
+    assert shows in refused.exception.traceback
+    assert "language=" not in refused.exception.traceback
+
+
+@pytest.mark.parametrize("code", ["let z: number = 5", "import fs from 'fs'\nlet z: number = 5", "enum E { A }"])
+async def test_types_in_javascript_are_pointed_out(js: LocalSandbox, code: str) -> None:
+    refused = await js.run(code, check=False)
+    assert refused.exception is not None
+    assert ('language="typescript"' in refused.exception.message) == types_are_known()
+    parsed = await js.run("JSON.parse('let z: number')", check=False)
+    assert "language=" not in str(parsed.exception)
+
+
 async def test_typescript_loses_its_types(js: LocalSandbox) -> None:
     code = "interface P { x: number }\nconst p: P = { x: 1 }\nenum E { A = 5 }\np.x + E.A"
     execution = await js.run(code, language="typescript", check=False)

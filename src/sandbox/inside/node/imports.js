@@ -3,13 +3,15 @@
 
 const IMPORT = 'sandboxImport';
 const META = 'sandboxImportMeta';
+const PLACE = Symbol('place'); // lines from 1, columns from 0
+const STATIC = /^\s*(?:import\b(?!\s*[.(])|export\b)/m;
 
 /** The parser that Node has within, for its own prompt: --expose-internals shows it. */
 const acorn = () => require('internal/deps/acorn/acorn/dist/acorn');
 
 /** Return the code with every import as a call, and what loads those that it begins with: nothing is declared before
  * they are there, as a name that a cell declares and gives no value can be declared no more. What does not parse stays
- * as it is: V8 says what is wrong with it. */
+ * as it is: V8 says what is wrong with it. Throws SyntaxError, with its place, where V8 would find fault with an import. */
 function rewritten(code) {
   const edits = [];
   const tree = parsed(code);
@@ -50,8 +52,11 @@ function parsed(code) {
   };
   try {
     return acorn().parse(code, options);
-  } catch {
-    return null;
+  } catch (error) {
+    if (!STATIC.test(code)) return null;
+    const refused = new SyntaxError(error.message.replace(/ \(\d+:\d+\)$/, ''));
+    const value = { line: error.loc?.line ?? 1, column: error.loc?.column ?? 0 };
+    throw Object.defineProperty(refused, PLACE, { value });
   }
 }
 
@@ -97,4 +102,4 @@ function walk(node, visit) {
   }
 }
 
-module.exports = { IMPORT, META, rewritten };
+module.exports = { IMPORT, META, PLACE, rewritten };
