@@ -38,6 +38,18 @@ async def test_imports_of_every_form(js: LocalSandbox) -> None:
     assert (await js.run(code)).text == "'function,true,/,function,true,import x from y'"
 
 
+async def test_a_failed_import_declares_nothing(js: LocalSandbox) -> None:
+    code = "import fs from 'fs'\nimport x from 'lodash'; globalThis.ran = true"
+    failed = await js.run(code, check=False)
+    assert "Cannot find package 'lodash'" in str(failed.exception)
+    assert (await js.run("let x = 5; var fs = 1; [x, fs, typeof ran].join()")).text == "'5,1,undefined'"
+
+
+async def test_an_import_may_be_of_what_the_cell_has_made(js: LocalSandbox) -> None:
+    code = "require('fs').writeFileSync('made.mjs', 'export default 7')\nimport made from './made.mjs'\nmade"
+    assert (await js.run(code)).text == "7"
+
+
 async def test_packages_of_the_workspace_are_found_by_require_and_import(js: LocalSandbox) -> None:
     await js.files.write("node_modules/old/index.js", "exports.a = 1; module.exports.b = () => exports.a + 1")
     await js.files.write("node_modules/new/package.json", '{"name": "new", "type": "module", "exports": "./m.js"}')
@@ -76,6 +88,31 @@ async def test_a_line_of_an_error_is_that_of_the_cell_after_imports(js: LocalSan
     execution = await js.run("import {\n  join\n} from 'path'\n\nthrow new Error('here')", check=False)
     assert execution.exception is not None
     assert ":5\nthrow new Error('here')" in execution.exception.traceback
+
+
+@pytest.mark.parametrize(
+    ("code", "shows"),
+    [
+        ("function f( {", ":1\nfunction f( {\n             ^\n"),
+        ("1\nfunction f( {\n\n", ":2\nfunction f( {\n             ^\n"),
+        ("1\n2 +* 3", ":2\n2 +* 3\n   ^\n"),
+        ("import fs from 'fs'\n2 +* 3", ":2\n2 +* 3\n   ^\n"),
+    ],
+)
+async def test_what_does_not_compile_is_shown_with_its_line(js: LocalSandbox, code: str, shows: str) -> None:
+    refused = await js.run(code, check=False)
+    assert refused.exception is not None
+    assert shows in refused.exception.traceback
+    assert "language=" not in refused.exception.traceback
+
+
+@pytest.mark.parametrize("code", ["let z: number = 5", "import fs from 'fs'\nlet z: number = 5", "enum E { A }"])
+async def test_types_in_javascript_are_pointed_out(js: LocalSandbox, code: str) -> None:
+    refused = await js.run(code, check=False)
+    assert refused.exception is not None
+    assert ('language="typescript"' in refused.exception.message) == types_are_known()
+    parsed = await js.run("JSON.parse('let z: number')", check=False)
+    assert "language=" not in str(parsed.exception)
 
 
 async def test_typescript_loses_its_types(js: LocalSandbox) -> None:
@@ -149,6 +186,7 @@ async def test_values_that_show_themselves(js: LocalSandbox) -> None:
         {"text/markdown"},
     ]  # fmt: skip
     assert execution.results[0].data["application/vnd.vegalite.v5+json"]["mark"] == "point"
+    assert [result.chart for result in execution.results[:2]] == [None, None]
     assert [artifact.mime for artifact in execution.artifacts] == ["image/png"]
 
 

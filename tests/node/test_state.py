@@ -39,6 +39,16 @@ async def test_every_kind_of_value_comes_back_as_it_was(js: LocalSandbox) -> Non
         await restarted(js)
 
 
+async def test_declarations_come_back_as_what_they_were(js: LocalSandbox) -> None:
+    await js.run("const c = 1; let l = 1; class C {}; var v = 1; import fs from 'fs'")
+    for _ in range(2):
+        await restarted(js)
+        refused = await js.run("c = 2", check=False)
+        assert "TypeError" in str(refused.exception)
+        await js.run("const c = 2; let l = 2; class C {}; var v = 2; import fs from 'fs'")
+    assert (await js.run("c + l + v")).text == "6"
+
+
 async def test_what_cannot_be_kept_is_named_with_its_reason(js: LocalSandbox) -> None:
     for number, (declaration, why) in enumerate(LOST):
         execution = await js.run(declaration)

@@ -18,7 +18,7 @@ class Cells {
     this.#size = 0;
   }
 
-  /** Return what to evaluate, and whether it was there already. Throws SyntaxError. */
+  /** Return what to evaluate, with what goes before it as a script of its own (or ''), and whether it was there already. Throws SyntaxError. */
   get(code, language, key) {
     const name = `${language}:${key ?? code}`;
     const known = this.#known.get(name);
@@ -44,7 +44,7 @@ function weight(code) {
 function prepare(code, language) {
   const plain = language === 'typescript' ? require('./types.js').strip(code) : code;
   // Few cells have one, and the parser takes 6 ms and 2 MB.
-  return /\b(?:import|export)\b/.test(plain) ? require('./imports.js').rewritten(plain) : plain;
+  return /\b(?:import|export)\b/.test(plain) ? require('./imports.js').rewritten(plain) : { text: plain, first: '' };
 }
 
 module.exports = { Cells };

@@ -20,12 +20,12 @@ class Exit extends Error {
   }
 }
 
-/** Return the error's type, message, traceback, errno and exit code. `at`: where it was, as V8 tells. */
-function describe(error, at = '') {
+/** Return the error's type, message, traceback, errno and exit code. `at`: where it was, as V8 tells; `hint`: what to do. */
+function describe(error, at = '', hint = '') {
   return {
     type: cut(typeOf(error), MOST_TYPE),
-    message: cut(messageOf(error), MOST_MESSAGE),
-    traceback: cut(at + stackOf(error), MOST_TEXT),
+    message: cut(messageOf(error), MOST_MESSAGE) + (hint && ` (${hint})`),
+    traceback: cut(at + stackOf(error), MOST_TEXT) + (hint && `(${hint})\n`),
     errno: errnoOf(error),
     exit_code: error instanceof Exit ? error.exitCode & 0xff : 1,
   };

@@ -3,22 +3,43 @@
 
 const IMPORT = 'sandboxImport';
 const META = 'sandboxImportMeta';
+const PLACE = Symbol('place'); // lines from 1, columns from 0
+const STATIC = /^\s*(?:import\b(?!\s*[.(])|export\b)/m;
 
 /** The parser that Node has within, for its own prompt: --expose-internals shows it. */
 const acorn = () => require('internal/deps/acorn/acorn/dist/acorn');
 
-/** Return the code with every import as a call. What does not parse stays as it is: V8 says what is wrong with it. */
+/** Return the code with every import as a call, and what loads those that it begins with: nothing is declared before
+ * they are there, as a name that a cell declares and gives no value can be declared no more. What does not parse stays
+ * as it is: V8 says what is wrong with it. Throws SyntaxError, with its place, where V8 would find fault with an import. */
 function rewritten(code) {
   const edits = [];
   const tree = parsed(code);
-  if (tree === null) return code;
+  if (tree === null) return { text: code, first: '' };
   for (const statement of tree.body) fromStatement(code, statement, edits);
   walk(tree, (node) => {
     if (node.type === 'ImportExpression') edits.push([node.start, node.start + 'import'.length, IMPORT]);
     if (node.type === 'MetaProperty' && node.meta.name === 'import') edits.push([node.start, node.end, META]);
   });
   edits.sort((one, other) => other[0] - one[0]);
-  return edits.reduce((text, [start, end, by]) => text.slice(0, start) + by + text.slice(end), code);
+  const text = edits.reduce((sofar, [start, end, by]) => sofar.slice(0, start) + by + sofar.slice(end), code);
+  return { text, first: loading(code, tree.body) };
+}
+
+/** Calls for the imports that a cell begins with, each in its line. */
+function loading(code, body) {
+  const other = body.findIndex((node) => node.type !== 'ImportDeclaration' && node.directive === undefined);
+  const imports = body.slice(0, other < 0 ? body.length : other).filter((node) => node.type === 'ImportDeclaration');
+  let text = '';
+  for (const node of imports) {
+    const lines = lineOf(code, node.start) - lineOf(text, text.length);
+    text += `${'\n'.repeat(lines)}${called(code, node)};`;
+  }
+  return text && `${text} undefined`;
+}
+
+function lineOf(text, position) {
+  return text.slice(0, position).split('\n').length - 1;
 }
 
 function parsed(code) {
@@ -31,8 +52,11 @@ function parsed(code) {
   };
   try {
     return acorn().parse(code, options);
-  } catch {
-    return null;
+  } catch (error) {
+    if (!STATIC.test(code)) return null;
+    const refused = new SyntaxError(error.message.replace(/ \(\d+:\d+\)$/, ''));
+    const value = { line: error.loc?.line ?? 1, column: error.loc?.column ?? 0 };
+    throw Object.defineProperty(refused, PLACE, { value });
   }
 }
 
@@ -50,13 +74,17 @@ function fromStatement(code, node, edits) {
 }
 
 function imported(code, node) {
-  const attributes = (node.attributes ?? []).map((one) => code.slice(one.start, one.end)).join(', ');
-  const call = `await ${IMPORT}(${node.source.raw}${attributes ? `, { with: { ${attributes} } }` : ''})`;
+  const call = called(code, node);
   const space = node.specifiers.find((one) => one.type === 'ImportNamespaceSpecifier');
   const names = node.specifiers.filter((one) => one !== space).map(binding);
   if (space === undefined) return names.length ? `const { ${names.join(', ')} } = ${call};` : `${call};`;
   const rest = names.length ? ` const { ${names.join(', ')} } = ${space.local.name};` : '';
   return `const ${space.local.name} = ${call};${rest}`;
+}
+
+function called(code, node) {
+  const attributes = (node.attributes ?? []).map((one) => code.slice(one.start, one.end)).join(', ');
+  return `await ${IMPORT}(${node.source.raw}${attributes ? `, { with: { ${attributes} } }` : ''})`;
 }
 
 function binding(one) {
@@ -74,4 +102,4 @@ function walk(node, visit) {
   }
 }
 
-module.exports = { IMPORT, META, rewritten };
+module.exports = { IMPORT, META, PLACE, rewritten };

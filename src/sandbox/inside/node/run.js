@@ -4,6 +4,7 @@
 const { types } = require('util');
 const { Cells } = require('./cells.js');
 const { Exit, describe } = require('./failures.js');
+const { PLACE } = require('./imports.js');
 const { Interrupts } = require('./interrupts.js');
 
 const MOST_LINE = 500;
@@ -31,8 +32,8 @@ class Runner {
 
   /** Run a cell; `done` gets its last event. */
   run(request, done) {
-    const { code, number } = request;
-    const cell = { number, code, done, hit: false, finished: false, waits: true };
+    const { code, number, language } = request;
+    const cell = { number, code, language, done, hit: false, finished: false, waits: true };
     this.#cell = cell;
     this.#guarded(cell, () => {
       this.#begin(cell, request);
@@ -43,16 +44,25 @@ class Runner {
   }
 
   #begin(cell, { code, language, key }) {
-    let text;
+    let prepared;
     try {
-      [text, cell.hit] = this.cells.get(code, language, key);
+      [prepared, cell.hit] = this.cells.get(code, language, key);
     } catch (error) {
-      this.#end(cell, error);
+      const { line, column } = error[PLACE] ?? {};
+      this.#end(cell, error, line === undefined ? '' : pointer(cell, line - 1, column), hintOf(cell));
       return;
     }
+    const { first, text } = prepared;
+    if (first) this.#evaluate(cell, first, () => this.#evaluate(cell, text));
+    else this.#evaluate(cell, text);
+  }
+
+  /** `then` goes on if nothing was thrown; without it the cell has ended. */
+  #evaluate(cell, text, then = null) {
     this.#inspector.evaluate(`${text}\n//# sourceURL=cell-${cell.number}.js`, (problem, answer) => {
       if (cell.finished || problem?.message.includes(TERMINATED)) return; // an interrupt: whoever guards it sees to that
-      this.#guarded(cell, () => this.#evaluated(cell, problem, answer));
+      const failed = problem || answer.exceptionDetails !== undefined;
+      this.#guarded(cell, () => (then === null || failed ? this.#evaluated(cell, problem, answer) : then()));
     });
   }
 
@@ -62,7 +72,8 @@ class Runner {
       this.#end(cell, new Error(problem.message));
     } else if (exceptionDetails !== undefined) {
       const error = this.#inspector.value(exceptionDetails.exception);
-      this.#end(cell, error, whereOf(error, exceptionDetails, cell));
+      const hint = isCompiled(error, exceptionDetails) ? hintOf(cell) : '';
+      this.#end(cell, error, whereOf(error, exceptionDetails, cell), hint);
     } else {
       const value = this.#inspector.value(result);
       if (value !== undefined) this.#show(value);
@@ -88,7 +99,7 @@ class Runner {
     this.#inspector.renew();
   }
 
-  #end(cell, error, where = '') {
+  #end(cell, error, where = '', hint = '') {
     if (cell.finished) return;
     cell.finished = true;
     this.#cell = null;
@@ -97,7 +108,7 @@ class Runner {
     const plain = error === null || (error instanceof Exit && error.exitCode === 0);
     cell.done({
       event: 'end',
-      error: plain ? null : describe(error, where),
+      error: plain ? null : describe(error, where, hint),
       interrupted: error instanceof Interrupted,
       cache_hit: cell.hit,
       compiled: this.cells.count,
@@ -116,15 +127,36 @@ function whereOf(error, details, cell) {
   const stack = types.isNativeError(error) ? error.stack : undefined;
   const found = typeof stack === 'string' ? new RegExp(`cell-${cell.number}\\.js:(\\d+):(\\d+)`).exec(stack) : null;
   if (found !== null) return pointer(cell, found[1] - 1, found[2] - 1);
-  // What V8 refuses before the cell runs has a place in the cell, and no frame.
-  const compiled = error instanceof SyntaxError && details.stackTrace === undefined && details.url === undefined;
-  return compiled ? pointer(cell, details.lineNumber, details.columnNumber) : '';
+  return isCompiled(error, details) ? pointer(cell, details.lineNumber, details.columnNumber) : '';
+}
+
+/** Whether V8 refused a cell before it ran: that has a place in the cell, and no frame. */
+function isCompiled(error, details) {
+  return error instanceof SyntaxError && details.stackTrace === undefined && details.url === undefined;
 }
 
 function pointer(cell, lineNumber, columnNumber) {
-  const line = cell.code.split('\n', lineNumber + 1)[lineNumber];
-  if (line === undefined || line.length > MOST_LINE) return '';
+  const lines = cell.code.split('\n');
+  if (lineNumber >= lines.length) return atEnd(cell); // V8 has missed something up to its end
+  const line = lines[lineNumber];
+  if (line.length > MOST_LINE) return '';
   return `cell-${cell.number}.js:${lineNumber + 1}\n${line}\n${' '.repeat(columnNumber)}^\n\n`;
+}
+
+function atEnd(cell) {
+  const lines = cell.code.trimEnd().split('\n');
+  return pointer(cell, lines.length - 1, lines.at(-1).length);
+}
+
+/** What helps where JavaScript is refused that is TypeScript. */
+function hintOf(cell) {
+  if (cell.language === 'typescript') return '';
+  try {
+    const isTyped = require('./types.js').strip(cell.code) !== cell.code;
+    return isTyped ? 'this is TypeScript: run it with language="typescript"' : '';
+  } catch {
+    return ''; // it is not that either, or this Node knows no types
+  }
 }
 
 module.exports = { Runner };

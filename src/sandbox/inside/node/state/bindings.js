@@ -13,6 +13,7 @@ class Bindings {
   #own = new Set(getOwnPropertyNames(globalThis)); // before any cell
   #were = new Map(); // what those of them were that cells have named
   #lexical = new Set();
+  #constant = new Map(); // name -> whether it is a const, which it stays
   #taken = new Set(); // of Node's own, what cells have put something else in the place of
 
   constructor(inspector) {
@@ -73,11 +74,12 @@ class Bindings {
     return found;
   }
 
-  /** Declare names as cells do, with what `give` returns for each. */
-  declare(names, give) {
+  /** Declare names as cells do, with what `give` returns for each; those in `constants` with const. */
+  declare(names, constants, give) {
     if (!names.length) return Promise.resolve();
     Object.defineProperty(globalThis, GIVE, { value: give, configurable: true });
-    const script = `let ${names.map((name) => `${name} = globalThis[Symbol.for('sandbox.give')]('${name}')`).join(', ')}`;
+    const one = (name) => `${constants.has(name) ? 'const' : 'let'} ${name} = globalThis[Symbol.for('sandbox.give')]('${name}')`;
+    const script = names.map(one).join('; ');
     return new Promise((done, fail) => {
       this.#inspector.evaluate(script, (problem, answer) => {
         delete globalThis[GIVE];
@@ -89,6 +91,22 @@ class Bindings {
 
   isLexical(name) {
     return this.#lexical.has(name);
+  }
+
+  /** Whether a name that has a value is a const: V8 tells only whoever assigns to it. */
+  isConstant(name) {
+    if (!this.#lexical.has(name)) return false;
+    if (!this.#constant.has(name)) this.#constant.set(name, refusesItself(name));
+    return this.#constant.get(name);
+  }
+}
+
+function refusesItself(name) {
+  try {
+    new Script(`${name} = ${name}`).runInThisContext();
+    return false;
+  } catch {
+    return true;
   }
 }
 

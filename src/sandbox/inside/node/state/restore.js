@@ -136,7 +136,8 @@ class Restoration {
 
   async #declare() {
     const lexical = [...this.#values.keys()].filter((name) => this.#entries.get(name).lexical);
-    await this.#bindings.declare(lexical, (name) => this.#values.get(name));
+    const constants = new Set(lexical.filter((name) => this.#entries.get(name).constant));
+    await this.#bindings.declare(lexical, constants, (name) => this.#values.get(name));
     for (const name of lexical) {
       const before = this.#before.get(name);
       if (before === undefined) delete globalThis[name];

@@ -169,6 +169,7 @@ class Saver {
   #note(name, entry, number, same = false) {
     const before = this.entries.get(name);
     entry.lexical = this.#bindings.isLexical(name);
+    if (this.#bindings.isConstant(name)) entry.constant = true;
     const unchanged = before !== undefined && (same || JSON.stringify({ ...before, since: 0, group: 0 }) === JSON.stringify({ ...entry, since: 0, group: 0 }) && entry.group === undefined);
     entry.since = unchanged ? before.since : number;
     this.entries.set(name, entry);
