@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from tests.engine.living import cell_of, children, comm
@@ -95,8 +95,11 @@ class Killer:
         set_step(step)
 
 
-def killing(engine: EngineThread, victim: str) -> Callable[[Session], bool]:
-    """What kills the worker, or the zygote or keeper that the engine has; it tells whether there was one."""
+def killing(engine: EngineThread, victim: str, others: Container[int]) -> Callable[[Session], bool]:
+    """What kills the worker, or the zygote or keeper that the engine has; it tells whether there was one.
+
+    `others` are children that do not belong to this engine.
+    """
 
     def kill(session: Session) -> bool:
         if victim == "worker":
@@ -106,7 +109,8 @@ def killing(engine: EngineThread, victim: str) -> Callable[[Session], bool]:
             with contextlib.suppress(OSError):  # it has just ended
                 signal.pidfd_send_signal(cell.worker.pidfd, signal.SIGKILL)
             return True
-        found = [pid for child in children(os.getpid()) for pid in (child, *children(child)) if comm(pid) == victim]
+        ours = [child for child in children(os.getpid()) if child not in others]
+        found = [pid for child in ours for pid in (child, *children(child)) if comm(pid) == victim]
         for pid in found:
             os.kill(pid, signal.SIGKILL)
         return bool(found)

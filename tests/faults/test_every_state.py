@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Leaks, _settle
-from tests.engine.living import until
+from tests.engine.living import children, until
 from tests.faults.life import BOUND, Killer, Life, killing
 
 from sandbox.engine.session import STEPS, Session
@@ -29,7 +29,13 @@ _WITHOUT_A_WORKER = {"launch", "ready", "lose", "open"}
 
 
 @pytest.fixture(scope="module")
-def engine_of_these(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineThread]:
+def others() -> set[int]:
+    """Children of this process that are not of the engine that is made next."""
+    return set(children(os.getpid()))
+
+
+@pytest.fixture(scope="module")
+def engine_of_these(tmp_path_factory: pytest.TempPathFactory, others: set[int]) -> Iterator[EngineThread]:
     home = tmp_path_factory.mktemp("states")
     home.chmod(0o711)
     with pytest.MonkeyPatch.context() as patch:
@@ -57,12 +63,12 @@ def at_every_step() -> list[object]:
 
 @pytest.mark.parametrize(("victim", "step"), at_every_step())
 def test_whoever_is_killed_at_whatever_step_nothing_that_was_answered_is_lost(
-    engine_of_these: EngineThread, monkeypatch: pytest.MonkeyPatch, victim: str, step: str
+    engine_of_these: EngineThread, others: set[int], monkeypatch: pytest.MonkeyPatch, victim: str, step: str
 ) -> None:
     _settle(engine_of_these)
     before = Leaks()
     life = Life(engine_of_these, f"life-{os.getpid()}")
-    killer = Killer(step, killing(engine_of_these, victim))
+    killer = Killer(step, killing(engine_of_these, victim, others))
     killer.take_part(lambda hook: monkeypatch.setattr(Session, "step", hook))
     life.go_through_everything()
     assert killer.killed, "nobody was killed, so this has shown nothing"

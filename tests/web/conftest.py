@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.security.conftest import lab
+from tests.security.conftest import bait, lab
 
 from sandbox import LocalSandbox
 from sandbox.engine.thread import EngineThread
 from sandbox.sdk.web import WebApp
 
-__all__ = ["lab"]  # a fixture
+__all__ = ["bait", "lab"]  # fixtures
 
 # Of the standard library, so that it runs in every environment. `/after-go` has a first part at once, and a second one
 # when somebody has asked for `/go`; `/sent` says how much of `/big` the kernel has taken.
