@@ -36,13 +36,16 @@ def connected(serving: Serving) -> socket.socket:
 
 
 def answer(serving: Serving, data: bytes) -> bytes:
-    """Send bytes, and say that there are no more if no answer comes; return all until the server hangs up."""
+    """Send bytes, and say that there are no more once an answer has had its time; return all until the server hangs up.
+
+    Not every request asks for the connection to be closed, once it was changed.
+    """
     found = b""
     with connected(serving) as made:
         with contextlib.suppress(OSError):
             made.sendall(data)
-            if not select.select([made], [], [], _MOMENT)[0]:
-                made.shutdown(socket.SHUT_WR)
+            select.select([made], [], [], _MOMENT)
+            made.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionResetError):
             while piece := made.recv(1 << 16):
                 found += piece
