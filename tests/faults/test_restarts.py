@@ -80,8 +80,9 @@ class Held:
     def __init__(self, restarted: Restarted, home: Path) -> None:
         _settle(restarted.engine, seconds=60)
         gc.collect()
-        # By kind: each engine has names of its own.
-        self.descriptors = Counter(kind.split("[")[0].split("/")[-1] for kind in Leaks().held.elements())
+        # By kind: each engine has names of its own, and each pack.
+        kinds = (kind.split("[")[0].split("/")[-1] for kind in Leaks().held.elements())
+        self.descriptors = Counter("pack" if kind.endswith(".pack") else kind for kind in kinds)
         # Without those of asyncio's pool, which has a bound of its own.
         self.threads = Counter(each.name for each in threading.enumerate() if not each.name.startswith("asyncio_"))
         self.processes = len(children(os.getpid()))

@@ -52,8 +52,11 @@ try {
 } catch (error) {
   seen.exit = error.exitCode;
 }
-const handle = await box.commands.run("cat", { background: true, stdin: true });
+let echoed;
+const echo = new Promise((done) => (echoed = done));
+const handle = await box.commands.run("cat", { background: true, stdin: true, onStdout: echoed });
 await box.commands.sendStdin(handle.pid, "in\n");
+await echo;
 seen.listedCommands = (await box.commands.list()).map((one) => one.pid === handle.pid);
 await handle.disconnect();
 const again = await box.commands.connect(handle.pid);

@@ -213,6 +213,36 @@ DATA.case(
 )
 
 DATA.case(
+    "memory_views_of_arrays",
+    """
+    import numpy as np
+    mixed = memoryview(np.array([[1, 2], ["a", None]], dtype=object))
+    waves = np.array([1j, 2]); wave = memoryview(waves)
+    grid = np.arange(6.0).reshape(2, 3); row = memoryview(grid)[1:]
+    swapped = memoryview(np.array([1, 2], ">i4"))
+    """,
+    """
+    assert mixed.obj.tolist() == [[1, 2], ["a", None]] and swapped.obj.tolist() == [1, 2]
+    assert wave.obj is waves and wave.format == "Zd" and row.tolist() == [[3.0, 4.0, 5.0]]
+    grid[1, 0] = 9
+    assert row.tolist() == [[9.0, 4.0, 5.0]]
+    """,
+    needs=["numpy"],
+)
+
+DATA.case(
+    "part_of_a_memory_that_cannot_be_cast",
+    """
+    import numpy as np
+    waves = np.array([1j, 2]); part = memoryview(waves)[1:]
+    """,
+    "assert part.format == 'Zd'",
+    lost=["part"],
+    still="assert waves[1] == 2",
+    needs=["numpy"],
+)
+
+DATA.case(
     "itertools",
     """
     import itertools
