@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo demo-mcp demo-server demo-node test test-here test-newest soak fuzz check sync bench bench-server clean
+.PHONY: setup demo demo-mcp demo-server demo-node test test-here test-bench test-newest soak fuzz check sync bench bench-server clean
 
 setup: $(VENV)/complete
 
@@ -33,6 +33,10 @@ test: setup
 # One run of the suite, as whoever calls, at whatever SANDBOX_ISOLATION says.
 test-here: setup
 	$(BIN)/python -m pytest
+
+# Every benchmark runs, briefly.
+test-bench: setup
+	$(BIN)/python -m pytest tests/benchmarks
 
 # What depends on the version of Python, on the newest one that is installed here.
 test-newest: setup
