@@ -70,7 +70,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("flavour", "language"), pairs, ids=ids)
     elif "flavour" in metafunc.fixturenames:
         here = metafunc.definition.get_closest_marker("here") is not None
-        metafunc.parametrize("flavour", [one for one in FLAVOURS if not (here and one == "remote")])
+        # Of state there is much, and the synchronous way to it is generated from the other.
+        unwanted = {"remote" if here else "", "sync" if "test_state" in metafunc.module.__name__ else ""}
+        metafunc.parametrize("flavour", [one for one in FLAVOURS if one not in unwanted])
 
 
 @pytest.fixture(scope="session")
