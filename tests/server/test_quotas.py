@@ -50,7 +50,12 @@ async def test_cpu_seconds_of_a_day_are_used_up(serving: Serving, clients: Any) 
     code = "import time\nwhile time.process_time() < 0.6: pass"
     _, events = await http("POST", "/v1/sandboxes/box/executions", {"code": code})
     assert events[-1]["status"] == "ok"
-    for path, body in (("executions", {"code": "1"}), ("commands", {"argv": ["true"]})):
+    calls: tuple[tuple[str, dict[str, object]], ...] = (
+        ("executions", {"code": "1"}),
+        ("commands", {"argv": ["true"]}),
+        ("apps/none/restart", {}),
+    )
+    for path, body in calls:
         status, answer = await http("POST", f"/v1/sandboxes/box/{path}", body)
         assert (status, answer["error"]["code"]) == (402, "quota")
         assert 0 < int(http.headers["retry-after"]) <= 86_400

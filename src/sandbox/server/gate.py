@@ -33,7 +33,8 @@ _OF_THE_PAST = (m.GetHistory, m.GetStats, m.ListArtifacts, m.ReadArtifact, m.Lis
 _LONG = (m.ReadFile, m.ReadArtifact, m.Export, m.WatchFiles)
 _USES_CPU = (m.Run, m.StartCommand, m.StartWebApp, m.RestartWebApp, m.CreateAnimation, m.StartTerminal)
 _STORES = (
-    m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint, m.StartWebApp, m.CreateAnimation, m.StartTerminal,
+    m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint, m.StartWebApp, m.RestartWebApp, m.CreateAnimation,
+    m.StartTerminal,
 )  # fmt: skip
 
 
