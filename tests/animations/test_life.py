@@ -20,6 +20,7 @@ from sandbox import (
     SandboxExecutionError,
     SandboxStartError,
 )
+from sandbox.engine import ends
 from sandbox.engine.animations.warm import WarmZygotes
 from sandbox.engine.forker import Forked, Forker
 from sandbox.engine.launcher import Cell
@@ -216,6 +217,22 @@ async def test_what_cannot_be_forked_is_an_error_and_the_session_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(Forker, "fork_command", refuse)
         with pytest.raises(SandboxStartError, match="Resource temporarily unavailable"):
+            await still(box)
+    assert (await box.run("1")).text == "1"
+    assert (await still(box)).scene == "Dots"
+
+
+async def test_what_the_host_lacks_for_it_is_an_error_and_the_session_goes_on(
+    box: LocalSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await still(box)
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ends, "pipe", refuse)
+        with pytest.raises(SandboxError, match="Too many open files"):
             await still(box)
     assert (await box.run("1")).text == "1"
     assert (await still(box)).scene == "Dots"

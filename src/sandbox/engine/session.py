@@ -17,7 +17,7 @@ from sandbox.engine.scan import EMPTY, printable
 from sandbox.engine.stored import Kept
 from sandbox.engine.worker_events import Completed, DoneInside
 from sandbox.engine.workspaces import Workspace
-from sandbox.errors import SandboxClosedError, SandboxError
+from sandbox.errors import SandboxClosedError
 from sandbox.protocol.messages import (
     AnimationInfo,
     CauseInfo,
@@ -190,13 +190,13 @@ class Session:
         finally:
             del self.commands[execution.rendering.number]
 
-    def _broken_off(self, execution: Execution | AnimationExecution, error: BaseException) -> None:
+    def _broken_off(self, execution: Execution | AnimationExecution) -> None:
         if isinstance(execution, Execution):
             # The host lacks something, and nobody knows what its worker is at.
             self.step("lose")
             self.variables_lost = "the engine could not go on with an execution"
-        elif isinstance(error, SandboxError):
-            self.step("finish")  # it could not begin
+        elif self.state == "running":
+            self.step("finish")  # it was beside the worker, which knows nothing of it
 
     async def _carried_out(
         self, execution: Execution | AnimationExecution, work: Coroutine[Any, Any, Outcome], code: str, emit: Answer
@@ -205,8 +205,8 @@ class Session:
         emit.began(self.executions)
         try:
             outcome = await work
-        except BaseException as error:
-            self._broken_off(execution, error)
+        except BaseException:
+            self._broken_off(execution)
             raise
         finally:
             self.running = None
