@@ -88,6 +88,20 @@ async def test_code_that_names_a_package_waits_for_it(early: Early) -> None:
         await box.delete()
 
 
+async def test_a_worker_beside_which_a_program_runs_does_not_give_way(early: Early) -> None:
+    await early.prepare()
+    async with early.box() as box:
+        async with box.terminal("cat") as terminal:
+            cell = cell_of(early.engine, box.session_id)
+            running = asyncio.create_task(box.run("'numpy'"))
+            await terminal.write("still there\n")
+            early.finish()
+            await running
+            assert cell_of(early.engine, box.session_id) is cell
+            assert b"still there" in await terminal.read()
+        await box.delete()
+
+
 async def test_a_session_that_goes_on_waits_where_it_may_need_a_package(early: Early) -> None:
     ids = []
     for code in ("x = 1", "x = [1]"):

@@ -120,7 +120,6 @@ class Command:
             self._process = await forked(self._forker(cell), self._plan(cell, launcher), cell, control_end, stdio)
             theirs.close()  # so that the control socket ends with the process's
             cell.commands.add(self._process.pidfd)
-            cell.lacks = ()
             try:
                 await self._started(control, self._program(cell, launcher))
             except BaseException:
@@ -282,7 +281,11 @@ def plan_of(cell: Cell, options: SessionOptions) -> dict[str, object]:
 async def forked(
     forker: Forker, plan: dict[str, object], cell: Cell, control: socket.socket, stdio: tuple[int, int, int]
 ) -> Forked:
-    """A process beside a session's worker that waits to be `told` what to run. Raises SandboxStartError."""
+    """A process beside a session's worker that waits to be `told` what to run. Raises SandboxStartError.
+
+    It belongs to that worker, which so cannot give way to another one any more.
+    """
+    cell.lacks = ()
     joins = cell.group.open() if cell.group is not None else []
     stdin, stdout, stderr = stdio
     named: dict[str, int | list[int]] = {
