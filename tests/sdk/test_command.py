@@ -24,7 +24,7 @@ from sandbox import (
     SandboxTimeoutError,
     UsageError,
 )
-from sandbox.engine import commands
+from sandbox.engine import causes, commands
 from sandbox.engine.forker import Forked
 from sandbox.engine.thread import EngineThread
 from sandbox.engine.zygote import Zygote
@@ -343,6 +343,24 @@ async def test_a_run_cancelled_at_the_moment_of_its_fork_leaves_nothing(
         with pytest.raises(SandboxClosedError, match="cancelled"):
             await box.command.run("true")
     assert len(asking) == 1
+    assert (await box.command.run("true")).ok
+
+
+async def test_a_limit_that_is_hit_while_a_program_begins_ends_it(
+    box: LocalSandbox, engine: EngineThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork_command, session = Zygote.fork_command, engine._engine.sessions._sessions[box.session_id]
+
+    async def limited(self: Zygote, *args: Any) -> Forked:
+        for command in session.commands.values():
+            command.stop_for(causes.disk(session.options))
+        await asyncio.sleep(0)
+        return await fork_command(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Zygote, "fork_command", limited)
+        done = await box.command.run("sleep", ["1000"])
+    assert (done.cause, done.ok) == ("disk", False)
     assert (await box.command.run("true")).ok
 
 

@@ -74,6 +74,8 @@ class Command:
         """As `run`, without a look at what it has done to files."""
         self._cell = cell
         pipes = await self._start(cell, launcher)
+        if self._limit_hit is not None:  # before there was anything to end
+            self._begin_ending(0.0)
         self._emit(CommandStarted(self.number))
         timer = None
         if self._request.timeout is not None:
@@ -233,8 +235,10 @@ class Command:
         """A limit was hit: terminate, and kill after the grace, or `at_once`."""
         if self._limit_hit is None:
             self._limit_hit = cause
-            grace = 0.0 if at_once else _GRACE_SECONDS
-            self._ending = asyncio.get_running_loop().create_task(self.terminate_then_kill(grace))
+            self._begin_ending(0.0 if at_once else _GRACE_SECONDS)
+
+    def _begin_ending(self, grace: float) -> None:
+        self._ending = asyncio.get_running_loop().create_task(self.terminate_then_kill(grace))
 
     async def terminate_then_kill(self, grace: float = _GRACE_SECONDS) -> None:
         """Ask it to end, and kill it after `grace` seconds. Does nothing before it runs."""
