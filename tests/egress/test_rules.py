@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -170,3 +171,18 @@ async def test_a_policy_that_could_be_got_round_is_refused(
     monkeypatch.setattr("sandbox.sdk.local._warned", True)
     with pytest.raises(SandboxStartError, match="network namespace"):
         await LocalSandbox(network=NetworkPolicy(["a.b"]), **options).start()  # type: ignore[arg-type]
+
+
+async def test_a_policy_that_could_be_got_round_is_refused_of_a_running_sandbox_too(own_home: Path) -> None:
+    engine = EngineThread(parked=0)
+    try:
+        box = await LocalSandbox(engine=engine, without=("network_namespace",)).start()
+        for network in (NetworkPolicy(["a.b"]), "learn"):
+            with pytest.raises(UsageError, match="network namespace"):
+                await box.network.set(network)
+        assert await box.network.get() == "none"
+        await box.run("import os; os._exit(1)", check=False)
+        assert (await box.run("1")).text == "1"
+        await box.delete()
+    finally:
+        engine.close()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sandbox.errors import UsageError
+from sandbox.inside.contain.policy import NAMESPACES
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
@@ -21,12 +22,29 @@ async def set_network(sessions: Sessions, request: m.SetNetwork, emit: Emit) -> 
         raise UsageError("network='host' is chosen when a sandbox is made, and cannot be changed")
     if request.network not in {"none", *m.PROXIED}:
         raise UsageError(f"network={request.network!r} is not one of 'none', 'policy', 'learn'")
-    began = request.network in m.PROXIED and session.options.network not in m.PROXIED
-    await session.egress.set(request.network, request.policy)
-    session.options = msgspec.structs.replace(session.options, network=request.network, policy=request.policy)
-    if began:
-        await _begin(sessions, session)
+    _check_level(session, request.network)
+    before = session.options
+    await _set(session, request.network, request.policy)
+    if request.network in m.PROXIED and before.network not in m.PROXIED:
+        try:
+            await _begin(sessions, session)
+        except BaseException:
+            await _set(session, before.network, before.policy)
+            raise
     return m.Done()
+
+
+def _check_level(session: Session, network: str) -> None:
+    """Raises UsageError where the proxy would not be the only way out."""
+    options = session.options
+    level = options.isolation if session.cell is None else session.cell.zygote.spec.level
+    if network in m.PROXIED and ("network_namespace" in options.without or level not in {NAMESPACES, "auto"}):
+        raise UsageError(f"network={network!r} needs a network namespace, and this sandbox has none: level {level}")
+
+
+async def _set(session: Session, network: str, policy: m.PolicySpec) -> None:
+    await session.egress.set(network, policy)
+    session.options = msgspec.structs.replace(session.options, network=network, policy=policy)
 
 
 async def _begin(sessions: Sessions, session: Session) -> None:
