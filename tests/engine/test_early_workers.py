@@ -102,6 +102,24 @@ async def test_a_worker_beside_which_a_program_runs_does_not_give_way(early: Ear
         await box.delete()
 
 
+async def test_what_begins_beside_a_worker_while_code_waits_for_a_package_stays(early: Early) -> None:
+    await early.prepare()
+    async with early.box() as box:
+        session = early.engine._engine.sessions._sessions[box.session_id]
+        running = asyncio.create_task(box.run("'numpy'"))
+        async with asyncio.timeout(50):
+            while not session.turn.locked():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        command = asyncio.create_task(box.command.run("true"))
+        async with asyncio.timeout(50):
+            while not session.commands:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        early.finish()
+        await running
+        assert (await command).exit_code == 0, "it was killed with its worker"
+        await box.delete()
+
+
 async def test_a_session_that_goes_on_waits_where_it_may_need_a_package(early: Early) -> None:
     ids = []
     for code in ("x = 1", "x = [1]"):

@@ -212,9 +212,10 @@ class Sessions:
         cell = await self.cell(session)
         if wanted := [name for name in cell.lacks if name in code]:
             await cell.zygote.has(wanted)
-            session.step("park")
-            await self.end_worker(session)
-            cell = await self.cell(session)
+            if not session.in_use:  # nothing has begun beside it meanwhile
+                session.step("park")
+                await self.end_worker(session)
+                cell = await self.cell(session)
         cell.lacks = ()
         return cell
 
@@ -258,7 +259,7 @@ class Sessions:
         """Give a worker the proxy that its session had no use for before. The caller holds the session's turn."""
         if not session.egress.serving:
             await session.egress.serve(cell)
-            await self.launcher.attach(cell, session.egress.options(session.options))
+        await self.launcher.attach(cell, session.egress.options(session.options))
 
     async def park(self, session: Session) -> None:
         """Store what is not stored yet and end the worker of a session that nobody uses. Raises StoreError."""
