@@ -238,6 +238,18 @@ async def test_what_the_host_lacks_for_it_is_an_error_and_the_session_goes_on(
     assert (await still(box)).scene == "Dots"
 
 
+async def test_a_zygote_with_manim_that_takes_no_notice_does_not_hold_up_the_end(own_engine: EngineThread) -> None:
+    """The fixture looks for what is left."""
+    box = await LocalSandbox(engine=own_engine, persist=False).start()
+    cell = cell_of(own_engine, box)
+    await still(box)
+    for one in cell.zygote.offspring:
+        os.kill(host_pid(one._process.pidfd), signal.SIGSTOP)
+    await box.delete()
+    async with asyncio.timeout(30):
+        await asyncio.to_thread(own_engine.close)
+
+
 async def test_an_engine_that_is_closed_while_manim_is_imported_leaves_nothing(own_engine: EngineThread) -> None:
     box = await LocalSandbox(engine=own_engine, persist=False).start()
     zygote = cell_of(own_engine, box).zygote

@@ -22,6 +22,7 @@ from sandbox.errors import SandboxConnectionError
 _MAX_MESSAGE = 128 * 1024
 _MAX_DESCRIPTORS = 16
 _MOST_AT_ONCE = 64
+_END_SECONDS = 2.0
 _Number = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
@@ -250,7 +251,11 @@ class Offspring(Forker):
         """End it and wait for that. What it has forked ends with it."""
         asyncio.get_running_loop().remove_reader(self._zygote)
         self._zygote.close()
-        await asyncio.wait([self._process.ended])
+        await asyncio.wait([self._process.ended], timeout=_END_SECONDS)
+        # While it imports it does not notice; and that it has ended is the zygote's word, which may never come.
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._process.pidfd, signal.SIGKILL)
+        await asyncio.wait([self._process.ended], timeout=_END_SECONDS)
         os.close(self._process.pidfd)
         self._fail_all("the zygote was ended")
 

@@ -119,7 +119,10 @@ class Terminal:
                     await self.signal(number)
                 if number != signal.SIGHUP:
                     await asyncio.wait([process.ended], timeout=_END_SECONDS)
-            self._finish()
+            if process.ended.done():
+                self._finish()
+            else:  # the zygote is busy or silent: whoever waits for the end finishes it then
+                self._let_go()
 
     # --- what commands have too ---
 

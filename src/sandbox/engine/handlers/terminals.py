@@ -34,7 +34,8 @@ async def start_terminal(sessions: Sessions, request: m.StartTerminal, emit: Emi
     try:
         await terminal.start(cell, sessions.launcher)
     except BaseException:
-        del session.commands[terminal.number], session.terminals[terminal.number]
+        session.commands.pop(terminal.number, None)
+        session.terminals.pop(terminal.number, None)
         raise
     sessions.spawn(_follow(session, terminal))
     return m.TerminalStarted(terminal.number)
@@ -80,9 +81,9 @@ async def resize_terminal(sessions: Sessions, request: m.ResizeTerminal, emit: E
 
 
 async def close_terminal(sessions: Sessions, request: m.CloseTerminal, emit: Emit) -> m.TerminalRead:
-    terminal = _terminal(sessions, request.session, request.command)
+    session, terminal = sessions.active(request.session), _terminal(sessions, request.session, request.command)
     await terminal.close()
-    del sessions.active(request.session).terminals[request.command]
+    session.terminals.pop(request.command, None)
     return m.TerminalRead(b"", terminal.exit_code)
 
 
