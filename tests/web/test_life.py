@@ -169,7 +169,7 @@ async def test_a_session_whose_workers_die_again_and_again_gets_no_more(make: Ma
     kill_worker(engine, box)
 
     async def given_up() -> bool:
-        return "3 times in a minute" in (await app.refresh()).why
+        return "4 times in a minute" in (await app.refresh()).why
 
     await until(given_up)
     assert app.state == "ended"

@@ -249,7 +249,7 @@ class WebApp:
             return
         now = time.monotonic()
         if len(self._returns) == _MOST_RETURNS and now - self._returns[0] < _RETURNS_SECONDS:
-            self.why = f"the session's worker has ended {_MOST_RETURNS} times in a minute"
+            self.why = f"the session's worker has ended {_MOST_RETURNS + 1} times in a minute"
             return
         self._returns.append(now)
         try:
@@ -260,7 +260,7 @@ class WebApp:
                 async with self._session.turn:
                     cell = await self._sessions.cell(self._session)
                 await self.begin(cell, _RETURNS_SECONDS)
-        except SandboxError as error:
+        except (SandboxError, OSError) as error:
             self.state, self.why = ENDED, f"it could not be started again: {error}"
 
     async def picture(self, path: str, size: tuple[int, int]) -> ArtifactInfo:
