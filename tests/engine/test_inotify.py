@@ -224,6 +224,27 @@ async def test_a_flood_of_changes_is_cut_and_said_to_be(workspace: Workspace, at
     assert reported <= seconds * 1000 + 2 * 1001
 
 
+async def test_of_what_nobody_takes_only_so_much_is_kept(workspace: Workspace, at_work: AtWork) -> None:
+    taken, seen = asyncio.Event(), list[m.Event]()
+    watching = asyncio.create_task(watch(workspace, m.WatchFiles("s"), seen.append, taken.wait))  # type: ignore[arg-type]
+    async with asyncio.timeout(50):
+        while not seen:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    with at_work(workspace.path, FLOOD):
+        async with asyncio.timeout(50):
+            while len(seen) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        kept = len(seen)
+        await asyncio.sleep(1)
+        assert len(seen) == kept, "nothing more until the first is taken"
+        taken.set()
+        async with asyncio.timeout(50):
+            while len(seen) == kept:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+    watching.cancel()
+    await asyncio.wait([watching])
+
+
 TREES = """
 def step(n):
     top = f"{n % 50}"

@@ -78,6 +78,17 @@ async def test_a_scope_is_needed(serving: Serving, clients: Any) -> None:
     assert (status, answer["error"]["code"], answer["error"]["details"]) == (403, "access", {"scope": "metrics"})
 
 
+async def test_a_key_that_reads_figures_sees_and_ends_nothing_else(serving: Serving, clients: Any) -> None:
+    owner = clients(serving.url, serving.key("sandboxes", owner="whole"))
+    reads = clients(serving.url, serving.key("metrics", owner="whole"))
+    assert (await owner("POST", "/v1/sandboxes", {"id": "box"}))[0] == 201
+    await owner("POST", "/v1/sandboxes/box/executions", {"code": "print('secret')"})
+    for path in ("/v1/sandboxes", "/v1/sandboxes/box", "/v1/sandboxes/box/executions/1/events", "/sandboxes"):
+        assert (await reads("GET", path))[0] in {401, 403}, path
+    assert (await reads("DELETE", "/v1/messages/" + "n" * 20))[0] == 403
+    assert (await owner("DELETE", "/v1/sandboxes/box"))[0] == 200
+
+
 async def test_who_guesses_waits_longer_each_time_and_others_do_not(own: Serving, clients: Any) -> None:
     own.start()
     wrong, right = clients(own.url, "sbx_00000000_guess"), clients(own.url, own.key())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,16 @@ async def test_so_many_sandboxes_may_be_started(serving: Serving, clients: Any) 
     assert (await http("POST", "/v1/sandboxes/a/start"))[0] == 429
     for name in ("a", "b", "c"):
         assert (await http("DELETE", f"/v1/sandboxes/{name}"))[0] == 200
+
+
+async def test_who_asks_for_many_at_once_gets_no_more(serving: Serving, clients: Any) -> None:
+    http: Http = clients(serving.url, serving.key(sandboxes=2, memory=2048))
+    asked = (http("POST", "/v1/sandboxes", {"id": f"s{number}"}) for number in range(8))
+    statuses = Counter([status for status, _ in await asyncio.gather(*asked)])
+    assert statuses == {201: 2, 429: 6}
+    _, found = await http("GET", "/v1/sandboxes")
+    for one in found["sandboxes"]:
+        assert (await http("DELETE", f"/v1/sandboxes/{one['id']}"))[0] == 200
 
 
 async def test_so_much_memory_may_be_in_use(serving: Serving) -> None:

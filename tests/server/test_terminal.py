@@ -58,6 +58,20 @@ def _last(serving: Serving, do: str) -> dict[str, Any]:
     return [line for line in serving.audit if line["do"] == do][-1]
 
 
+async def test_a_terminal_ends_with_its_key(serving: Serving, clients: Any) -> None:
+    key = serving.key(owner="leaked")
+    http: Http = clients(serving.url, key)
+    assert (await http("POST", "/v1/sandboxes", {"id": "box"}))[0] == 201
+    async with connect(serving, f"Bearer {key}", "?argv=cat") as socket:
+        await socket.send(b"there\n")
+        await until(socket, "there")
+        serving.run("keys", "revoke", key.split("_")[1])
+        async with asyncio.timeout(50):
+            await socket.wait_closed()
+        assert "revoked" in socket.close_reason
+    assert (await clients(serving.url, serving.key(owner="leaked"))("DELETE", "/v1/sandboxes/box"))[0] == 200
+
+
 async def test_a_client_that_goes_takes_its_terminal_along(serving: Serving, http: Http, key: str) -> None:
     async with connect(serving, key, "?argv=sleep&argv=54321"):
         pass

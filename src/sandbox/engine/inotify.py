@@ -12,7 +12,7 @@ import errno
 import itertools
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from sandbox.beneath import MOST_DEPTH, file_error, open_directory, relative
 from sandbox.engine.forker import settle
@@ -39,8 +39,13 @@ _OVERFLOWED = FilesChanged(".", "overflow")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-async def watch(workspace: Workspace, request: WatchFiles, emit: Callable[[Event], None]) -> None:
-    """Emit what changes below a directory until cancelled. Raises SandboxFileError.
+async def watch(
+    workspace: Workspace,
+    request: WatchFiles,
+    emit: Callable[[Event], None],
+    drained: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Emit what changes below a directory until cancelled, waiting for `drained` in between. Raises SandboxFileError.
 
     An `overflow` says that more changed than is reported, or that there is more than can be watched.
     """
@@ -48,14 +53,16 @@ async def watch(workspace: Workspace, request: WatchFiles, emit: Callable[[Event
     try:
         watcher = _Watcher(workspace.fd, recursive=request.recursive)
         try:
-            await _report(watcher, path, emit)
+            await _report(watcher, path, emit, drained)
         finally:
             watcher.close()
     except OSError as error:
         raise _error(error, request.path) from error
 
 
-async def _report(watcher: _Watcher, path: str, emit: Callable[[Event], None]) -> None:
+async def _report(
+    watcher: _Watcher, path: str, emit: Callable[[Event], None], drained: Callable[[], Awaitable[None]] | None
+) -> None:
     watcher.start(path)
     emit(Watching())
     if watcher.full:
@@ -65,6 +72,8 @@ async def _report(watcher: _Watcher, path: str, emit: Callable[[Event], None]) -
         changes = watcher.changes()
         for event in changes:
             emit(event)
+        if drained is not None:  # else more would be kept than the kernel's queue, which has a bound and says so
+            await drained()
         await asyncio.sleep(max(_TOGETHER_SECONDS, len(changes) * _SECONDS_EACH))
     raise OSError(errno.ENOENT, "the directory was removed")
 

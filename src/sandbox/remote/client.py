@@ -45,13 +45,18 @@ class RemoteCall:
         """Runs in the loop."""
         self._task = task
         if self._cancelled:
-            task.cancel()
+            self._cancel()
 
     def cancel(self) -> None:
         """Cancel the request; the sink still gets a last event."""
         self._cancelled = True
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(lambda: self._task is not None and self._task.cancel())
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        """A task that is cancelled before it has begun says nothing: let it begin."""
+        if self._task is not None:
+            self._loop.call_soon(self._task.cancel)
 
 
 class Client:

@@ -49,6 +49,10 @@ class Access:
                 "too many attempts without a valid key", {"quota": "attempts", "retry_after": _MOST_SECONDS}
             )
 
+    def holds(self, key: Key) -> bool:
+        """Whether a key that was admitted is still in force."""
+        return self.keys.in_force(key.id) is not None
+
     async def _slow(self, address: str) -> None:
         self.check_patience(address)
         self._waiting[address] = self._waiting.get(address, 0) + 1

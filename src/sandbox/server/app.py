@@ -91,6 +91,7 @@ class App:
         call.caller = Caller(key, call.request_id, address)
         self._rates.enter(key)
         try:
+            require(key, "sandboxes")
             await dialect.answer(call, self.gate)
         finally:
             self._rates.leave(key)
@@ -105,7 +106,7 @@ class App:
                 raise UsageError("there is no WebSocket here, only at /v1/sandboxes/ID/terminal", {"status": 404})
             self._rates.enter(key)
             try:
-                await asked.serve(self.gate, caller, session)
+                await asked.serve(self.gate, caller, session, lambda: self._access.holds(key))
             finally:
                 self._rates.leave(key)
         except SandboxError as error:
@@ -129,13 +130,13 @@ class App:
         key, call.caller = await self._caller(call, call.request_id)
         self._rates.enter(key)
         try:
+            require(key, "metrics" if path == "/metrics" else "sandboxes")
             if path == _MESSAGES and method == "POST":
                 await messages.answer(call, self.gate)
             elif path.startswith(f"{_MESSAGES}/") and method == "DELETE":
                 messages.cancel(call, self.gate, path.removeprefix(f"{_MESSAGES}/"))
                 await call.respond(204, b"", "application/json")
             elif path == "/metrics":
-                require(key, "metrics")
                 await call.respond(200, self._figures(), "text/plain; version=0.0.4; charset=utf-8")
             else:
                 await self._api.answer(call, self.gate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from pathlib import Path
@@ -12,10 +13,11 @@ import msgspec
 from sandbox.protocol import messages as m
 from sandbox.server.keys import Key
 
+_log = logging.getLogger("sandbox.server")
 _DONE = (
     m.OpenSession, m.CloseSession, m.DeleteSession, m.Run, m.StartCommand, m.WriteFile, m.RemoveFile, m.RenameFile,
     m.MakeCheckpoint, m.Rollback, m.Fork, m.Export, m.StartWebApp, m.RestartWebApp, m.StopWebApp, m.SetNetwork,
-    m.CreateAnimation, m.StartTerminal,
+    m.ScreenshotWebApp, m.RemoveArtifacts, m.CreateAnimation, m.StartTerminal,
 )  # fmt: skip
 _LOOK_SECONDS = 1.0
 
@@ -49,7 +51,11 @@ class Audit:
             "seconds": round(seconds, 6), **_what(request), **_outcome(last),
         }  # fmt: skip
         self._reopen_if_moved()
-        os.write(self._fd, msgspec.json.encode(line) + b"\n")
+        data = msgspec.json.encode(line)
+        try:
+            os.write(self._fd, data + b"\n")
+        except OSError as error:  # a full disk: the caller still gets its answer, and the server's log has the line
+            _log.error("the audit log could not be written (%s): %s", error, data.decode())
 
     def _reopen_if_moved(self) -> None:
         now = time.monotonic()
@@ -75,14 +81,20 @@ def _what(request: m.Request) -> dict[str, object]:
         case m.StartCommand() | m.StartTerminal():
             return {"program": request.argv[0][:200] if request.argv else "", "argv_sha256": _digest(*request.argv)}
         case m.StartWebApp() | m.RestartWebApp() | m.StopWebApp():
-            code = None if isinstance(request, m.StopWebApp) else request.code
-            digest = {} if code is None else {"code_sha256": _digest(code)}
-            return {"app": (request.name or "")[:200], **digest}
+            return {"app": (request.name or "")[:200], **_served(request)}
         case m.WriteFile() | m.RemoveFile() | m.RenameFile():
             return {"path": request.path[:200]}
         case m.SetNetwork():
             return {"network": request.network, "allow": request.policy.allow}
     return {"forks": request.ids} if isinstance(request, m.Fork) else {}
+
+
+def _served(request: m.StartWebApp | m.RestartWebApp | m.StopWebApp) -> dict[str, object]:
+    if isinstance(request, m.StopWebApp):
+        return {}
+    if request.command:
+        return {"program": request.command[0][:200], "argv_sha256": _digest(*request.command)}
+    return {"path": request.path[:200]} if request.path else {"code_sha256": _digest(request.code or "")}
 
 
 def _digest(*texts: str) -> str:

@@ -70,18 +70,17 @@ def _check_command(request: m.StartCommand) -> None:
 
 
 def _check_app(request: m.StartWebApp) -> None:
+    _check_served(request)
+    _at_most("hosts", len(request.hosts), _MOST_HOSTS, "names")
+    checked_env(request.env)
+
+
+def _check_served(request: m.StartWebApp | m.RestartWebApp) -> None:
     _check_timeout(request.timeout, default=None)
     _at_most("code", len(request.code or ""), _MOST_CODE, "characters")
     _at_most("command", len(request.command), _MOST_ARGUMENTS, "arguments")
-    _at_most("hosts", len(request.hosts), _MOST_HOSTS, "names")
-    checked_env(request.env)
     if any("\0" in text for text in request.command):
         raise UsageError("command has a NUL, which no program can be given")
-
-
-def _check_restart(request: m.RestartWebApp) -> None:
-    _check_timeout(request.timeout, default=None)
-    _at_most("code", len(request.code or ""), _MOST_CODE, "characters")
 
 
 def _check_program(request: m.StartCommand | m.StartTerminal) -> None:
@@ -110,7 +109,7 @@ _CHECKS: dict[type[Any], Callable[[Any], None]] = {
     m.StartCommand: _check_command,
     m.StartTerminal: _check_program,
     m.StartWebApp: _check_app,
-    m.RestartWebApp: _check_restart,
+    m.RestartWebApp: _check_served,
     m.WriteFile: _check_write,
     m.Fork: _check_fork,
     m.GetHistory: _check_history,

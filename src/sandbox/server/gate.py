@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any, cast
 
 import msgspec
@@ -31,11 +33,14 @@ _log = logging.getLogger("sandbox.server")
 # Looks at what was: also of a sandbox that is stopped.
 _OF_THE_PAST = (m.GetHistory, m.GetStats, m.ListArtifacts, m.ReadArtifact, m.ListAnimations, m.DeleteSession)
 _LONG = (m.ReadFile, m.ReadArtifact, m.Export, m.WatchFiles)
-_USES_CPU = (m.Run, m.StartCommand, m.StartWebApp, m.RestartWebApp, m.CreateAnimation, m.StartTerminal)
-_STORES = (
-    m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint, m.StartWebApp, m.RestartWebApp, m.CreateAnimation,
-    m.StartTerminal,
+_USES_CPU = (
+    m.Run, m.StartCommand, m.StartWebApp, m.RestartWebApp, m.ScreenshotWebApp, m.CreateAnimation, m.StartTerminal,
 )  # fmt: skip
+_STORES = (
+    m.Run, m.StartCommand, m.WriteFile, m.Fork, m.MakeCheckpoint, m.StartWebApp, m.RestartWebApp, m.ScreenshotWebApp,
+    m.CreateAnimation, m.StartTerminal,
+)  # fmt: skip
+_METER_SECONDS = 2.0
 
 
 class Gate:
@@ -51,6 +56,7 @@ class Gate:
         self._cpu, self._audit, self._idle_timeout = cpu, audit, idle_timeout
         self._usage = Usage(engine.sessions.stored)
         self._waking: dict[str, asyncio.Lock] = {}
+        self._starting: dict[str, dict[str, int]] = {}  # by owner: MB of what is being started, by its id
         self._tracer = tracer
 
     def begin(self, caller: Caller, request: Any, once: str | None = None) -> Recording:
@@ -87,15 +93,17 @@ class Gate:
 
         def on_end(last: m.LastEvent) -> None:
             seconds = time.perf_counter() - begin
-            self._audit.note(caller, request, last, seconds)
             asyncio.get_running_loop().call_soon(counted, last, seconds)
+            self._audit.note(caller, request, last, seconds)
 
         def counted(last: m.LastEvent, seconds: float) -> None:
             """What need not be done before the caller has its answer."""
-            self._count(owner, request, last, seconds)
-            if self._tracer is not None and span is not None:
-                self._tracer.end(span, last)
-            self.recordings.ended(recording)
+            try:
+                self._count(owner, request, last, seconds)
+                if self._tracer is not None and span is not None:
+                    self._tracer.end(span, last)
+            finally:
+                self.recordings.ended(recording)
 
         def show(event: m.Event) -> m.Event:
             if isinstance(event, m.WebAppsListed):
@@ -142,11 +150,10 @@ class Gate:
         if isinstance(request, m.OpenSession):
             return await self._open(caller, request)
         await self._bring_back(owner, request)
-        await self._check_quotas(caller, request)
-        before = self._cpu_of(wanted.session) if isinstance(request, m.StartCommand) else 0.0
-        last = await ask(self.engine, wanted, recording)
-        if isinstance(request, m.StartCommand):
-            self._used(owner, max(0.0, self._cpu_of(wanted.session) - before))
+        with self._room(caller, request):
+            await self._check_quotas(caller, request)
+            async with self._metered(owner, wanted) if isinstance(request, m.StartCommand) else nullcontext():
+                last = await ask(self.engine, wanted, recording)
         if isinstance(last, m.Done):
             self._note(owner, request)
         return last
@@ -170,12 +177,13 @@ class Gate:
         known = self.registry.get(owner, name)
         options = policy.checked(request.options, caller.key, self._idle_timeout, new=known is None)
         if known is None or not known.open:
-            self._check_room(caller, options.memory)
+            self._check_room(caller, options.memory, (name,))
         else:
             settled(name, options, known.options.language)
             options = policy.with_values(known.options, options.secrets)
-        await self._check_quotas(caller, request)
-        return await self._opened(owner, name, options, fresh=request.fresh)
+        with self._reserved(owner, (name,), options.memory):
+            await self._check_quotas(caller, request)
+            return await self._opened(owner, name, options, fresh=request.fresh)
 
     async def _opened(self, owner: str, name: str, options: m.SessionOptions, *, fresh: bool = False) -> m.LastEvent:
         """Have the engine open a session, and know it from then on."""
@@ -185,17 +193,44 @@ class Gate:
             self.registry.opened(owner, name, options)
         return last
 
-    def _check_room(self, caller: Caller, memory: int, more: int = 1) -> None:
-        """Whether so many more may be started, each with so many MB. Raises SandboxQuotaError."""
+    def _check_room(self, caller: Caller, memory: int, ids: tuple[str, ...]) -> None:
+        """Whether these may be started, each with so many MB. Raises SandboxQuotaError."""
         limits, owner = caller.key.quotas, caller.key.owner
         if limits.sandboxes is not None:
-            quotas.check_sandboxes(caller.key, sum(one.open for one in self.registry.of(owner)), more)
+            there = {one.id for one in self.registry.of(owner) if one.open} | self._starting.get(owner, {}).keys()
+            quotas.check_sandboxes(caller.key, len(there), len(set(ids) - there))
         if limits.memory is not None:
-            quotas.check_memory(caller.key, more * memory, self._alive(owner))
+            quotas.check_memory(caller.key, len(ids) * memory, self._alive(owner))
 
     def _alive(self, owner: str) -> list[int]:
-        """The memory of those of an owner's sandboxes that have a worker."""
-        return [one.options.memory for one in self.registry.of(owner) if self._has_worker(one)]
+        """The memory of those of an owner's sandboxes that have a worker, or are about to."""
+        alive = {one.id: one.options.memory for one in self.registry.of(owner) if self._has_worker(one)}
+        return list({**alive, **self._starting.get(owner, {})}.values())
+
+    @contextmanager
+    def _reserved(self, owner: str, ids: tuple[str, ...], memory: int) -> Iterator[None]:
+        """These are being started: whoever asks for room meanwhile has to count them."""
+        starting = self._starting.setdefault(owner, {})
+        new = {one: memory for one in ids if one not in starting}
+        starting.update(new)
+        try:
+            yield
+        finally:
+            for one in new:
+                del starting[one]
+
+    @contextmanager
+    def _room(self, caller: Caller, request: Any) -> Iterator[None]:
+        """Room for the workers that a request starts. Raises SandboxQuotaError."""
+        owner, ids = caller.key.owner, request.ids if isinstance(request, m.Fork) else (request.session,)
+        entry = self.registry.get(owner, request.session)
+        wakes = isinstance(request, _USES_CPU) and caller.key.quotas.memory is not None
+        if entry is None or not (isinstance(request, m.Fork) or (wakes and not self._has_worker(entry))):
+            yield
+            return
+        self._check_room(caller, entry.options.memory, ids)
+        with self._reserved(owner, ids, entry.options.memory):
+            yield
 
     def _has_worker(self, entry: Entry) -> bool:
         return self.engine.sessions.cell_of(names.inner(entry.owner, entry.id)) is not None
@@ -222,20 +257,39 @@ class Gate:
     async def _check_quotas(self, caller: Caller, request: Any) -> None:
         if isinstance(request, _USES_CPU):
             self._cpu.check(caller.key)
-        if isinstance(request, m.Fork):
-            entry = self.registry.get(caller.key.owner, request.session)
-            self._check_room(caller, entry.options.memory if entry is not None else 0, len(request.ids))
         if isinstance(request, (*_STORES, m.OpenSession)) and caller.key.quotas.disk is not None:
             quotas.check_disk(caller.key, await self._usage.bytes_of(caller.key.owner))
-        if isinstance(request, _USES_CPU) and caller.key.quotas.memory is not None:
-            entry = self.registry.get(caller.key.owner, request.session)
-            if entry is not None and not self._has_worker(entry):
-                quotas.check_memory(caller.key, entry.options.memory, self._alive(entry.owner))
 
     # --- counting ---
 
+    @asynccontextmanager
+    async def _metered(self, owner: str, request: m.StartCommand) -> AsyncGenerator[None]:
+        """Count what a command uses while it runs: afterwards its worker may be gone, and nothing to be read."""
+        seen = self._cpu_of(request.session)
+
+        def count() -> None:
+            nonlocal seen
+            now = self._cpu_of(request.session)
+            self._used(owner, max(0.0, now - seen))
+            seen = now
+
+        async def go_on() -> None:
+            while True:
+                await asyncio.sleep(_METER_SECONDS)
+                count()
+
+        counting = asyncio.get_running_loop().create_task(go_on())
+        try:
+            yield
+        finally:
+            counting.cancel()
+            count()
+
     def _cpu_of(self, session: str) -> float:
-        return used(self.engine.sessions.cell_of(session))[0]
+        try:
+            return used(self.engine.sessions.cell_of(session))[0]
+        except FileNotFoundError:  # its group went with it
+            return 0.0
 
     def _used(self, owner: str, seconds: float) -> None:
         self._cpu.add(owner, seconds)

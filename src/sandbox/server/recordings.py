@@ -130,7 +130,8 @@ class Recording(Answer):
     def cancel(self) -> None:
         """Cancel the request, if it is not answered yet."""
         if self.task is not None and not self.ended:
-            self.task.cancel()
+            # One that is cancelled before it has begun says nothing, and this would never end.
+            asyncio.get_running_loop().call_soon(self.task.cancel)
 
 
 def _settle(waiting: asyncio.Future[None]) -> None:

@@ -10,20 +10,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
-from sandbox.errors import SandboxError, UsageError
+from sandbox.errors import SandboxAccessError, SandboxError, UsageError
 from sandbox.protocol import messages as m
 from sandbox.server.audit import Caller
 from sandbox.server.gate import Gate
 from sandbox.server.http import last_of
+from sandbox.server.recordings import Recording
 
 _PATH = re.compile(r"/v1/sandboxes/([^/]{1,200})/terminal")
 _SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null && exec bash || exec sh")
 _STUCK_SECONDS = 120.0
+_LOOK_SECONDS = 1.0  # whether the key is still in force
 _DONE, _BAD_DATA, _FAILED = 1000, 1007, 1011
 
 
@@ -57,14 +60,17 @@ class Socket:
         await self._send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await self._send({"type": "websocket.http.response.body", "body": msgspec.json.encode(body)})
 
-    async def serve(self, gate: Gate, caller: Caller, session: str) -> None:
-        """Start a terminal and be its two ends. Raises SandboxError where none could be started."""
+    async def serve(self, gate: Gate, caller: Caller, session: str, may: Callable[[], bool]) -> None:
+        """Start a terminal and be its two ends, for as long as the caller `may`.
+
+        Raises SandboxError where none could be started.
+        """
         await self._receive()  # that somebody wants to connect
         started = await last_of(gate.begin(caller, _asked(self.scope, session)))
         assert isinstance(started, m.TerminalStarted)
         try:
             await self._send({"type": "websocket.accept"})
-            await self._carry(gate, caller, session, started.command)
+            await self._carry(gate, caller, session, started.command, may)
         except SandboxError as error:
             await self._send({"type": "websocket.close", "code": _FAILED, "reason": error.message[:100]})
         except TimeoutError:
@@ -73,8 +79,8 @@ class Socket:
             with contextlib.suppress(SandboxError):  # the sandbox was stopped, and its terminals with it
                 await last_of(gate.begin(caller, m.CloseTerminal(session, started.command)))
 
-    async def _carry(self, gate: Gate, caller: Caller, session: str, number: int) -> None:
-        typing = asyncio.get_running_loop().create_task(self._type(gate, caller, session, number))
+    async def _carry(self, gate: Gate, caller: Caller, session: str, number: int, may: Callable[[], bool]) -> None:
+        typing = asyncio.get_running_loop().create_task(self._type_while(may, gate, caller, session, number))
         try:
             await self._print(gate, caller, session, number, typing)
         finally:
@@ -112,6 +118,19 @@ class Socket:
     async def _say(self, value: object) -> None:
         await self._send({"type": "websocket.send", "text": msgspec.json.encode(value).decode()})
 
+    async def _type_while(self, may: Callable[[], bool], gate: Gate, caller: Caller, session: str, number: int) -> None:
+        """Raises Gone, UsageError, SandboxAccessError once the key is not in force any more."""
+        typing = asyncio.get_running_loop().create_task(self._type(gate, caller, session, number))
+        try:
+            while not typing.done():
+                if not may():
+                    raise SandboxAccessError("the key has expired or was revoked", {"status": 401})
+                await asyncio.wait([typing], timeout=_LOOK_SECONDS)
+            typing.result()
+        finally:
+            typing.cancel()
+            await asyncio.wait([typing])
+
     async def _type(self, gate: Gate, caller: Caller, session: str, number: int) -> None:
         """Raises Gone, UsageError."""
         while True:
@@ -119,10 +138,20 @@ class Socket:
             if message["type"] == "websocket.disconnect":
                 raise Gone
             if (data := message.get("bytes")) is not None:
-                await last_of(gate.begin(caller, m.WriteStdin(session, number, data)))
+                await self._typed(gate.begin(caller, m.WriteStdin(session, number, data)))
             else:
                 size = _size(message.get("text") or "")
                 await last_of(gate.begin(caller, m.ResizeTerminal(session, number, size.cols, size.rows)))
+
+    async def _typed(self, recording: Recording) -> None:
+        """Nothing is heard of the client meanwhile, so this has a limit. Raises UsageError."""
+        try:
+            async with asyncio.timeout(_STUCK_SECONDS):
+                await last_of(recording)
+        except TimeoutError:
+            raise UsageError("what is typed is not taken") from None
+        finally:
+            recording.cancel()
 
 
 def _size(text: str) -> Size:

@@ -13,9 +13,23 @@ from e2b import (
     FilesystemEventType,
     FileType,
     InvalidArgumentException,
+    SandboxException,
 )
 from e2b.sandbox.filesystem.filesystem import WriteEntry
 from tests.server.compat.conftest import until
+
+
+def test_a_watcher_too_many_costs_none_of_the_others(box: Any) -> None:
+    box.files.make_dir("watched")
+    there = [box.files.watch_dir("watched") for _ in range(16)]
+    for _ in range(2):
+        with pytest.raises(SandboxException, match="16 watchers"):
+            box.files.watch_dir("watched")
+    box.files.write("watched/f", "1")
+    for one in (there[0], there[-1]):
+        assert until(one.get_new_events)
+    for one in there:
+        one.stop()
 
 
 def test_a_file_is_written_and_read_in_every_form(box: Any) -> None:

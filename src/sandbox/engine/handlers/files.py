@@ -65,7 +65,7 @@ async def watch_files(sessions: Sessions, request: m.WatchFiles, emit: Emit) -> 
     from sandbox.engine.inotify import watch  # noqa: PLC0415 - few sessions watch
 
     session, workspace = sessions.active(request.session), sessions.workspace(request.session)
-    watching = asyncio.ensure_future(watch(workspace, request, emit))
+    watching = asyncio.ensure_future(watch(workspace, request, emit, emit.drained))
     session.watches.add(watching)
     try:
         await asyncio.wait([watching])

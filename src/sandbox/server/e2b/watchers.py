@@ -100,7 +100,7 @@ class Watchers:
             raise UsageError(f"the sandbox has {_MOST_EACH} watchers, the most there can be: stop one")
         watcher = Watcher(visit.begin(request), request.path)
         name = os.urandom(8).hex()
-        self._watchers[self._name(visit)] = {**there, name: watcher}
+        there[name] = watcher
         await watcher.ready.wait()
         watcher.check()
         return name
@@ -132,5 +132,7 @@ class Watchers:
 
     def _of(self, visit: Visit) -> dict[str, Watcher]:
         """Those of a sandbox, without those that have ended."""
-        there = self._watchers.pop(self._name(visit), {})
-        return {name: one for name, one in there.items() if not one.task.done()}
+        there = self._watchers.get(self._name(visit), {})
+        there = {name: one for name, one in there.items() if not one.task.done()}
+        self._watchers[self._name(visit)] = there
+        return there
