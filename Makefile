@@ -26,7 +26,7 @@ demo-server: setup
 demo-node: setup
 	$(BIN)/python examples/node.py
 
-# As this user, and where that is root also as an ordinary user made for it; then at level `landlock`.
+# The suite as this user; for root, what depends on users also as an ordinary user; and at level `landlock`.
 test: setup
 	VENV=$(VENV) scripts/test
 

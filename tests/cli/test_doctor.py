@@ -138,3 +138,9 @@ def test_the_tables_fit_the_terminal(answer: dict[str, Any], cli: Cli, columns: 
     for name, _, purpose in LAYERS:
         assert any(line.startswith(f" {name} ") and line.rstrip().endswith(purpose) for line in lines), name
     assert lines[-1].startswith(("Sandboxes start at level", "No sandbox can be started"))
+
+
+def test_a_level_is_for_attacks_alone(cli: Cli) -> None:
+    done = cli("doctor", "--isolation", "landlock")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--isolation is for --attack" in done.stderr

@@ -13,6 +13,7 @@ import sandbox.sync
 from sandbox import (
     Environment,
     LocalSandbox,
+    NodeSandbox,
     PythonSandbox,
     SandboxClosedError,
     SandboxExecutionError,
@@ -77,6 +78,8 @@ def test_a_sandbox_without_an_engine_says_what_to_use() -> None:
     for call in (PythonSandbox, lambda: PythonSandbox("name"), sandbox.sync.PythonSandbox):  # type: ignore[arg-type]
         with pytest.raises(UsageError, match=r"create_local\(\.\.\.\) or create_remote\(\.\.\.\)"):
             call()
+    with pytest.raises(UsageError, match=r"use NodeSandbox\.create_local"):
+        NodeSandbox()
 
 
 def test_an_asynchronous_sandbox_says_so_to_with() -> None:

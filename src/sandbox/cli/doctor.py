@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import terminal
 from sandbox.cli.flags import HelpFormatter
+from sandbox.errors import UsageError
 from sandbox.inside.contain.policy import LEVELS
 from sandbox.options import SandboxOptions
 
@@ -58,14 +59,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--attack", action="store_true", help="attack sandboxes, and show what stops each attack")
     parser.add_argument(
-        "--isolation", metavar="LEVEL", choices=("auto", *LEVELS), default=SandboxOptions().isolation,
+        "--isolation", metavar="LEVEL", choices=("auto", *LEVELS),
         help=f"the level to attack: auto, {' or '.join(LEVELS)}; for --attack alone",
     )  # fmt: skip
     args = parser.parse_args(argv)
     if args.attack:
         from sandbox.cli import attack  # noqa: PLC0415 - it takes an engine
 
-        return attack.main(args.isolation, as_json=args.json)
+        return attack.main(args.isolation or SandboxOptions().isolation, as_json=args.json)
+    if args.isolation is not None:
+        raise UsageError("--isolation is for --attack: without, every level is examined")
     from sandbox.engine.doctor import diagnose  # noqa: PLC0415 - after the parser has accepted the flags
 
     found = diagnose()

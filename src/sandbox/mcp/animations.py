@@ -12,7 +12,7 @@ from sandbox import Animation, AnimationProgress, Execution
 from sandbox.mcp import artifacts, fields, uris
 from sandbox.mcp.artifacts import described
 from sandbox.mcp.call import Call
-from sandbox.mcp.executions import Cause, Error
+from sandbox.mcp.executions import Cause, Error, cause_of
 from sandbox.mcp.reply import Reply
 from sandbox.mcp.sessions import Held
 from sandbox.mcp.text import cut, size
@@ -137,8 +137,7 @@ def _data(held: Held, done: Execution) -> Animated:
     if done.exception is not None:
         trace = cut(done.exception.traceback, _MOST_TRACEBACK)
         data.error = Error(done.exception.error_type, cut(done.exception.message, _MOST_TRACEBACK), trace)
-    if done.cause is not None:
-        data.cause = Cause(str(done.cause), done.cause.message, done.cause.remedy)
+    data.cause = cause_of(done)
     return data
 
 

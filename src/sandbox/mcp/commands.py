@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from sandbox import CommandExecution
 from sandbox.mcp import fields
 from sandbox.mcp.call import Call
-from sandbox.mcp.executions import Cause, Changed, changed, changes
+from sandbox.mcp.executions import Cause, Changed, cause_of, changed, changes
 from sandbox.mcp.reply import Reply
 from sandbox.mcp.sessions import Held
 from sandbox.mcp.text import cut
@@ -47,8 +47,7 @@ async def reply(call: Call, held: Held, done: CommandExecution) -> Reply:
         output_uri=address,
         files=changed(done.files),
     )
-    if done.cause is not None:
-        data.cause = Cause(str(done.cause), done.cause.message, done.cause.remedy)
+    data.cause = cause_of(done)
     return Reply(data, _text(data, both, held.told()), failed=done.cause is not None)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from sandbox import Execution
+from sandbox import CommandExecution, Execution
 from sandbox.mcp import artifacts, fields
 from sandbox.mcp.artifacts import Described
 from sandbox.mcp.call import Call
@@ -101,9 +101,13 @@ def _data(call: Call, held: Held, done: Execution) -> tuple[Executed, str]:
     if done.exception is not None:
         shown = cut(done.exception.traceback, _MOST_TRACEBACK)
         data.error = Error(done.exception.error_type, cut(done.exception.message, _MOST_TRACEBACK), shown)
-    if done.cause is not None:
-        data.cause = Cause(str(done.cause), done.cause.message, done.cause.remedy)
+    data.cause = cause_of(done)
     return data, both
+
+
+def cause_of(done: Execution | CommandExecution) -> Cause | None:
+    """The limit that it met, as data."""
+    return None if done.cause is None else Cause(str(done.cause), done.cause.message, done.cause.remedy)
 
 
 def _text(data: Executed, outputs: str, news: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -62,10 +61,6 @@ class NetworkPolicy:
             for name in ("transfer", "rate")
         }
         return NetworkPolicy(allow, deny, **limits)
-
-    def but(self, **changes: object) -> NetworkPolicy:
-        """Return a copy with `changes`."""
-        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,9 @@ class Sandbox(OneFlavour):
 
     def __init__(self, transport: Transport | None = None, session_id: str | None = None, **options: Any) -> None:
         if transport is None or not hasattr(transport, "send"):
-            raise UsageError(
-                f"{type(self).__name__}() has no engine: use PythonSandbox.create_local(...) or create_remote(...)"
-            )
+            name = type(self).__name__
+            kind = name if hasattr(type(self), "create_local") else "PythonSandbox"
+            raise UsageError(f"{name}() has no engine: use {kind}.create_local(...) or create_remote(...)")
         self.options = _options(options)
         self._connection = Connection(transport)
         self._wanted_session = None if session_id is None else checked_session_id(session_id)
