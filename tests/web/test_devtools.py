@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
 
+from sandbox.engine.web import chromium
 from sandbox.engine.web.devtools import Devtools, DevtoolsError
 
 
@@ -76,3 +80,23 @@ async def test_its_end_is_an_error(browser: Browser) -> None:
     browser.writes = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
     with pytest.raises(DevtoolsError, match="it has ended"):
         await asked
+
+
+@pytest.mark.parametrize("first", range(94, 103))
+def test_the_pipes_reach_chromium_whatever_numbers_they_have(first: int) -> None:
+    """A pair was overwritten by its own moving once: when the second had the number that the first was moved to."""
+    theirs_in, ours_out = os.pipe2(os.O_CLOEXEC)
+    ours_in, theirs_out = os.pipe2(os.O_CLOEXEC)
+    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, number) for fd, number in ((theirs_in, 97), (theirs_out, first))]
+    numbers = f"{moved[0]},{moved[1]},0"
+    echo = [sys.executable, "-I", "-S", "-c", chromium._STUB, numbers, "/bin/sh", "-c", "cat <&3 >&4"]
+    try:
+        os.write(ours_out, b"said")
+        os.close(ours_out)
+        subprocess.run(echo, pass_fds=moved, env={"HOME": "/"}, check=True, timeout=60)
+        for fd in (theirs_out, moved[1]):
+            os.close(fd)
+        assert os.read(ours_in, 100) == b"said"
+    finally:
+        for fd in (theirs_in, ours_in, moved[0]):
+            os.close(fd)

@@ -31,12 +31,13 @@ _END_SECONDS = 5.0
 _PREFIX, _STALE_SECONDS = "sandbox-chromium-", 600.0
 # Puts the pipes where Chromium looks for them, joins the control group, and leaves the caller's rights.
 _STUB = """
-import ctypes, os, signal, sys
+import ctypes, fcntl, os, signal, sys
 reads, writes, user, *groups = map(int, sys.argv[1].split(","))
 for group in groups:
     os.write(group, b"0")
-os.dup2(reads, 100); os.dup2(writes, 101)
-os.dup2(100, 3); os.dup2(101, 4)
+# First out of the way, to numbers that nothing has: either may be 3 or 4 itself.
+reads, writes = (fcntl.fcntl(fd, fcntl.F_DUPFD, 5) for fd in (reads, writes))
+os.dup2(reads, 3); os.dup2(writes, 4)
 os.closerange(5, 65536)
 if user:
     os.setgroups([]); os.setresgid(user, user, user); os.setresuid(user, user, user)
