@@ -199,6 +199,12 @@ def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) ->
     )
     add("--network", choices=("none", "learn", "host"), help="none but what --allow-host names (default: none)")
     add("--isolation", choices=("auto", "namespaces", "landlock", "none"), help="how strong (default: auto)")
+    add(
+        "--seed",
+        type=count,
+        metavar="N",
+        help="make it deterministic: random numbers, hashes and the clock follow from it",
+    )
     packages = sandbox.add_mutually_exclusive_group()
     packages.add_argument(
         "--environment", metavar="PATH", help="a virtual environment, for its interpreter and packages; or a Node"

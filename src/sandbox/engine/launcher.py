@@ -184,7 +184,7 @@ class Launcher:
             if group is not None:
                 self._spawn_task(remove_group(group))
             raise
-        cell = Cell(worker, zygote, workspace, group, msgspec.structs.replace(options, env={}), plan)
+        cell = Cell(worker, zygote, workspace, group, msgspec.structs.replace(options, env={}, seed=None), plan)
         try:
             await self.attach(cell, options)
         except BaseException:
@@ -304,7 +304,8 @@ class Launcher:
             cell.group.limit(options.memory << 20, options.cpus, options.processes)
         env = dict(options.env) if cell.zygote.spec.level == NAMESPACES else self.variables(cell)
         if env or _inside(before) != _inside(options):
-            await cell.worker.tell({"do": "attach", "env": env, **self.own_limits(options, cell)})
+            limits = self.own_limits(options, cell)
+            await cell.worker.tell({"do": "attach", "env": env, "seed": options.seed, **limits})
 
     def own_limits(self, options: SessionOptions, cell: Cell) -> dict[str, int]:
         """What a worker is to limit itself to, unless that was switched off."""
@@ -413,7 +414,7 @@ def _limits(options: SessionOptions) -> tuple[float, ...]:
 
 def _inside(options: SessionOptions) -> tuple[object, ...]:
     """What a worker is told."""
-    return options.memory, options.disk, options.processes
+    return options.memory, options.disk, options.processes, options.seed
 
 
 def _data_bytes(options: SessionOptions) -> int:

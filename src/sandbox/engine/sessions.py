@@ -16,7 +16,7 @@ from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.egress.egress import Egress
 from sandbox.engine.egress.outside import Outside
 from sandbox.engine.keeper import KeeperProcess
-from sandbox.engine.languages import is_node, settled
+from sandbox.engine.languages import Begun, is_node, settled
 from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.metrics import Meter
 from sandbox.engine.parking import Parking
@@ -122,7 +122,7 @@ class Sessions:
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
         isolation.check_without(request.options.without)
         session = self._sessions.get(name) or self._new_session(name, request)
-        settled(name, request.options, session.options.language)
+        settled(name, request.options, Begun(session.options.language, session.options.seed))
         session.egress.learn(request.options.secrets)
         if session.cell is not None and self._is_open(session, request):
             session.used_at = time.monotonic()
@@ -162,10 +162,11 @@ class Sessions:
             if not request.fresh:  # it may be somebody else's, and then there is nothing to begin
                 await session.keep()
                 await self._forget_artifacts(session)
-        language = session.options.language if session.kept is None else session.kept.language
+        own = Begun(session.options.language, session.options.seed)
+        begun = own if session.kept is None else session.kept.begun
         if closed:
             session.reopen(request.options)
-        session.options = settled(session.id, session.options, language)
+        session.options = settled(session.id, session.options, begun)
 
     async def _forget_artifacts(self, session: Session) -> None:
         """They are stored, and somebody else may have added to them, or deleted them with the session."""
@@ -223,6 +224,8 @@ class Sessions:
         zygote = await self.launcher.zygote(session.options)
         fresh = session.workspace is None
         options = session.egress.options(session.options)
+        if options.seed is not None:  # what is imported ahead of time does not ask for numbers or the time later
+            await zygote.has(zygote.lacks(zygote.warm_left))
         if session.workspace is None:
             early = zygote.warm_left > 0 and await self._is_plain(session)
             cell = await self.pool.get(options, zygote, early=early)

@@ -15,7 +15,7 @@ import msgspec
 
 from sandbox.engine import stored_artifacts
 from sandbox.engine.animations import records
-from sandbox.engine.languages import PYTHON, settled
+from sandbox.engine.languages import PYTHON, Begun, settled
 from sandbox.engine.scan import printable
 from sandbox.engine.waiting import in_a_thread, uncancelled
 from sandbox.engine.worker_events import Gone, Restored
@@ -56,21 +56,22 @@ async def open_kept(thread: StoreThread, name: str, owner: str, options: Session
     return await thread.call(lambda store: Kept(thread, store, *_open(store, name, owner, options)))
 
 
-def _open(store: Store, name: str, owner: str, options: SessionOptions) -> tuple[StoredSession, str]:
-    """The session, and the language that it was begun in."""
+def _open(store: Store, name: str, owner: str, options: SessionOptions) -> tuple[StoredSession, Begun]:
+    """The session, and what it was begun with."""
     from sandbox.store.sessions import New  # noqa: PLC0415
 
     try:
-        language = store.session(name, owner=owner).options.get("language") or PYTHON
-        settled(name, options, language)
+        stored = store.session(name, owner=owner).options
+        begun = Begun(stored.get("language") or PYTHON, stored.get("seed"))
+        settled(name, options, begun)
         session = store.open(name, owner=owner)
     except SessionNotFound:
-        language = options.language or PYTHON
-        options = settled(name, options, language)
+        options = settled(name, options, Begun(None, None))
+        begun = Begun(options.language, options.seed)
         session = store.create(New(name, owner, options.name or "", None, _stored_options(options)))
     own = store.limits.session_bytes if options.storage is None else options.storage << 20
     session.quota.limits = store.limits._replace(session_bytes=own, drop_oldest=True, checkpoints=options.checkpoints)
-    return session, language
+    return session, begun
 
 
 def _stored_options(options: SessionOptions) -> dict[str, Any]:
@@ -143,12 +144,12 @@ def _receive(staging: Staging, size: int, fd: int) -> None:
 class Kept:
     """One session's place in the store. Made, and its private methods called, in the store's thread."""
 
-    def __init__(self, thread: StoreThread, store: Store, session: StoredSession, language: str) -> None:
+    def __init__(self, thread: StoreThread, store: Store, session: StoredSession, begun: Begun) -> None:
         from sandbox.store.session_files import SessionFiles  # noqa: PLC0415
 
         self._thread, self._store = thread, store
         self.session = session
-        self.language = language
+        self.begun = begun
         self.files: SessionFiles = SessionFiles(store, session)
         self.executions = session.last_execution
         self.lost: tuple[str, ...] = ()

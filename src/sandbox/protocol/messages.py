@@ -88,6 +88,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     policy: PolicySpec = PolicySpec()
     secrets: tuple[SecretSpec, ...] = ()
     language: str | None = None
+    seed: int | None = None
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -671,6 +672,13 @@ class Compare(Request, frozen=True, tag="compare"):
     new: int
 
 
+class GetDigest(Request, frozen=True, tag="get_digest"):
+    """Ask for the digest of what a checkpoint has."""
+
+    session: str
+    checkpoint: int
+
+
 class Export(Request, frozen=True, tag="export"):
     """Ask for the session as a file: a "notebook", or an "archive" to be imported elsewhere. `Data`, then `Done`."""
 
@@ -696,6 +704,12 @@ class Compared(LastEvent, frozen=True, tag="compared"):
 
     variables: NamesChanged
     files: NamesChanged
+
+
+class Digested(LastEvent, frozen=True, tag="digested"):
+    """SHA-256 of a checkpoint's content, in hexadecimal digits."""
+
+    digest: str
 
 
 class WebAppInfo(Struct, frozen=True):
@@ -891,15 +905,15 @@ AnyRequest = (
     OpenSession | CloseSession | DeleteSession | Run | Interrupt | Complete | StartCommand | WriteStdin | SignalCommand
     | ReadFile | WriteFile | ListFiles | StatFile | RemoveFile | RenameFile | MakeDirectory | WatchFiles
     | ListArtifacts | ReadArtifact | RemoveArtifacts | GetMetrics | GetStats | GetHistory | ClearCache | MakeCheckpoint
-    | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | Export
+    | ListCheckpoints | Rollback | Fork | Reseed | ListVariables | Compare | GetDigest | Export
     | StartWebApp | RestartWebApp | StopWebApp | ListWebApps | ScreenshotWebApp | SetNetwork | GetNetwork
     | CreateAnimation | ListAnimations | StartTerminal | ReadTerminal | ResizeTerminal | CloseTerminal
 )  # fmt: skip
 AnyEvent = (
     Output | ResultShown | ExecutionStarted | ExecutionFinished | CommandStarted | CommandFinished | SessionOpened
     | Completions | Data | FilesListed | FilesChanged | Watching | ArtifactsListed | MetricsMeasured | StatsCounted
-    | HistoryListed | CheckpointsListed | VariablesListed | Compared | WebAppsListed | NetworkShown | AnimationProgress
-    | AnimationsListed | TerminalStarted | TerminalRead | Done | Failed
+    | HistoryListed | CheckpointsListed | VariablesListed | Compared | Digested | WebAppsListed | NetworkShown
+    | AnimationProgress | AnimationsListed | TerminalStarted | TerminalRead | Done | Failed
 )  # fmt: skip
 
 _Message = TypeVar("_Message")

@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from sandbox.engine.engine import Engine
-from sandbox.engine.languages import settled
+from sandbox.engine.languages import Begun, settled
 from sandbox.engine.metrics import used
 from sandbox.errors import SandboxError
 from sandbox.protocol import messages as m
@@ -179,7 +179,7 @@ class Gate:
         if known is None or not known.open:
             self._check_room(caller, options.memory, (name,))
         else:
-            settled(name, options, known.options.language)
+            settled(name, options, Begun(known.options.language, known.options.seed))
             options = policy.with_values(known.options, options.secrets)
         with self._reserved(owner, (name,), options.memory):
             await self._check_quotas(caller, request)

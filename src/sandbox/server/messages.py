@@ -28,8 +28,8 @@ _LAST = 1 << 31  # in the length of the event that ends the answer
 # To carry them out twice is the same as once, so that a server that was restarted may simply do it.
 _HARMLESS = (
     m.OpenSession, m.Complete, m.ListFiles, m.StatFile, m.MakeDirectory, m.WatchFiles, m.ListArtifacts, m.GetMetrics,
-    m.GetStats, m.GetHistory, m.ClearCache, m.ListCheckpoints, m.ListVariables, m.Compare, m.Export,
-    m.ListAnimations,
+    m.GetStats, m.GetHistory, m.ClearCache, m.ListCheckpoints, m.ListVariables, m.Compare, m.GetDigest,
+    m.Export, m.ListAnimations,
 )  # fmt: skip
 
 

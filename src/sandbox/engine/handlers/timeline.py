@@ -88,6 +88,11 @@ async def compare(sessions: Sessions, request: m.Compare, emit: Emit) -> m.Compa
     return await kept.timeline(lambda store, session: timeline.compare(store, session, request.old, request.new))
 
 
+async def digest(sessions: Sessions, request: m.GetDigest, emit: Emit) -> m.Digested:
+    _, kept = await sessions.kept(request.session)
+    return await kept.timeline(lambda store, session: timeline.digest(store, session, request.checkpoint))
+
+
 async def export(sessions: Sessions, request: m.Export, emit: Emit) -> m.Done:
     _, kept = await sessions.kept(request.session)
     scratch = sessions.launcher.run.path / f"export-{os.urandom(8).hex()}"
@@ -106,5 +111,6 @@ HANDLERS: Handlers = {
     m.Fork: fork,
     m.ListVariables: list_variables,
     m.Compare: compare,
+    m.GetDigest: digest,
     m.Export: export,
 }
