@@ -99,10 +99,3 @@ async def test_a_session_that_was_begun_without_a_seed_gets_none(open_box: Open)
 async def test_javascript_is_not_made_deterministic(open_box: Open) -> None:
     with pytest.raises(UsageError, match="only sessions in Python can be deterministic"):
         await open_box(seed=1, language="javascript")
-
-
-@pytest.mark.here
-@pytest.mark.parametrize("seed", [-1, 1 << 63, 1.5, "1", True])
-async def test_a_seed_is_a_whole_number(open_box: Open, seed: object) -> None:
-    with pytest.raises(UsageError, match="is not a whole number from 0 to"):
-        await open_box(seed=seed)

@@ -12,7 +12,10 @@ import msgspec
 from msgspec import Struct
 
 MAX_CHUNK = 1024 * 1024
-"""The most bytes of a file in one message."""
+"""The most bytes of a file in one request."""
+PIECE = 256 * 1024
+"""Bytes of a file in one event. Measured: it takes half the time that a megabyte does, of which each copy is in memory
+that has to be touched first."""
 OWNER = "local"
 """Whose the sessions are of who uses an engine without a server."""
 
@@ -503,7 +506,7 @@ class Completions(LastEvent, frozen=True, tag="completions"):
 
 
 class Data(Event, frozen=True, tag="data"):
-    """A piece of a file, at most `MAX_CHUNK` bytes."""
+    """A piece of a file: `PIECE` bytes, but for the last."""
 
     data: bytes
 

@@ -55,7 +55,7 @@ async def answer(call: Call, gate: Gate) -> None:
 def _again(call: Call, gate: Gate, request: Any, after: int) -> Any:
     """What to carry out for a request that comes again and has no recording. Raises SandboxConnectionError."""
     if isinstance(request, (m.ReadFile, m.ReadArtifact)):
-        done = after * m.MAX_CHUNK
+        done = after * m.PIECE
         left = None if request.length is None else max(0, request.length - done)
         return msgspec.structs.replace(request, offset=request.offset + done, length=left)
     same = call.header("sandbox-server") == gate.number
