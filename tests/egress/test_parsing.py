@@ -187,6 +187,22 @@ def test_a_value_is_taken_out_however_an_answer_is_cut(texts: list[str], sizes: 
     assert found.decode() == text.replace(_VALUE, secret.placeholder)
 
 
+@given(st.lists(st.sampled_from([_VALUE, _VALUE[:9], "a", "-"]), min_size=1, max_size=6), st.lists(st.integers(1, 20)))
+@example([_VALUE], [9])
+def test_of_two_values_of_which_one_begins_the_other_nothing_is_left(texts: list[str], sizes: list[int]) -> None:
+    """However the answer is cut: else the rest of the longer one would follow the placeholder of the shorter one."""
+    specs = [SecretSpec("SHORT", _VALUE[:9], ("a.b",)), SecretSpec("LONG", _VALUE, ("a.b",))]
+    secrets = Secrets(specs).of("a.b")
+    whole: Any = Substitution(secrets, b"GET")
+    pieces: Any = Substitution(secrets, b"GET")
+    data, found = "".join(texts).encode(), b""
+    expected = whole.taken_out(data)
+    for size in [*sizes, len(data) + 1]:
+        piece, data = data[:size], data[size:]
+        found += pieces.body(piece, last=False)
+    assert found + pieces.body(b"", last=True) == expected
+
+
 def test_what_h11_takes_for_a_target_is_what_is_decided_about() -> None:
     """h11 refuses what has blanks or control characters in it, so that no second line can be hidden in a target."""
     for target in (b"http://a.b/ HTTP/1.1\r\nX: y", b"http://a.b/\x00", b"http://a.b/\n"):

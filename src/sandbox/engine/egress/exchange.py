@@ -20,6 +20,7 @@ class Changes(Protocol):
     def request(self, path: bytes, headers: Headers) -> tuple[bytes, Headers]: ...
     def response(self, headers: Headers) -> Headers: ...
     def body(self, data: bytes, *, last: bool) -> bytes: ...
+    def taken_out(self, data: bytes) -> bytes: ...
 
 
 async def exchange(
@@ -60,10 +61,10 @@ async def _answer(server: HttpEnd, client: HttpEnd, changes: Changes | None) -> 
     while not isinstance(event := await server.receive(_ANSWER_SECONDS), h11.Response):
         if isinstance(event, h11.ConnectionClosed):
             raise ConnectionResetError("it ended without an answer")
-    headers = passed_on(event)
+    headers, reason = passed_on(event), bytes(event.reason)
     if changes is not None:
-        headers = changes.response(headers)
-    await client.send(h11.Response(status_code=event.status_code, headers=headers, reason=event.reason))
+        headers, reason = changes.response(headers), changes.taken_out(reason)
+    await client.send(h11.Response(status_code=event.status_code, headers=headers, reason=reason))
     while isinstance(event := await server.receive(_PIECE_SECONDS), h11.Data):
         data = bytes(event.data) if changes is None else changes.body(bytes(event.data), last=False)
         if data:
