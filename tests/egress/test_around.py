@@ -59,6 +59,14 @@ async def test_the_proxy_of_a_sandbox_is_reached_from_that_alone(open_box: Open,
         outside.connect(("127.0.0.1", 3128))
 
 
+async def test_no_word_of_a_request_makes_the_log_large(open_box: Open) -> None:
+    box = await open_box("api.example.com")
+    line = b"M" * 60_000 + b" http://evil.example.com/" + b"p" * 2000 + b" HTTP/1.1\r\nHost: evil.example.com\r\n\r\n"
+    assert (await value(box, f"say({line!r})"))[:12] == "HTTP/1.1 403"
+    (entry,) = await box.network.log()
+    assert (entry.method, len(entry.path)) == ("M" * 30, 300)
+
+
 async def test_reading_what_is_there_at_once_lets_others_have_their_turn() -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
