@@ -211,6 +211,6 @@ async def test_an_address_that_cannot_be_looked_at_is_not_reached_and_says_why(m
     asked = (("https",), "api.example.com", 443)
     assert checks.still_allows(*asked, parsed_address(PUBLIC))
     _without(socket.AF_INET, errno.EMFILE, monkeypatch)
-    with pytest.raises(Unreachable, match="cannot be found out.*Too many open files"):
+    with pytest.raises(Unreachable, match=r"cannot be found out.*Too many open files"):
         await checks.way(*asked)
     assert not checks.still_allows(*asked, parsed_address(PUBLIC))

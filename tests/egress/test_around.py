@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.egress.conftest import PUBLIC, Internet, Open, Server, value
 
-from sandbox.engine.egress import conversation
+from sandbox.engine.egress import conversation, link
 from sandbox.engine.egress.link import SocketLink
 from sandbox.engine.egress.proxy import most_connections
 
@@ -119,6 +119,18 @@ def _flood(server: socket.socket) -> None:
     with accepted:
         for _ in range(257):
             accepted.sendall(bytes(1 << 20))
+
+
+async def test_a_side_that_takes_nothing_holds_no_connection_for_ever(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(link, "_SEND_SECONDS", 0.2)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        await SocketLink(ours).send(b"x")
+        async with asyncio.timeout(20):
+            with pytest.raises(TimeoutError):
+                await SocketLink(ours).send(bytes(1 << 24))
+            assert theirs.recv(1 << 20)
 
 
 async def test_connections_that_say_nothing_end_and_let_others_in(
