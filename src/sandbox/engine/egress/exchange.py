@@ -51,10 +51,20 @@ async def exchange(
 
 async def _body(client: HttpEnd, server: HttpEnd) -> None:
     while isinstance(event := await client.receive(_PIECE_SECONDS), h11.Data):
-        await server.send(h11.Data(data=bytes(event.data)))
+        if not await _taken(server, h11.Data(data=bytes(event.data))):
+            return
     if not isinstance(event, h11.EndOfMessage):
         raise ConnectionResetError("it ended within its request")
-    await server.send(h11.EndOfMessage())
+    await _taken(server, h11.EndOfMessage())
+
+
+async def _taken(server: HttpEnd, event: h11.Data | h11.EndOfMessage) -> bool:
+    """Send on; whether it was taken. A server that wants no more may have answered why."""
+    try:
+        await server.send(event)
+    except ConnectionError:
+        return False
+    return True
 
 
 async def _answer(server: HttpEnd, client: HttpEnd, changes: Changes | None) -> None:

@@ -72,6 +72,12 @@ class HttpEnd:
             if data:
                 await self.link.send(data)
 
+    @property
+    def answered_early(self) -> bool:
+        """Whether there was an answer before all of its request was read."""
+        ours, theirs = self.state.our_state, self.state.their_state
+        return ours in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED} and theirs in {h11.SEND_BODY, h11.ERROR}
+
     async def answer(self, status: int, reason: str, text: str) -> None:
         """Answer with a page of text, after which the connection ends."""
         if self.state.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
