@@ -66,7 +66,10 @@ class SecretSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """The options of `sandbox.SandboxOptions`, in the form that travels."""
+    """The options of `sandbox.SandboxOptions`, in the form that travels.
+
+    `files_of`: of a session in JavaScript, the open session whose workspace it works in, instead of one of its own.
+    """
 
     name: str | None = None
     memory: int = 1024
@@ -88,6 +91,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     policy: PolicySpec = PolicySpec()
     secrets: tuple[SecretSpec, ...] = ()
     language: str | None = None
+    files_of: str | None = None
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
