@@ -182,7 +182,7 @@ async def test_values_that_show_themselves(js: LocalSandbox) -> None:
         {"text/markdown"},
     ]  # fmt: skip
     assert execution.results[0].data["application/vnd.vegalite.v5+json"]["mark"] == "point"
-    assert [result.chart for result in execution.results[:2]] == [None, None]
+    assert [result.chart and result.chart["type"] for result in execution.results[:3]] == ["scatter", "bar", None]
     assert [artifact.mime for artifact in execution.artifacts] == ["image/png"]
 
 

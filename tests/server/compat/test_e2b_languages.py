@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from e2b import SandboxException
+from e2b_code_interpreter.charts import BarChart
 from tests.contract.languages import types_are_known
 from tests.server.compat.conftest import point_at
 from tests.serving import Serving
@@ -40,6 +41,14 @@ def test_what_javascript_prints_shows_and_throws_comes_as_it_does_of_python(box:
     failed = box.run_code("\nthrow new RangeError('no such thing')", language="javascript").error
     assert (failed.name, failed.value) == ("RangeError", "no such thing")
     assert "throw new RangeError" in failed.traceback
+
+
+def test_a_figure_of_javascript_comes_with_its_chart(box: Any) -> None:
+    code = "({ data: [{ type: 'bar', x: ['a', 'b'], y: [1, 2] }], layout: { title: { text: 'T' } } })"
+    (result,) = box.run_code(code, language="javascript").results
+    assert isinstance(result.chart, BarChart)
+    assert (result.chart.title, [one.value for one in result.chart.elements]) == ("T", [1, 2])
+    assert result.extra["application/vnd.plotly.v1+json"]["data"][0]["x"] == ["a", "b"]
 
 
 def test_typescript_shares_the_variables_of_javascript(box: Any) -> None:
