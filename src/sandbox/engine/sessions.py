@@ -16,7 +16,7 @@ from sandbox.engine.artifacts import ArtifactStore
 from sandbox.engine.egress.egress import Egress
 from sandbox.engine.egress.outside import Outside
 from sandbox.engine.keeper import KeeperProcess
-from sandbox.engine.languages import is_node, settled
+from sandbox.engine.languages import PYTHON, is_node, settled
 from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.metrics import Meter
 from sandbox.engine.parking import Parking
@@ -399,4 +399,5 @@ def _opened(session: Session, cell: Cell) -> m.SessionOpened:
         enforced=cell.worker.enforced,
         artifacts_dir=str(session.artifacts.directory),
         workspace_dir=str(cell.workspace.path),
+        language=session.options.language or PYTHON,
     )

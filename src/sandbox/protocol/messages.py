@@ -488,7 +488,7 @@ class CommandFinished(LastEvent, frozen=True, tag="command_finished"):
 
 
 class SessionOpened(LastEvent, frozen=True, tag="session_opened"):
-    """A session is ready. `enforced` names the restrictions in force."""
+    """A session is ready. `enforced` names the restrictions in force, `language` what it runs where nothing is said."""
 
     session: str
     isolation: str
@@ -496,6 +496,7 @@ class SessionOpened(LastEvent, frozen=True, tag="session_opened"):
     enforced: tuple[str, ...]
     artifacts_dir: str
     workspace_dir: str
+    language: str = "python"
 
 
 class Completions(LastEvent, frozen=True, tag="completions"):
