@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.contract.languages import types_are_known
 
 from sandbox import LocalSandbox, NodeSandbox, SandboxStartError, UsageError
 from sandbox.engine import node as found_node
@@ -14,11 +15,6 @@ from sandbox.protocol.messages import EnvironmentSpec
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 VEGA = "{ $schema: 'https://vega.github.io/schema/vega-lite/v5.json', mark: 'point', data: { values: [{ x: 1 }] } }"
-
-
-def types_are_known() -> bool:
-    version = found_node.find(EnvironmentSpec()).version
-    return tuple(map(int, version.split(".")[:2])) >= (22, 13)
 
 
 async def test_declarations_may_be_made_again(js: LocalSandbox) -> None:
@@ -186,7 +182,7 @@ async def test_values_that_show_themselves(js: LocalSandbox) -> None:
         {"text/markdown"},
     ]  # fmt: skip
     assert execution.results[0].data["application/vnd.vegalite.v5+json"]["mark"] == "point"
-    assert [result.chart for result in execution.results[:2]] == [None, None]
+    assert [result.chart and result.chart["type"] for result in execution.results[:3]] == ["scatter", "bar", None]
     assert [artifact.mime for artifact in execution.artifacts] == ["image/png"]
 
 

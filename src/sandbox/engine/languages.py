@@ -1,24 +1,12 @@
-"""The languages of sessions, Python and those that Node runs, and what else a session keeps from its beginning on."""
+"""The languages of sessions: Python, and those that Node runs."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import msgspec
-
 from sandbox.errors import UsageError
-from sandbox.protocol.messages import SessionOptions
 
 PYTHON = "python"
 OF_NODE = ("javascript", "typescript")
 LANGUAGES = (PYTHON, *OF_NODE)
-
-
-class Begun(NamedTuple):
-    """What a session was begun with and cannot exchange. Without a language: it is new."""
-
-    language: str | None
-    seed: int | None
 
 
 def is_node(language: str | None) -> bool:
@@ -26,22 +14,6 @@ def is_node(language: str | None) -> bool:
     if language is not None and language not in LANGUAGES:
         raise UsageError(f"language={language!r} is not one of {', '.join(map(repr, LANGUAGES))}")
     return language in OF_NODE
-
-
-def settled(session: str, options: SessionOptions, begun: Begun) -> SessionOptions:
-    """The options of a session, with the language that it runs and the seed that it goes by. Raises UsageError."""
-    language, seed = begun
-    asked = options.language or language or PYTHON
-    if language is not None and is_node(language) != is_node(asked):
-        raise UsageError(f"the session {session!r} is in {language}: open it with language={language!r}")
-    if language is None:
-        seed = options.seed
-    elif options.seed not in {None, seed}:
-        how = "without a seed" if seed is None else f"with seed={seed}"
-        raise UsageError(f"seed={options.seed}: the session {session!r} was begun {how}; begin another one")
-    if seed is not None and is_node(asked):
-        raise UsageError(f"seed={seed}: only sessions in Python can be deterministic, and this one is in {asked}")
-    return msgspec.structs.replace(options, language=asked, seed=seed)
 
 
 def of_cell(asked: str | None, session: str | None) -> str:

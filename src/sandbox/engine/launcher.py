@@ -168,7 +168,8 @@ class Launcher:
         level = zygote.spec.level
         mounts = resolve_mounts(options, level)
         group = self._group(options)
-        workspace.move_to(zygote.place)
+        if not zygote.shows(workspace.path):
+            workspace.move_to(zygote.place)
         if level != NAMESPACES:
             workspace.make_tmp()
         plan = self._plan(options, zygote, workspace, mounts)
@@ -234,7 +235,7 @@ class Launcher:
         namespaces = level == NAMESPACES
         on_host = self.ids.on_host(workspace.uid)
         return {
-            "workspace": f"/.workspaces/{workspace.name}" if namespaces else str(workspace.path),
+            "workspace": zygote.staged(workspace.path),
             "uid": workspace.uid if namespaces else on_host or 0,
             "network": _own_network(options),
             "mounts": [mount.inside for mount in mounts],

@@ -55,7 +55,7 @@ class Spares:
         nowhere = Egress(options, session.egress.outside)
         spare = Session(f"{session.id} (trial)", options, session.artifacts, session.owner, nowhere)
         spare.cell = await self._pool.get(options, cell.zygote)
-        spare.workspace = spare.cell.workspace
+        spare.own_workspace = spare.cell.workspace
         self.sessions[spare.id] = spare
         return spare
 

@@ -69,7 +69,10 @@ class SecretSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """The options of `sandbox.SandboxOptions`, in the form that travels."""
+    """The options of `sandbox.SandboxOptions`, in the form that travels.
+
+    `files_of`: of a session in JavaScript, the open session whose workspace it works in, instead of one of its own.
+    """
 
     name: str | None = None
     memory: int = 1024
@@ -92,6 +95,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     secrets: tuple[SecretSpec, ...] = ()
     language: str | None = None
     seed: int | None = None
+    files_of: str | None = None
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -488,7 +492,7 @@ class CommandFinished(LastEvent, frozen=True, tag="command_finished"):
 
 
 class SessionOpened(LastEvent, frozen=True, tag="session_opened"):
-    """A session is ready. `enforced` names the restrictions in force."""
+    """A session is ready. `enforced` names the restrictions in force, `language` what it runs where nothing is said."""
 
     session: str
     isolation: str
@@ -496,6 +500,7 @@ class SessionOpened(LastEvent, frozen=True, tag="session_opened"):
     enforced: tuple[str, ...]
     artifacts_dir: str
     workspace_dir: str
+    language: str = "python"
 
 
 class Completions(LastEvent, frozen=True, tag="completions"):

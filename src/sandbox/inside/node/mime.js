@@ -65,6 +65,13 @@ class Bundle {
     });
   }
 
+  /** Return the data behind what is shown, if that is the specification of a figure. */
+  chart(charts) {
+    let found = null;
+    this.#trying('the data of the figure could not be read', () => { found = charts.of(this.data); });
+    return found;
+  }
+
   /** Return the data, its plain text first. */
   finish() {
     const { [TEXT]: text = '', ...rest } = this.data;

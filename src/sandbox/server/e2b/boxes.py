@@ -31,7 +31,7 @@ class Box(Struct):
     """One sandbox. `started` and `ends` in seconds since 1970.
 
     At its end it is paused if `pauses`, else deleted; once paused, a request brings it back if `resumes`.
-    `contexts`: working directories of those that were made, by id.
+    `contexts`: working directories of those that were made, by id; `languages` of those that are not in Python.
     """
 
     owner: str
@@ -44,6 +44,12 @@ class Box(Struct):
     resumes: bool = False
     isolation: str = ""
     contexts: dict[str, str] = {}
+    languages: dict[str, str] = {}
+
+    @property
+    def python_contexts(self) -> set[str]:
+        """Those that share the sandbox's own process, besides the default one."""
+        return self.contexts.keys() - self.languages.keys()
 
 
 _decoder = msgspec.msgpack.Decoder(Box)
