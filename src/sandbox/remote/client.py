@@ -113,6 +113,18 @@ class Client:
             if not ended:
                 self._tell_cancelled(name)
 
+    async def start_sandbox(self, session: str) -> None:
+        """Start a sandbox with the options that it has, in the caller's loop. Raises SandboxError."""
+        target = f"{self.url}/v1/sandboxes/{session}/start"
+        try:
+            async with (await loops.session()).post(target, headers=self._headers, proxy=self._proxy) as response:
+                body = await _short(response.content)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            what = str(error) or type(error).__name__
+            raise SandboxConnectionError(f"the server {self.url} cannot be used: {what}") from error
+        if response.status != 200:
+            raise error_of(response.status, body, self.url)
+
     def _tell_cancelled(self, name: str) -> None:
         """From the client's thread: the caller's loop may be about to end."""
         thread = _thread()
