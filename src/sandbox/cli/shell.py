@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 ID is a session's id, the beginning of one, or the name of its sandbox. All that
-is typed goes inside, Ctrl-C, Ctrl-D and Ctrl-Z too; Ctrl-D on an empty line ends
-a shell. Enter, then ~. gets away from a program that does not end.
+is typed goes inside, Ctrl-C, Ctrl-D and Ctrl-Z too; Ctrl-D on an empty line
+ends a shell. Enter, then ~. gets away from a program that does not end.
 
 A session on this machine is opened with these flags, not those of the time
 before, as by `sandbox run --session`, and the files that the shell changes are

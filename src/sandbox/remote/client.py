@@ -150,7 +150,7 @@ class _Exchange:
 
     def __init__(self, client: Client, session: aiohttp.ClientSession, request: bytes, name: str) -> None:
         self._client, self._session, self._request = client, session, request
-        self._headers = {**client._headers, "Idempotency-Key": name}
+        self._headers = {**client._headers, "Idempotency-Key": name, "X-Request-Id": name}
         self._server = client._server  # that it is sent to first, as far as is known
         self._begun = time.time()
         self._sent = False

@@ -110,7 +110,7 @@ class Gate:
                 return self.apps.shown(event)
             return names.shown(_without_our_mistakes(event, caller), owner, sessions)
 
-        recording = Recording(show, on_end, kept=not isinstance(request, _LONG))
+        recording = Recording(caller.request_id, show, on_end, kept=not isinstance(request, _LONG))
         return recording
 
     def _name_by_number(self, recording: Recording, owner: str, session: str) -> None:

@@ -124,7 +124,8 @@ class Call:
     async def failed(self, error: SandboxError) -> None:
         """Answer with an error. Raises AnswerLost where another answer has begun."""
         details = {name: value for name, value in error.details.items() if name != "status"}
-        body = {"error": {"code": error.code, "message": error.message, "details": details}}
+        said = {"code": error.code, "message": error.message, "details": details, "request_id": self.request_id}
+        body = {"error": said}
         await self.refused(error, status_of(error), msgspec.json.encode(body))
 
     async def refused(self, error: SandboxError, status: int, body: bytes, kind: str = "application/json") -> None:

@@ -213,10 +213,10 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr(level: str) -> None:
-    """Write what this server and uvicorn have to say as lines of JSON."""
+    """Write what this server, its engine and uvicorn have to say as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in ("sandbox.server", "uvicorn"):
+    for name in ("sandbox", "uvicorn", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level.upper() if name != "uvicorn" else "WARNING")
+        logger.setLevel(level.upper() if name == "sandbox" else "WARNING")
