@@ -89,7 +89,7 @@ class App:
         """The same for a client of another server: it has a key of ours, and is counted as every other."""
         address = _address(call)
         key = await dialect.admit(call, self._access, address)
-        call.caller = Caller(key, call.request_id, address)
+        call.caller, call.may = Caller(key, call.request_id, address), partial(self._access.holds, key)
         self._rates.enter(key)
         try:
             require(key, "sandboxes")
@@ -107,7 +107,7 @@ class App:
                 raise UsageError("there is no WebSocket here, only at /v1/sandboxes/ID/terminal", {"status": 404})
             self._rates.enter(key)
             try:
-                await asked.serve(self.gate, caller, session, lambda: self._access.holds(key))
+                await asked.serve(self.gate, caller, session, partial(self._access.holds, key))
             finally:
                 self._rates.leave(key)
         except SandboxError as error:
@@ -130,6 +130,7 @@ class App:
             await call.json({"status": "ok"})
             return
         key, call.caller = await self._caller(call)
+        call.may = partial(self._access.holds, key)
         self._rates.enter(key)
         try:
             require(key, "metrics" if path == "/metrics" else "sandboxes")
