@@ -162,6 +162,12 @@ def _number(text: str, what: str) -> float:
     return number
 
 
+def keep_in(directory: str | None) -> None:
+    """Keep everything in a directory, where --data names one, before anything asks where that is."""
+    if directory is not None:
+        os.environ["SANDBOX_HOME"] = os.path.abspath(os.path.expanduser(directory))
+
+
 def add_file_flags(parser: argparse.ArgumentParser) -> None:
     """Add how files come and go."""
     add = parser.add_argument
