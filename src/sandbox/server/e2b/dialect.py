@@ -51,6 +51,7 @@ class E2b:
     async def close(self) -> None:
         """The server ends."""
         await self._filesystem.close()
+        await self._processes.close()
         await self._boxes.close()
 
     # --- whose it is ---
