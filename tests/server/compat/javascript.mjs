@@ -52,6 +52,7 @@ try {
 } catch (error) {
   seen.exit = error.exitCode;
 }
+seen.host = box.getHost(3000) === `3000-${box.sandboxId}.localhost:${new URL(process.env.E2B_SANDBOX_URL).port}`;
 let printed = "";
 const pty = await box.pty.create({ cols: 90, rows: 30, onData: (data) => (printed += new TextDecoder().decode(data)) });
 await box.pty.resize(pty.pid, { cols: 70, rows: 20 });

@@ -31,7 +31,8 @@ class Box(Struct):
     """One sandbox. `started` and `ends` in seconds since 1970.
 
     At its end it is paused if `pauses`, else deleted; once paused, a request brings it back if `resumes`.
-    `contexts`: working directories of those that were made, by id.
+    `contexts`: working directories of those that were made, by id. `public`: whether who knows the names of its ports
+    may visit them.
     """
 
     owner: str
@@ -44,6 +45,7 @@ class Box(Struct):
     resumes: bool = False
     isolation: str = ""
     contexts: dict[str, str] = {}
+    public: bool = True
 
 
 _decoder = msgspec.msgpack.Decoder(Box)
@@ -76,6 +78,11 @@ class Boxes:
         """An owner's sandbox, if it is there and was made by a client of this API."""
         box = self._boxes.get(owner, {}).get(name)
         return box if box is not None and self.entry(box) is not None else None
+
+    def named(self, name: str) -> Box | None:
+        """The sandbox of this id, whoever has it: ids of this API are random."""
+        found = next((boxes[name] for boxes in self._boxes.values() if name in boxes), None)
+        return None if found is None else self.get(found.owner, name)
 
     def of(self, owner: str) -> list[Box]:
         """An owner's, in no order."""
