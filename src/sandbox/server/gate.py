@@ -122,7 +122,7 @@ class Gate:
     def _is_simple(self, caller: Caller, request: Any, wanted: Any) -> bool:
         """Whether the engine can have the request at once: nothing is to be looked up, brought back or noted."""
         limits = caller.key.quotas
-        if isinstance(request, (m.OpenSession, m.CloseSession, m.DeleteSession, m.Fork, m.StartCommand, m.SetNetwork)):
+        if isinstance(request, (m.OpenSession, m.CloseSession, m.DeleteSession, m.Fork, m.SetNetwork)):
             return False
         if isinstance(request, _STORES) and not (limits.disk is limits.cpu_seconds is limits.memory is None):
             return False
