@@ -55,6 +55,11 @@ class Serving:
         return (self.home / "log").read_text("utf-8")
 
     @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The same, decoded: each is an object."""
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid

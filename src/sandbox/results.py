@@ -404,6 +404,7 @@ class ExecutionData(OutputData):
     network: str = ""
     enforced: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    request_id: str | None = None
     animations: list[Animation] = field(default_factory=list)
     _artifact_of: Callable[[m.ArtifactInfo], Artifact] = field(default=Artifact.of, repr=False, compare=False)
 
@@ -454,7 +455,7 @@ class ExecutionData(OutputData):
         self.started_at = datetime.fromtimestamp(end.started_at, UTC)
         self.isolation, self.network, self.enforced = end.isolation, end.network, end.enforced
         self.cause, self.state, self.files = Cause.of(end.cause), State.of(end.state), Files.of(end.files)
-        self.truncated, self.warnings = end.truncated, end.warnings
+        self.truncated, self.warnings, self.request_id = end.truncated, end.warnings, end.request_id
         self.usage = Usage(end.usage.cpu_seconds, end.usage.peak_memory)
         self.artifacts = [self._artifact_of(info) for info in end.artifacts]
         self.animations = [Animation.of(info, self._artifact_of) for info in end.animations]

@@ -12,7 +12,7 @@ import sandbox
 
 from .conftest import Cli
 
-COMMANDS = ("run", "repl", "sessions", "mcp", "doctor")
+COMMANDS = ("run", "repl", "shell", "sessions", "mcp", "doctor")
 
 
 def test_the_version(cli: Cli) -> None:

@@ -346,7 +346,7 @@ def _framed() -> list[bytes]:
 
 def _zygote_says() -> list[bytes]:
     said: list[dict[str, Any]] = [
-        {"forked": 1}, {"ended": 1, "code": -9}, {"fork_failed": 2, "errno": 11, "message": "no"},
+        {"forked": 1}, {"ended": 1, "code": -9, "cpu": 0.5}, {"fork_failed": 2, "errno": 11, "message": "no"},
         {"warmed": "numpy", "error": None, "seconds": 0.1, "threads": 1, "left": 2},
     ]  # fmt: skip
     return [json.dumps(one).encode() for one in said]

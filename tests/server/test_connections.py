@@ -21,6 +21,16 @@ from .relay import relay
 _LINES = "for n in range(2000): print(n, flush=n % 50 == 0)"
 
 
+async def test_an_execution_says_what_its_request_is_called_in_the_logs(serving: Serving) -> None:
+    async with RemoteSandbox(serving.url, serving.key()) as sandbox:
+        execution = await sandbox.run("1")
+        assert execution.request_id
+        (line,) = [one for one in serving.audit if one["request"] == execution.request_id]
+        assert (line["do"], line["execution"]) == ("run", execution.number)
+        assert sandbox.get_execution_history()[0]["request_id"] == execution.request_id
+        await sandbox.delete()
+
+
 @pytest.mark.parametrize("after", [[1], [150], [700, 900, 1200], [4000, 300, 1]])
 async def test_an_answer_that_is_cut_is_taken_up_where_it_was_cut(serving: Serving, after: list[int]) -> None:
     async with relay(serving.url) as network, RemoteSandbox(network.url, serving.key()) as box:

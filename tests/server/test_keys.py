@@ -6,9 +6,12 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import msgspec
 import pytest
 from tests.serving import Serving
 
@@ -53,6 +56,43 @@ async def _until(client: Http, status: int) -> None:
     deadline = time.monotonic() + 20
     while (await client("GET", "/v1/sandboxes"))[0] != status:
         assert time.monotonic() < deadline
+
+
+async def test_an_upload_ends_with_its_key_also_while_nothing_comes(serving: Serving, clients: Any) -> None:
+    text = serving.key(owner="uploader")
+    client: Http = clients(serving.url, text)
+    assert (await client("POST", "/v1/sandboxes", {"id": "box"}))[0] == 201
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * 1_000_000
+        serving.run("keys", "revoke", text.split("_")[1])
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(30):
+        status, answer = await client("PUT", "/v1/sandboxes/box/files/large", data=pieces())
+    assert (status, answer["error"]["code"]) == (401, "access")
+    again: Http = clients(serving.url, serving.key(owner="uploader"))
+    _, listed = await again("GET", "/v1/sandboxes/box/list")
+    assert listed["entries"] == [], "nothing is left of it"
+    assert (await again("DELETE", "/v1/sandboxes/box"))[0] == 200
+
+
+async def test_a_stream_ends_with_its_key_and_the_execution_goes_on(serving: Serving, clients: Any) -> None:
+    text = serving.key(owner="reader")
+    client: Http = clients(serving.url, text)
+    assert (await client("POST", "/v1/sandboxes", {"id": "box"}))[0] == 201
+    code = "import os, time\nwhile not os.path.exists('go'): print('on', flush=True); time.sleep(0.05)"
+    async with client.open("POST", "/v1/sandboxes/box/executions", data=msgspec.json.encode({"code": code})) as answer:
+        await answer.content.readline()
+        serving.run("keys", "revoke", text.split("_")[1])
+        async with asyncio.timeout(30):
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await answer.read()
+    again: Http = clients(serving.url, serving.key(owner="reader"))
+    assert (await again("PUT", "/v1/sandboxes/box/files/go", data=b""))[0] == 201
+    _, events = await again("GET", "/v1/sandboxes/box/executions/1/events")
+    assert events[-1]["status"] == "ok"
+    assert (await again("DELETE", "/v1/sandboxes/box"))[0] == 200
 
 
 async def test_a_key_that_has_expired_opens_nothing(own: Serving, clients: Any) -> None:

@@ -44,9 +44,10 @@ REQUESTS: list[tuple[str, str, Any]] = [
 async def test_every_request_answers_as_if_there_were_none(serving: Serving, theirs: Http, clients: Any) -> None:
     await _secret(theirs)
     mine: Http = clients(serving.url, serving.key())
+    same = {"X-Request-Id": "same"}  # else each error has another
     for method, path, body in REQUESTS:
-        status, answer = await mine(method, f"/v1/sandboxes/box{path}", body)
-        missing_status, missing = await mine(method, f"/v1/sandboxes/bax{path}", body)
+        status, answer = await mine(method, f"/v1/sandboxes/box{path}", body, headers=same)
+        missing_status, missing = await mine(method, f"/v1/sandboxes/bax{path}", body, headers=same)
         assert status == missing_status, (path, answer)
         assert status in {404, 409}, (path, answer)
         assert _same(answer, missing), (path, answer, missing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 from typing import Any
 
 import aiohttp
@@ -252,6 +253,32 @@ async def test_a_request_has_an_id_that_the_audit_log_has_too(box: Http, serving
     assert (line["do"], line["outcome"], line["execution"], line["session"]) == ("run", "error", 1, "box")
     assert "code" not in line
     assert len(line["code_sha256"]) == 64
+
+
+async def test_one_id_finds_a_request_in_logs_and_in_the_sessions_record(box: Http, serving: Any) -> None:
+    mine = {"X-Request-Id": "find-me:1"}
+    *_, end = await run(box, "import os; os.kill(os.getpid(), 9)", headers=mine)
+    assert (end["status"], end["request_id"]) == ("crashed", "find-me:1")
+    _, history = await box("GET", f"{BOX}/executions")
+    assert [one["request_id"] for one in history["records"]] == ["find-me:1"]
+    (line,) = [one for one in serving.lines if one.get("request") == "find-me:1"]
+    assert (line["logger"], line["level"]) == ("sandbox.engine", "info")
+    assert "lost its worker in execution 1" in line["message"]
+    assert [one["do"] for one in serving.audit if one["request"] == "find-me:1"] == ["run"]
+
+
+async def test_a_refused_request_says_the_id_under_which_the_log_has_it(box: Http, serving: Any) -> None:
+    status, answer = await box("GET", "/v1/sandboxes/none", headers={"X-Request-Id": "find-me:2"})
+    assert (status, answer["error"]["request_id"]) == (404, "find-me:2")
+    (line,) = [one for one in serving.lines if one.get("request") == "find-me:2"]
+    assert line["message"] == "GET /v1/sandboxes/none: there is no sandbox 'none'"
+
+
+@pytest.mark.parametrize("given", ["", "a" * 101, "a b", 'x"\\', "\xe4"])
+async def test_an_id_that_is_no_plain_word_is_not_taken(box: Http, given: str) -> None:
+    _, answer = await box("GET", "/v1/sandboxes/none", headers={"X-Request-Id": given})
+    assert re.fullmatch("[0-9a-f]{16}", answer["error"]["request_id"])
+    assert box.headers["x-request-id"] == answer["error"]["request_id"]
 
 
 async def test_metrics_count(box: Http) -> None:

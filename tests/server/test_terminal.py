@@ -95,7 +95,9 @@ async def test_what_cannot_be_is_refused_before_it_is_opened(
     with pytest.raises(exceptions.InvalidStatus) as caught:
         await connect(serving, key, query, session)
     assert caught.value.response.status_code == status
-    assert json.loads(caught.value.response.body)["error"]["message"]
+    error = json.loads(caught.value.response.body)["error"]
+    assert error["message"]
+    assert error["request_id"] == caught.value.response.headers["x-request-id"]
 
 
 async def test_nobody_opens_one_without_a_key_or_with_anothers(serving: Serving, key: str) -> None:

@@ -295,7 +295,7 @@ async def test_a_stopped_app_is_forgotten_and_its_port_free(box: LocalSandbox) -
         ({"code": "1", "timeout": None}, "timeout=None"),
         ({"code": "1", "hosts": "a.example"}, "must be a list"),
         ({"code": 1}, "code is 1, not a text"),
-        ({"command": ["a\0b"], "app_type": "http"}, "is not a program with its arguments"),
+        ({"command": ["a\0b"], "app_type": "http"}, "which is not a text without NUL"),
     ],
 )
 async def test_what_cannot_be_is_refused(box: LocalSandbox, arguments: dict[str, object], message: str) -> None:

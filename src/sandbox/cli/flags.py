@@ -164,6 +164,12 @@ def _number(text: str, what: str) -> float:
     return number
 
 
+def keep_in(directory: str | None) -> None:
+    """Keep everything in a directory, where --data names one, before anything asks where that is."""
+    if directory is not None:
+        os.environ["SANDBOX_HOME"] = os.path.abspath(os.path.expanduser(directory))
+
+
 def add_file_flags(parser: argparse.ArgumentParser) -> None:
     """Add how files come and go."""
     add = parser.add_argument
@@ -172,14 +178,20 @@ def add_file_flags(parser: argparse.ArgumentParser) -> None:
     add("--replace", action="store_true", help="let --artifacts replace files that are there already")
 
 
-def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) -> None:
-    """Add what a sandbox may have and do; `timeout` is this command's default."""
+def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None, *, executions: bool = True) -> None:
+    """Add what a sandbox may have and do; `timeout` is this command's default.
+
+    Without `executions`, not what only these have, and no session, since the command has an argument for it.
+    """
     limits = parser.add_argument_group("limits")
     add = limits.add_argument
     add("--memory", type=megabytes, metavar="MB", help="of all its processes together, as 512 or 2G (default: 1024)")
     add("--cpus", type=cpus, metavar="N", help="how many cpus' time, as 0.5 or 2 (default: 1)")
-    described = "none" if timeout is None else f"{timeout:g}"
-    add("--timeout", type=seconds, default=timeout, metavar="SECONDS", help=f"or none (default: {described})")
+    if executions:
+        described = "none" if timeout is None else f"{timeout:g}"
+        add("--timeout", type=seconds, default=timeout, metavar="SECONDS", help=f"or none (default: {described})")
+    else:
+        parser.set_defaults(timeout=timeout)
     add("--processes", type=count, metavar="N", help="processes and threads at once (default: 128)")
     add("--disk", type=megabytes, metavar="MB", help="of its files (default: 1024)")
     add(
@@ -187,7 +199,8 @@ def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None) ->
     )
     sandbox = parser.add_argument_group("the sandbox")
     add = sandbox.add_argument
-    add("--session", metavar="ID", help="go on with this session, or begin it: variables and files are stored")
+    if executions:
+        add("--session", metavar="ID", help="go on with this session, or begin it: variables and files are stored")
     add("--storage", type=megabytes, metavar="MB", help="of the stored session; its oldest go first (default: 20G)")
     add("--checkpoints", type=count, metavar="N", help="kept besides those with a label (default: 1000)")
     add("--env", action="append", metavar="K=V", help="set an environment variable; again for more")

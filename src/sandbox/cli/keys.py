@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import terminal
-from sandbox.cli.flags import HelpFormatter
+from sandbox.cli.flags import HelpFormatter, keep_in
 
 if TYPE_CHECKING:
     from sandbox.server.keys import Key
@@ -43,8 +42,7 @@ _QUOTAS = {
 def main(argv: list[str]) -> int:
     """Run one command; return the exit code. Raises SandboxError."""
     args = _parser().parse_args(argv or ["list"])
-    if args.data is not None:
-        os.environ["SANDBOX_HOME"] = os.path.abspath(os.path.expanduser(args.data))
+    keep_in(args.data)
     code: int = args.action(args)
     return code
 

@@ -18,6 +18,7 @@ USAGE, NOT_STARTED, INTERRUPTED, READER_GONE = 2, 3, 130, 141
 COMMANDS = {
     "run": "run a Python script or a line of code in a sandbox of its own",
     "repl": "talk to a sandbox: an interactive Python session",
+    "shell": "a terminal in a session, here or on a server",
     "sessions": "show stored sessions, roll them back, fork, export them",
     "serve": "serve sandboxes over HTTP, to callers with keys",
     "keys": "make, list and revoke the keys of that server",

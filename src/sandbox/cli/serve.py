@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 from sandbox.cli import terminal
-from sandbox.cli.flags import HelpFormatter
+from sandbox.cli.flags import HelpFormatter, keep_in
 from sandbox.errors import SandboxStartError, UsageError
 
 _EPILOG = """\
@@ -27,8 +26,7 @@ examples:
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code. Raises SandboxError."""
     args = _parser().parse_args(argv)
-    if args.data is not None:
-        os.environ["SANDBOX_HOME"] = os.path.abspath(os.path.expanduser(args.data))
+    keep_in(args.data)
     if (args.tls_cert is None) != (args.tls_key is None):
         raise UsageError("--tls-cert and --tls-key go together")
     if sys.platform != "linux":

@@ -11,6 +11,7 @@ from sandbox.errors import SandboxStartError, from_wire
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sandbox.cli.seat import Opener
     from sandbox.engine.keeper import KeeperProcess
     from sandbox.engine.thread import EngineThread
     from sandbox.options import SandboxOptions
@@ -143,6 +144,17 @@ class Session:
         connection.session = self.id
         self._touched = True
         Files(connection).upload(local, inside)
+
+    def opener(self, program: list[str] | None, env: dict[str, str]) -> Opener:
+        """Opens terminals with a program, a shell if it is None. Raises UsageError."""
+        from sandbox.sdk.connection import Connection  # noqa: PLC0415 - few sessions have terminals
+        from sandbox.sdk.terminal import Terminal  # noqa: PLC0415
+        from sandbox.sdk.transport import Carried  # noqa: PLC0415
+
+        connection = Connection(Carried(self.engine))
+        connection.session = self.id
+        self._touched = True
+        return lambda cols, rows: Terminal.of(connection, program, (), cols, rows, None, env)
 
     def write(self, path: str, data: bytes) -> None:
         """Write a small file into the workspace. Raises SandboxFileError, UsageError."""

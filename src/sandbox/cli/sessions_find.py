@@ -20,9 +20,13 @@ _MOST_NAMED = 5
 
 
 def session(store: Store, text: str) -> SessionInfo:
-    """The session of this id, or the only one whose id begins so. Raises UsageError."""
+    """The session of this id, or the only one of this name or whose id begins so. Raises UsageError."""
     every = store.sessions(OWNER)
-    found = [info for info in every if info.id == text] or [info for info in every if info.id.startswith(text)]
+    found = (
+        [info for info in every if info.id == text]
+        or [info for info in every if info.name == text]
+        or [info for info in every if info.id.startswith(text)]
+    )
     if len(found) == 1 and text:
         return found[0]
     if not found:
@@ -31,6 +35,19 @@ def session(store: Store, text: str) -> SessionInfo:
     raise UsageError(
         f"{text!r} could be any of {len(found)} sessions: {names}{', ...' if len(found) > _MOST_NAMED else ''}"
     )
+
+
+def stored_id(text: str) -> str:
+    """The id of the stored session that is meant, see `session`. Raises UsageError."""
+    from sandbox.engine.paths import data_dir  # noqa: PLC0415 - few commands look before there is an engine
+    from sandbox.store.quota import limits_of  # noqa: PLC0415
+    from sandbox.store.store import Store  # noqa: PLC0415
+
+    directory = data_dir() / "store"
+    if not (directory / "store.db").exists():
+        raise UsageError(f"there is no session: nothing is stored in {terminal.plain(str(directory))}")
+    with Store(directory, limits_of(directory)) as store:
+        return session(store, text).id
 
 
 def checkpoint(store: Store, info: SessionInfo, text: str) -> int:

@@ -26,12 +26,13 @@ usage: sandbox sessions COMMAND ...
 
 Look at and change the sessions that are stored on this machine. No sandbox is
 started. `sandbox run --session ID` and `sandbox repl --session ID` go on with
-one; so does LocalSandbox(session_id=ID).
+one; so does LocalSandbox(session_id=ID). `sandbox shell ID` is a shell in one.
 
 commands:
 {commands}
 
-A session is named by its id or by the beginning of one. A checkpoint (TO) is
+A session is named by its id, by its name or by the beginning of its id.
+A checkpoint (TO) is
   5           the one that execution 5 made; 0 is before the first
   @7 or '#7'  number 7; quote the second, which a shell takes for a comment
   head        where the session is

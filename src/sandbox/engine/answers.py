@@ -14,7 +14,12 @@ _TOGETHER = 8  # pieces of a file that are read before somebody has to have take
 
 
 class Answer(ABC):
-    """Takes an answer's events as they happen, in the engine's loop; then `end`, once."""
+    """Takes an answer's events as they happen, in the engine's loop; then `end`, once.
+
+    `request_id` is what its request is called in logs and records; None where it came from this process.
+    """
+
+    request_id: str | None = None
 
     @abstractmethod
     def __call__(self, event: m.Event) -> None:

@@ -297,12 +297,14 @@ async def forked(
         "mounts": [], "worker": cell.worker.pidfd,
     }  # fmt: skip
     try:
-        return await forker.fork_command(plan, named)
+        process = await forker.fork_command(plan, named)
     except OSError as error:
         raise SandboxStartError(f"the command could not be started: {error}") from error
     finally:
         for fd in joins:
             os.close(fd)
+    cell.has(process)
+    return process
 
 
 def program(cell: Cell, launcher: Launcher, request: StartCommand | StartTerminal) -> dict[str, object]:

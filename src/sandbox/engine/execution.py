@@ -71,6 +71,7 @@ class Execution:
         kept: Kept | None = None,
     ) -> None:
         self.number = number
+        self.request_id: str | None = None
         self._kept = kept
         self._transcript = Transcript()
         self.lost_before = ""
@@ -343,6 +344,7 @@ class Execution:
             truncated=truncated,
             usage=UsageInfo(max(0.0, after.cpu_seconds - before.cpu_seconds), after.peak_memory),
             warnings=(*self._warnings, *self.journal.warnings()),
+            request_id=self.request_id,
         )
 
     def _state(self, end: Ended | Gone) -> StateInfo:

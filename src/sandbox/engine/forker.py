@@ -29,13 +29,15 @@ _Number = Annotated[int, Meta(ge=0, le=1 << 53)]
 class Forked(Struct, eq=False):
     """A new process: `pidfd` to signal it, `ended` to await its exit code (negative for a signal).
 
-    `cold`: how many of the zygote's imports it was forked before.
+    `cold`: how many of the zygote's imports it was forked before. `cpu_seconds`: once it has ended, what it has used
+    with its children.
     """
 
     number: int
     pidfd: int
     ended: asyncio.Future[int]
     cold: int = 0
+    cpu_seconds: float = 0.0
 
 
 class _Waiting(Struct, eq=False):
@@ -64,7 +66,7 @@ class Forker:
         self._zygote: socket.socket  # set by whoever has started it
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
-        self._running: dict[int, asyncio.Future[int]] = {}
+        self._running: dict[int, Forked] = {}
         self._sockets: dict[int, asyncio.Future[socket.socket]] = {}
         self._send_turn = asyncio.Lock()
 
@@ -162,10 +164,11 @@ class Forker:
         match message:
             case _Said(forked=int(number)):
                 self._on_forked(number, _the_pidfd(fds))
-            case _Said(ended=int(number), code=code):
-                ended = self._running.pop(number, None)
-                if ended is not None and not ended.done():
-                    ended.set_result(code)
+            case _Said(ended=int(number), code=code, cpu=cpu):
+                process = self._running.pop(number, None)
+                if process is not None and not process.ended.done():
+                    process.cpu_seconds = cpu
+                    process.ended.set_result(code)
             case _Said(made=int(number)):
                 self._on_made(number, the_socket(fds))
             case _Said(fork_failed=int(number), errno=errno, message=text):
@@ -178,8 +181,8 @@ class Forker:
         if waiting is None or waiting.answer.done():
             os.close(pidfd)  # the caller was cancelled; closing the control socket ends the worker
             return
-        self._running[number] = waiting.ended
-        waiting.answer.set_result(Forked(number, pidfd, waiting.ended, self.warm_left))
+        process = self._running[number] = Forked(number, pidfd, waiting.ended, self.warm_left)
+        waiting.answer.set_result(process)
 
     def _on_made(self, number: int, made: socket.socket) -> None:
         wanted = self._sockets.get(number)
@@ -228,9 +231,9 @@ class Forker:
         for wanted in self._sockets.values():
             if not wanted.done():
                 wanted.set_exception(SandboxConnectionError(text))
-        for ended in self._running.values():
-            if not ended.done():
-                ended.set_result(-9)
+        for process in self._running.values():
+            if not process.ended.done():
+                process.ended.set_result(-9)
         self._running.clear()
 
 
@@ -285,6 +288,7 @@ class _Said(Struct, forbid_unknown_fields=True):
     made: _Number | None = None
     ended: _Number | None = None
     code: Annotated[int, Meta(ge=-255, le=255)] = -9
+    cpu: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
     fork_failed: _Number | None = None
     errno: Annotated[int, Meta(ge=0, le=4096)] = 0
     message: Annotated[str, Meta(max_length=4096)] = ""

@@ -15,10 +15,12 @@ from typing import Any
 import msgspec
 
 from sandbox.engine import cgroups, ends, interpreters, isolation, node, view
+from sandbox.engine.forker import Forked
 from sandbox.engine.headroom import Headroom
 from sandbox.engine.ids import Ids, own_ids
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.languages import is_node
+from sandbox.engine.metrics import last_cpu_seconds
 from sandbox.engine.mounts import Resolved, resolve_mounts
 from sandbox.engine.paths import RunDirectory, data_dir, passable
 from sandbox.engine.worker import Worker
@@ -44,7 +46,9 @@ _REMOVE_SECONDS = 10.0
 class Cell(msgspec.Struct, eq=False):
     """A worker with everything that is its own: what a session holds while it has one.
 
-    `lacks`: packages that it was parked too early for, until something has run in it.
+    `lacks`: packages that it was parked too early for, until something has run in it. `cpu_seconds`: as far as was
+    looked, what all of it has used; `cpu_ended`, those of its processes that were its zygote's children and have ended;
+    `cpu_charged`, what somebody was charged for.
     """
 
     worker: Worker
@@ -59,6 +63,17 @@ class Cell(msgspec.Struct, eq=False):
     headroom: Headroom = msgspec.field(default_factory=Headroom)
     commands: set[int] = msgspec.field(default_factory=set)  # the pidfds of those that run
     lacks: tuple[str, ...] = ()
+    cpu_seconds: float = 0.0
+    cpu_ended: float = 0.0
+    cpu_charged: float = 0.0
+
+    def has(self, process: Forked) -> None:
+        """It is one of its own. Add up what it has used once it has ended."""
+
+        def add(_ended: object) -> None:
+            self.cpu_ended += process.cpu_seconds
+
+        process.ended.add_done_callback(add)
 
 
 class Launcher:
@@ -186,6 +201,7 @@ class Launcher:
                 self._spawn_task(remove_group(group))
             raise
         cell = Cell(worker, zygote, workspace, group, msgspec.structs.replace(options, env={}, seed=None), plan)
+        cell.has(worker.process)
         try:
             await self.attach(cell, options)
         except BaseException:
@@ -335,6 +351,7 @@ class Launcher:
     async def end(self, cell: Cell) -> None:
         """End a worker and remove its control group. The workspace stays."""
         await cell.worker.close()
+        last_cpu_seconds(cell)
         if cell.group is not None:
             await remove_group(cell.group)
 

@@ -68,6 +68,26 @@ def used(cell: Cell | None) -> tuple[float, int, int]:
     return _sum(processes_of(cell))
 
 
+def cpu_seconds(cell: Cell) -> float:
+    """Cpu seconds of a worker and of everything that has run beside it, whether it has ended or not.
+
+    Without a control group, what has lost its parent is not in it.
+    """
+    if cell.group is not None:
+        return last_cpu_seconds(cell)
+    # One that has just ended is in neither sum for a moment.
+    cell.cpu_seconds = max(cell.cpu_seconds, cell.cpu_ended + _sum(processes_of(cell))[0])
+    return cell.cpu_seconds
+
+
+def last_cpu_seconds(cell: Cell) -> float:
+    """As `cpu_seconds`, once all of it has ended."""
+    with contextlib.suppress(OSError):  # of a group that went with its zygote: what was seen before counts
+        used_now = cell.cpu_ended if cell.group is None else cell.group.cpu_seconds()
+        cell.cpu_seconds = max(cell.cpu_seconds, used_now)
+    return cell.cpu_seconds
+
+
 def counters(cell: Cell) -> Counters:
     """What an execution is charged by: what the control group has counted, or else the worker's processes.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Coroutine
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sandbox.engine.animations.execution import AnimationExecution, Place
     from sandbox.store.history import Stats
 
+_log = logging.getLogger("sandbox.engine")
 _MOST_HISTORY = 10_000
 _MOST_ERROR = 10_000  # characters: the text is the worker's, and there is one for each execution
 
@@ -207,7 +209,7 @@ class Session:
     async def _carried_out(
         self, execution: Execution | AnimationExecution, work: Coroutine[Any, Any, Outcome], code: str, emit: Answer
     ) -> ExecutionFinished:
-        self.running = execution
+        self.running, execution.request_id = execution, emit.request_id
         emit.began(self.executions)
         try:
             outcome = await work
@@ -217,10 +219,19 @@ class Session:
         finally:
             self.running = None
         self.step("lose" if outcome.worker_lost else "finish")
-        if outcome.worker_lost and outcome.finished.state.kind == "kept":
-            self.variables_lost = self._why_lost()  # when all was saved: the next execution has to tell
+        if outcome.worker_lost:
+            self._log_loss(execution)
+            if outcome.finished.state.kind == "kept":
+                self.variables_lost = self._why_lost()  # when all was saved: the next execution has to tell
         self._remember(code, outcome)
         return outcome.finished
+
+    def _log_loss(self, execution: Execution | AnimationExecution) -> None:
+        """Why is in part the worker's word: it goes no further than the log."""
+        _log.info(
+            "session %s lost its worker in execution %d: %s", self.id, execution.number, printable(self._why_lost()),
+            extra={"request": execution.request_id},
+        )  # fmt: skip
 
     def _not_warm(self, cell: Cell) -> list[str]:
         """A warning for each import that was asked for by name and failed, once."""
@@ -249,6 +260,7 @@ class Session:
                 error=done.error.message[:_MOST_ERROR] if done.error else None,
                 cause=done.cause.kind if done.cause else None,
                 artifacts=tuple(artifact.id for artifact in done.artifacts),
+                request_id=done.request_id,
             )
         )
 

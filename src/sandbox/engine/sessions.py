@@ -19,7 +19,7 @@ from sandbox.engine.egress.outside import Outside
 from sandbox.engine.keeper import KeeperProcess
 from sandbox.engine.languages import PYTHON, is_node
 from sandbox.engine.launcher import Cell, Launcher, Spawn
-from sandbox.engine.metrics import Meter
+from sandbox.engine.metrics import Meter, cpu_seconds
 from sandbox.engine.parking import Parking
 from sandbox.engine.paths import data_dir
 from sandbox.engine.pool import Pool
@@ -62,6 +62,8 @@ class Sessions:
         self.warm = WarmZygotes(spawn)
         self.apps: dict[str, WebApp] = {}
         """Web apps that were not stopped, by their ids."""
+        self.charge: Callable[[str, float], None] = _nobody_pays
+        """Hears of the cpu seconds that an owner's sandboxes have used, some time after, and each once."""
         self.trials = Trials(self.pool, self.launcher)
         self._watch = LimitWatch(ChainMap(self._sessions, self.trials.spares.sessions))
         self._parking = Parking(self._sessions, self.park, most)
@@ -235,6 +237,7 @@ class Sessions:
             cell = await self.pool.get(options, zygote, early=early)
         else:
             cell = await self.launcher.launch(options, zygote, session.workspace)
+        cell.cpu_charged = cpu_seconds(cell)  # what it took to make it is nobody's
         try:
             await session.egress.serve(cell)
             await self._bring_back(session, cell, fresh=fresh)
@@ -282,6 +285,7 @@ class Sessions:
 
     async def end_worker(self, session: Session) -> None:
         """End the session's worker, if it has one, and its commands, which only a pid namespace would end with it."""
+        self.look_at_cpu(session.id)
         cell, session.cell = session.cell, None
         await session.egress.stop()
         if cell is not None:
@@ -290,6 +294,28 @@ class Sessions:
             await self.launcher.end(cell)
             for terminal in list(session.terminals.values()):
                 await terminal.close()
+            self._charge(session, cell)
+
+    # --- what is used of a processor ---
+
+    async def look_at_cpu_of_all(self) -> None:
+        """See what all workers have used since the last look, and charge their owners."""
+        for name in [name for name, session in self._sessions.items() if session.cell is not None]:
+            self.look_at_cpu(name)
+            await asyncio.sleep(0)
+
+    def look_at_cpu(self, name: str) -> None:
+        """See what a session's worker and all beside it have used since the last look, and charge its owner."""
+        session = self._sessions.get(name)
+        if session is not None and session.cell is not None:
+            cpu_seconds(session.cell)
+            self._charge(session, session.cell)
+
+    def _charge(self, session: Session, cell: Cell) -> None:
+        seconds, cell.cpu_charged = cell.cpu_seconds - cell.cpu_charged, cell.cpu_seconds
+        self.charge(session.owner, seconds)
+
+    # --- the end ---
 
     async def end_apps(self, session: Session) -> None:
         """End the session's web apps for good."""
@@ -390,6 +416,10 @@ class Sessions:
         await self.pool.close()
         await self.warm.close()
         await self.launcher.close()
+
+
+def _nobody_pays(_owner: str, _seconds: float) -> None:
+    """Of an engine that is its user's own."""
 
 
 def _opened(session: Session, cell: Cell) -> m.SessionOpened:

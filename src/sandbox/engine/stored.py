@@ -446,6 +446,7 @@ def _record(finished: ExecutionFinished, code: str, state_of: int) -> ExecutionR
             "state_of": state_of,
             "error": error.message[:_MOST_ERROR] if error else None,
             "artifacts": [artifact.id for artifact in finished.artifacts],
+            **({"request_id": finished.request_id} if finished.request_id else {}),
             **({"animations": records.written(finished.animations)} if finished.animations else {}),
         },
     )

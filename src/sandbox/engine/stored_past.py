@@ -76,4 +76,5 @@ def _history(row: ExecutionRecord) -> HistoryRecord:
         error=row.info.get("error"),
         cause=row.cause,
         artifacts=tuple(row.info.get("artifacts", ())),
+        request_id=row.info.get("request_id"),
     )

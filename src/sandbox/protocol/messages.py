@@ -454,7 +454,10 @@ class AnimationInfo(Struct, frozen=True):
 
 
 class ExecutionFinished(LastEvent, frozen=True, tag="execution_finished"):
-    """Everything about an execution but its output and results, which came before as events."""
+    """Everything about an execution but its output and results, which came before as events.
+
+    `request_id` is what a server calls the request in its logs.
+    """
 
     number: int
     status: str
@@ -473,6 +476,7 @@ class ExecutionFinished(LastEvent, frozen=True, tag="execution_finished"):
     usage: UsageInfo = UsageInfo()
     warnings: tuple[str, ...] = ()
     animations: tuple[AnimationInfo, ...] = ()
+    request_id: str | None = None
 
 
 class CommandStarted(Event, frozen=True, tag="command_started"):
@@ -580,6 +584,7 @@ class HistoryRecord(Struct, frozen=True):
     error: str | None = None
     cause: str | None = None
     artifacts: tuple[str, ...] = ()
+    request_id: str | None = None
 
 
 class HistoryListed(LastEvent, frozen=True, tag="history"):

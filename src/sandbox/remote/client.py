@@ -113,6 +113,18 @@ class Client:
             if not ended:
                 self._tell_cancelled(name)
 
+    async def start_sandbox(self, session: str) -> None:
+        """Start a sandbox with the options that it has, in the caller's loop. Raises SandboxError."""
+        target = f"{self.url}/v1/sandboxes/{session}/start"
+        try:
+            async with (await loops.session()).post(target, headers=self._headers, proxy=self._proxy) as response:
+                body = await _short(response.content)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            what = str(error) or type(error).__name__
+            raise SandboxConnectionError(f"the server {self.url} cannot be used: {what}") from error
+        if response.status != 200:
+            raise error_of(response.status, body, self.url)
+
     def _tell_cancelled(self, name: str) -> None:
         """From the client's thread: the caller's loop may be about to end. If that thread itself is, nobody tells."""
         if _current is not None and _current.closed and threading.get_ident() == _current.ident:
@@ -140,7 +152,7 @@ class _Exchange:
 
     def __init__(self, client: Client, session: aiohttp.ClientSession, request: bytes, name: str) -> None:
         self._client, self._session, self._request = client, session, request
-        self._headers = {**client._headers, "Idempotency-Key": name}
+        self._headers = {**client._headers, "Idempotency-Key": name, "X-Request-Id": name}
         self._server = client._server  # that it is sent to first, as far as is known
         self._begun = time.time()
         self._sent = False

@@ -198,4 +198,5 @@ def _record(record: m.HistoryRecord) -> dict[str, Any]:
         "error_type": record.error_type,
         "cause": record.cause,
         "artifacts": list(record.artifacts),
+        "request_id": record.request_id,
     }

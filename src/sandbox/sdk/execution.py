@@ -42,6 +42,7 @@ class Execution(ExecutionData):
         usage: Cpu seconds and peak memory.
         isolation, network, enforced: What confined it.
         warnings: What could not be collected, and similar.
+        request_id: What the request is called in a server's logs; None of a local one.
     """
 
     async def output(self) -> str:

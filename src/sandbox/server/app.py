@@ -68,6 +68,7 @@ class App:
 
     async def _answer(self, call: Call) -> None:
         call.request_id = _request_id(call)
+        _log.debug("%s", _asked_for(call), extra={"request": call.request_id})
         # Whatever else a page may have its browser say, its host's name tells that it is an app's.
         for_app = self.apps.is_meant(call.header("host") or "")
         dialect = None if for_app else next((one for one in self._dialects if one.takes(call)), None)
@@ -88,7 +89,7 @@ class App:
         """The same for a client of another server: it has a key of ours, and is counted as every other."""
         address = _address(call)
         key = await dialect.admit(call, self._access, address)
-        call.caller = Caller(key, call.request_id, address)
+        call.caller, call.may = Caller(key, call.request_id, address), partial(self._access.holds, key)
         self._rates.enter(key)
         try:
             require(key, "sandboxes")
@@ -98,36 +99,38 @@ class App:
 
     async def _connect(self, asked: terminal.Socket) -> None:
         """A WebSocket to the server itself: a terminal, or a mistake of the client's."""
-        call = Call(asked.scope, None, None)
-        request_id, session = _request_id(call), terminal.session_of(asked.scope["path"])
+        call, session = Call(asked.scope, None, None), terminal.session_of(asked.scope["path"])
+        call.request_id = _request_id(call)
         try:
-            key, caller = await self._caller(call, request_id)
+            key, caller = await self._caller(call)
             if session is None:
                 raise UsageError("there is no WebSocket here, only at /v1/sandboxes/ID/terminal", {"status": 404})
             self._rates.enter(key)
             try:
-                await asked.serve(self.gate, caller, session, lambda: self._access.holds(key))
+                await asked.serve(self.gate, caller, session, partial(self._access.holds, key))
             finally:
                 self._rates.leave(key)
         except SandboxError as error:
-            self.gate.counts.refused.labels(error.code).inc()
-            await asked.refuse(status_of(error), error)
+            self._note_refusal(call, error)
+            await asked.refuse(status_of(error), error, call.request_id)
 
     async def _refused(
         self, call: Call, error: SandboxError, answer: Callable[[SandboxError], Awaitable[None]]
     ) -> None:
-        self.gate.counts.refused.labels(error.code).inc()
-        _log.info(
-            "%s %s: %s", call.scope["method"], call.scope["path"], error.message, extra={"request": call.request_id}
-        )
+        self._note_refusal(call, error)
         await answer(error)
+
+    def _note_refusal(self, call: Call, error: SandboxError) -> None:
+        self.gate.counts.refused.labels(error.code).inc()
+        _log.info("%s: %s", _asked_for(call), error.message, extra={"request": call.request_id})
 
     async def _admitted(self, call: Call) -> None:
         path, method = call.scope["path"], call.scope["method"]
         if path == "/healthz":
             await call.json({"status": "ok"})
             return
-        key, call.caller = await self._caller(call, call.request_id)
+        key, call.caller = await self._caller(call)
+        call.may = partial(self._access.holds, key)
         self._rates.enter(key)
         try:
             require(key, "metrics" if path == "/metrics" else "sandboxes")
@@ -143,11 +146,11 @@ class App:
         finally:
             self._rates.leave(key)
 
-    async def _caller(self, call: Call, request_id: str) -> tuple[Key, Caller]:
+    async def _caller(self, call: Call) -> tuple[Key, Caller]:
         """Who calls. Raises SandboxAccessError."""
         address = _address(call)
         key = await self._access.admit(call.header("authorization"), address)
-        return key, Caller(key, request_id, address)
+        return key, Caller(key, call.request_id, address)
 
     def _figures(self) -> bytes:
         counts, states = self.gate.counts, dict.fromkeys(("running", "ready", "parked", "stopped"), 0)
@@ -162,6 +165,10 @@ class App:
 def _address(call: Call) -> str:
     """Where the caller is."""
     return str(call.scope["client"][0]) if call.scope.get("client") else ""
+
+
+def _asked_for(call: Call) -> str:
+    return f"{call.scope.get('method', 'WEBSOCKET')} {call.scope['path']}"
 
 
 def _request_id(call: Call) -> str:

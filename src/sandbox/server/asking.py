@@ -48,6 +48,7 @@ class Passing(Answer):
 
     def __init__(self, to: Answer) -> None:
         self._to, self.last = to, cast("m.LastEvent | None", None)
+        self.request_id = to.request_id
 
     def __call__(self, event: m.Event) -> None:
         self._to(event)

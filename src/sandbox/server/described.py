@@ -62,11 +62,15 @@ class Written(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True):
-    """What went wrong. The code is one of `sandbox.errors` and never changes; the message may."""
+    """What went wrong. The code is one of `sandbox.errors` and never changes; the message may.
+
+    `request_id` is that of the answer's `X-Request-Id`, by which the server's logs know the request.
+    """
 
     code: str
     message: str
     details: dict[str, Any] = {}
+    request_id: str | None = None
 
 
 class Error(Struct, frozen=True):

@@ -6,15 +6,14 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
 
 from sandbox.engine.begun import Begun, settled
 from sandbox.engine.engine import Engine
-from sandbox.engine.metrics import used
 from sandbox.errors import SandboxError
 from sandbox.protocol import messages as m
 from sandbox.server import names, policy, quotas
@@ -58,6 +57,7 @@ class Gate:
         self._waking: dict[str, asyncio.Lock] = {}
         self._starting: dict[str, dict[str, int]] = {}  # by owner: MB of what is being started, by its id
         self._tracer = tracer
+        engine.sessions.charge = self._used
 
     def begin(self, caller: Caller, request: Any, once: str | None = None) -> Recording:
         """Begin to answer. A request of the same `once` from the same owner is the same request, and has one answer.
@@ -99,7 +99,7 @@ class Gate:
         def counted(last: m.LastEvent, seconds: float) -> None:
             """What need not be done before the caller has its answer."""
             try:
-                self._count(owner, request, last, seconds)
+                self._count(caller, request, last, seconds)
                 if self._tracer is not None and span is not None:
                     self._tracer.end(span, last)
             finally:
@@ -110,7 +110,7 @@ class Gate:
                 return self.apps.shown(event)
             return names.shown(_without_our_mistakes(event, caller), owner, sessions)
 
-        recording = Recording(show, on_end, kept=not isinstance(request, _LONG))
+        recording = Recording(caller.request_id, show, on_end, kept=not isinstance(request, _LONG))
         return recording
 
     def _name_by_number(self, recording: Recording, owner: str, session: str) -> None:
@@ -122,7 +122,7 @@ class Gate:
     def _is_simple(self, caller: Caller, request: Any, wanted: Any) -> bool:
         """Whether the engine can have the request at once: nothing is to be looked up, brought back or noted."""
         limits = caller.key.quotas
-        if isinstance(request, (m.OpenSession, m.CloseSession, m.DeleteSession, m.Fork, m.StartCommand, m.SetNetwork)):
+        if isinstance(request, (m.OpenSession, m.CloseSession, m.DeleteSession, m.Fork, m.SetNetwork)):
             return False
         if isinstance(request, _STORES) and not (limits.disk is limits.cpu_seconds is limits.memory is None):
             return False
@@ -154,8 +154,7 @@ class Gate:
         await self._bring_back(owner, request.session, past=isinstance(request, _OF_THE_PAST))
         with self._room(caller, request):
             await self._check_quotas(caller, request)
-            async with self._metered(owner, wanted) if isinstance(request, m.StartCommand) else nullcontext():
-                last = await ask(self.engine, wanted, recording)
+            last = await ask(self.engine, wanted, recording)
         if isinstance(last, m.Done):
             self._note(owner, request)
         return last
@@ -281,46 +280,24 @@ class Gate:
 
     # --- counting ---
 
-    @asynccontextmanager
-    async def _metered(self, owner: str, request: m.StartCommand) -> AsyncGenerator[None]:
-        """Count what a command uses while it runs: afterwards its worker may be gone, and nothing to be read."""
-        seen = self._cpu_of(request.session)
-
-        def count() -> None:
-            nonlocal seen
-            now = self._cpu_of(request.session)
-            self._used(owner, max(0.0, now - seen))
-            seen = now
-
-        async def go_on() -> None:
-            while True:
-                await asyncio.sleep(_METER_SECONDS)
-                count()
-
-        counting = asyncio.get_running_loop().create_task(go_on())
-        try:
-            yield
-        finally:
-            counting.cancel()
-            count()
-
-    def _cpu_of(self, session: str) -> float:
-        try:
-            return used(self.engine.sessions.cell_of(session))[0]
-        except FileNotFoundError:  # its group went with it
-            return 0.0
+    async def meter(self) -> None:
+        """Count what sandboxes use while they run, until this is cancelled."""
+        while True:
+            await asyncio.sleep(_METER_SECONDS)
+            await self.engine.sessions.look_at_cpu_of_all()
 
     def _used(self, owner: str, seconds: float) -> None:
         self._cpu.add(owner, seconds)
         self.counts.cpu_seconds.inc(seconds)
 
-    def _count(self, owner: str, request: Any, last: m.LastEvent, seconds: float) -> None:
+    def _count(self, caller: Caller, request: Any, last: m.LastEvent, seconds: float) -> None:
         do = request.__struct_config__.tag
         self.counts.requests.labels(do, last.code if isinstance(last, m.Failed) else "ok").inc()
         self.counts.seconds.labels(do).observe(seconds)
         if isinstance(last, m.ExecutionFinished):
             self.counts.executions.labels(last.status, last.cause.kind if last.cause else "").inc()
-            self._used(owner, last.usage.cpu_seconds)
+        if isinstance(request, _USES_CPU) and caller.key.quotas.cpu_seconds is not None:
+            self.engine.sessions.look_at_cpu(names.inner(caller.key.owner, request.session))
 
     def state_of(self, entry: Entry) -> str:
         """running, ready, parked or stopped."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import msgspec
 
-from sandbox.errors import SandboxConnectionError, SandboxError, UsageError, from_wire
+from sandbox.errors import SandboxAccessError, SandboxConnectionError, SandboxError, UsageError, from_wire
 from sandbox.protocol import messages as m
 from sandbox.server.audit import Caller
 from sandbox.server.recordings import Recording
@@ -17,6 +18,7 @@ from sandbox.server.recordings import Recording
 MOST_BODY = 20 * 1024 * 1024
 HEARTBEAT_SECONDS = 15.0
 _SILENCE_SECONDS = 60.0  # of a client that is sending its request
+_LOOK_SECONDS = 1.0  # whether its key is still in force
 _STUCK_SECONDS = 120.0  # of a client that does not take its answer
 # What is printed comes a moment before the end: the two are one piece if they can be.
 _TOGETHER_SECONDS = 0.003
@@ -51,12 +53,13 @@ class AnswerLost(SandboxConnectionError):
 
 
 class Call:
-    """One request of one caller."""
+    """One request of one caller. `may` tells whether the caller's key is still in force."""
 
     def __init__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope, self._receive, self._send = scope, receive, send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.caller: Caller
+        self.may: Callable[[], bool] = _always
         self.request_id = ""
         self.answered = False
         self.complete = False  # set by whoever passes on an answer that is not its own
@@ -79,18 +82,32 @@ class Call:
         return b"".join(found)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. Raises SandboxConnectionError if it stops to, AnswerLost."""
+        """The body as it arrives.
+
+        Raises SandboxConnectionError if it stops to, SandboxAccessError once the key is not in force, AnswerLost.
+        """
         more = True
         while more:
-            try:
-                async with asyncio.timeout(_SILENCE_SECONDS):
-                    message = await self._receive()
-            except TimeoutError:
-                raise SandboxConnectionError("the request did not arrive in time", {"status": 408}) from None
+            message = await self._next()
             if message["type"] == "http.disconnect":
                 raise AnswerLost("the client has gone")
             more = message.get("more_body", False)
             yield message.get("body", b"")
+
+    async def _next(self) -> dict[str, Any]:
+        until = time.monotonic() + _SILENCE_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    message: dict[str, Any] = await self._receive()
+            except TimeoutError:
+                message = {}
+            if not self.may():
+                raise SandboxAccessError("the key has expired or was revoked", {"status": 401})
+            if message:
+                return message
+            if time.monotonic() > until:
+                raise SandboxConnectionError("the request did not arrive in time", {"status": 408})
 
     # --- the answer ---
 
@@ -114,7 +131,9 @@ class Call:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def piece(self, data: bytes, *, more: bool = True) -> None:
-        """Send a piece of it. Raises AnswerLost if the client does not take it."""
+        """Send a piece of it. Raises AnswerLost if the client does not take it, or its key is not in force any more."""
+        if not self.may():
+            raise AnswerLost("the key has expired or was revoked")
         try:
             async with asyncio.timeout(_STUCK_SECONDS):
                 await self._send({"type": "http.response.body", "body": data, "more_body": more})
@@ -124,7 +143,8 @@ class Call:
     async def failed(self, error: SandboxError) -> None:
         """Answer with an error. Raises AnswerLost where another answer has begun."""
         details = {name: value for name, value in error.details.items() if name != "status"}
-        body = {"error": {"code": error.code, "message": error.message, "details": details}}
+        said = {"code": error.code, "message": error.message, "details": details, "request_id": self.request_id}
+        body = {"error": said}
         await self.refused(error, status_of(error), msgspec.json.encode(body))
 
     async def refused(self, error: SandboxError, status: int, body: bytes, kind: str = "application/json") -> None:
@@ -191,6 +211,11 @@ class Call:
             yield gone
         finally:
             gone.cancel()
+
+
+def _always() -> bool:
+    """Of a caller that needs no key."""
+    return True
 
 
 def status_of(error: SandboxError) -> int:

@@ -26,8 +26,14 @@ class Recording(Answer):
     """
 
     def __init__(
-        self, show: Callable[[m.Event], m.Event], on_end: Callable[[m.LastEvent], None], *, kept: bool
+        self,
+        request_id: str,
+        show: Callable[[m.Event], m.Event],
+        on_end: Callable[[m.LastEvent], None],
+        *,
+        kept: bool,
     ) -> None:
+        self.request_id = request_id
         self.ended = False
         self.number: int | None = None
         self.command: int | None = None

@@ -83,6 +83,7 @@ class Server:
             self._engine, Registry(self._database), self._cpu, self._audit, Counts(), settings.idle_timeout, apps,
             self._tracer,
         )  # fmt: skip
+        self._metering = asyncio.create_task(self._gate.meter())
         self._dialects: tuple[Dialect, ...] = (E2b(self._database, self.keys, self._gate), Microsandbox())
         return self._gate, Access(self.keys), apps, self._dialects
 
@@ -95,7 +96,9 @@ class Server:
             one.cancel()
         if tasks := [one.task for one in running if one.task is not None]:
             await asyncio.wait(tasks, timeout=_INTERRUPTED_SECONDS)
-        await self._engine.close()
+        self._metering.cancel()
+        await asyncio.wait([self._metering])
+        await self._engine.close()  # it charges for what was not seen yet
         self._cpu.write()
         self._audit.close()
         if self._tracer is not None:
@@ -213,10 +216,10 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr(level: str) -> None:
-    """Write what this server and uvicorn have to say as lines of JSON."""
+    """Write what this server, its engine and uvicorn have to say as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in ("sandbox.server", "uvicorn"):
+    for name in ("sandbox", "uvicorn", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level.upper() if name != "uvicorn" else "WARNING")
+        logger.setLevel(level.upper() if name == "sandbox" else "WARNING")

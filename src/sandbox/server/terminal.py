@@ -53,10 +53,11 @@ class Socket:
     def __init__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope, self._receive, self._send = scope, receive, send
 
-    async def refuse(self, status: int, error: SandboxError) -> None:
+    async def refuse(self, status: int, error: SandboxError, request_id: str) -> None:
         """Say why there is no terminal, in place of opening a WebSocket."""
-        body = {"error": {"code": error.code, "message": error.message, "details": error.details}}
-        headers = [(b"content-type", b"application/json")]
+        said = {"code": error.code, "message": error.message, "details": error.details, "request_id": request_id}
+        body = {"error": said}
+        headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode())]
         await self._send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await self._send({"type": "websocket.http.response.body", "body": msgspec.json.encode(body)})
 
@@ -69,7 +70,8 @@ class Socket:
         started = await last_of(gate.begin(caller, _asked(self.scope, session)))
         assert isinstance(started, m.TerminalStarted)
         try:
-            await self._send({"type": "websocket.accept"})
+            headers = [(b"x-request-id", caller.request_id.encode())]
+            await self._send({"type": "websocket.accept", "headers": headers})
             await self._carry(gate, caller, session, started.command, may)
         except SandboxError as error:
             await self._send({"type": "websocket.close", "code": _FAILED, "reason": error.message[:100]})

@@ -182,10 +182,7 @@ def _argv(command: str | Sequence[str] | None) -> tuple[str, ...]:
         return ()
     if isinstance(command, str):
         return ("/bin/sh", "-c", checks.text("command", command))
-    argv = tuple(checks.text("command", one) for one in command)
-    if not argv or not argv[0] or any("\0" in one for one in argv):
-        raise UsageError(f"command={command!r} is not a program with its arguments")
-    return argv
+    return checks.argv(command, ())
 
 
 def _seconds(timeout: object) -> float:

@@ -62,6 +62,12 @@ try {
 } catch (error) {
   seen.exit = error.exitCode;
 }
+seen.host = box.getHost(3000) === `3000-${box.sandboxId}.localhost:${new URL(process.env.E2B_SANDBOX_URL).port}`;
+let printed = "";
+const pty = await box.pty.create({ cols: 90, rows: 30, onData: (data) => (printed += new TextDecoder().decode(data)) });
+await box.pty.resize(pty.pid, { cols: 70, rows: 20 });
+await box.pty.sendInput(pty.pid, new TextEncoder().encode("stty size; exit\n"));
+seen.pty = [(await pty.wait()).exitCode, printed.includes("20 70")];
 let echoed;
 const echo = new Promise((done) => (echoed = done));
 const handle = await box.commands.run("cat", { background: true, stdin: true, onStdout: echoed });

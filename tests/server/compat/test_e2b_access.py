@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,8 @@ import pytest
 from e2b import AuthenticationException, RateLimitException, SandboxException, SandboxNotFoundException
 from e2b_code_interpreter import Sandbox
 from tests.serving import Serving
+
+from sandbox.server.e2b import connect
 
 _ADDRESSES = itertools.count(2)
 
@@ -134,6 +137,28 @@ async def test_access_ends_with_the_key(serving: Serving, key: str, raw: Raw) ->
     again = Sandbox.connect(box.sandbox_id, api_key=serving.key(owner="leaver"))
     assert again.files.read("f") == "x"
     assert again.kill()
+
+
+async def test_input_that_is_streamed_ends_with_the_key(serving: Serving, key: str) -> None:
+    text = serving.key(owner="streamer")
+    box = Sandbox.create(api_key=text)
+    handle = box.commands.run("cat", background=True, stdin=True)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield connect.frame({"start": {"process": {"pid": handle.pid}}})
+        yield connect.frame({"data": {"input": {"stdin": base64.b64encode(b"typed\n").decode()}}})
+        serving.run("keys", "revoke", text.split("_")[1])
+        await asyncio.Event().wait()
+
+    headers = {**to_box(box, box._envd_access_token), "Content-Type": connect.STREAM}
+    async with (
+        asyncio.timeout(30),
+        aiohttp.ClientSession(serving.url, headers=headers) as session,
+        session.post("/process.Process/StreamInput", data=pieces()) as answer,
+    ):
+        assert (answer.status, (await answer.json())["code"]) == (401, "unauthenticated")
+    handle.disconnect()
+    assert Sandbox.connect(box.sandbox_id, api_key=serving.key(owner="streamer")).kill()
 
 
 async def test_a_url_opens_one_file_in_one_way_for_a_while(raw: Raw, box: Any, serving: Serving) -> None:

@@ -76,14 +76,10 @@ def test_a_command_ends_when_its_time_is_over(box: Any) -> None:
     assert until(lambda: box.commands.list() == [])
 
 
-def test_there_is_one_user_and_no_terminal(box: Any) -> None:
+def test_there_is_one_user(box: Any) -> None:
     assert box.commands.run("true", user="user").exit_code == 0
     with pytest.raises(InvalidArgumentException, match="no root"):
         box.commands.run("id", user="root")
-    from e2b import PtySize
-
-    with pytest.raises(SandboxException, match="terminal"):
-        box.pty.create(PtySize(80, 24))
 
 
 async def test_the_asynchronous_client_streams_a_command_while_others_run(key: str) -> None:

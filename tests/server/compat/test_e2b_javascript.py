@@ -22,8 +22,9 @@ _EXPECTED = {
     "files": ["text", "2", 2_000_000], "bytes": [49],
     "listed": ["dir a", "file c", "file d", "file stream"], "made": [True, False, True], "gone": False,
     "notFound": "FileNotFoundError", "url": "1", "watched": "new", "command": "me\n", "exit": 4,
-    "listedCommands": [True], "connected": "more\n", "killed": [True, False], "metrics": 1, "found": 1, "inStates": 1,
-    "paused": [False, "paused"], "resumed": ["20", "41"], "killedBox": [True, False, False],
+    "pty": [0, True], "host": True, "listedCommands": [True], "connected": "more\n", "killed": [True, False],
+    "metrics": 1, "found": 1, "inStates": 1, "paused": [False, "paused"], "resumed": ["20", "41"],
+    "killedBox": [True, False, False],
     "wrongKey": "AuthenticationError",
 }  # fmt: skip
 

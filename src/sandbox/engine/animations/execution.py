@@ -57,6 +57,7 @@ class AnimationExecution:
         kept: Kept | None,
     ) -> None:
         self.number = number
+        self.request_id: str | None = None
         self.rendering = Rendering(request, options, self._hear, self._printed)
         self._request = request
         self._options = options
@@ -196,6 +197,7 @@ class AnimationExecution:
             usage=m.UsageInfo(max(0.0, after.cpu_seconds - before.cpu_seconds), after.peak_memory),
             warnings=(*collected.warnings, *self.journal.warnings()),
             animations=animations,
+            request_id=self.request_id,
         )
 
     def _animations(self, artifacts: list[m.ArtifactInfo]) -> tuple[tuple[m.AnimationInfo, ...], list[str]]:

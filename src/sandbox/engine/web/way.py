@@ -30,6 +30,14 @@ def shares_the_hosts_network(cell: Cell) -> bool:
     return False
 
 
+def has_own_network(cell: Cell) -> bool:
+    """Whether a port of its loopback is nobody else's."""
+    try:
+        return not shares_the_hosts_network(cell)
+    except UsageError:
+        return False
+
+
 async def connect(cell: Cell, port: int) -> socket.socket:
     """Return a socket that is connected to a port of the sandbox's loopback. Raises OSError if nobody listens there."""
     if not cell.worker.alive:

@@ -226,14 +226,15 @@ class Zygote:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
             number = self._running.pop(pid, None)
             if number is not None:
-                channel.send(self._engine, {"ended": number, "code": os.waitstatus_to_exitcode(status)})
+                code, cpu = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+                channel.send(self._engine, {"ended": number, "code": code, "cpu": cpu})
             if self._own_pid_namespace < 0:
                 # Without a pid namespace: what a worker leaves behind comes here, to its subreaper.
                 orphans.end_all(set(self._running))

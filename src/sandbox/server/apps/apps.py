@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
@@ -11,17 +13,22 @@ from sandbox.engine.engine import Engine
 from sandbox.protocol import messages as m
 from sandbox.server.apps.urls import Pattern, Urls
 
-if TYPE_CHECKING:
-    from sandbox.engine.web.app import WebApp
-
 NOT_THERE = "There is no web app here: it has ended, or its address has expired. Whoever started it can get another.\n"
 
 
-class Visit(msgspec.Struct, frozen=True):
-    """Somebody may visit an app for so many seconds."""
+VISITORS_HEADER = "e2b-traffic-access-token"
+"""The header of a visitor who has to say more than a name. No app gets to see it."""
 
-    app: WebApp
+
+class Visit(msgspec.Struct, frozen=True):
+    """Somebody may visit what listens inside for so many seconds, on connections that `open` makes."""
+
+    open: Callable[[], AbstractAsyncContextManager[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
     seconds: float
+
+
+Finder = Callable[[str, str | None], Visit | None]
+"""Says what else a name below the domain of apps means, to a visitor with this token."""
 
 
 class Apps:
@@ -29,6 +36,11 @@ class Apps:
 
     def __init__(self, engine: Engine, urls: Urls) -> None:
         self._sessions, self._urls = engine.sessions, urls
+        self._others: list[Finder] = []
+
+    def also(self, find: Finder) -> None:
+        """Have names that are no app's be looked for here."""
+        self._others.append(find)
 
     @property
     def pattern(self) -> Pattern:
@@ -39,11 +51,14 @@ class Apps:
         """Whether a Host header has an app's name, and not the server's."""
         return self._urls.pattern.label(host) is not None
 
-    def find(self, host: str) -> Visit | None:
+    def find(self, host: str, token: str | None) -> Visit | None:
         """The app that a Host header means, if its url is good and it was not stopped."""
-        signed = self._urls.read(self._urls.pattern.label(host) or "")
-        app = self._sessions.apps.get(signed.app) if signed is not None else None
-        return None if signed is None or app is None else Visit(app, signed.until - time.time())
+        label = self._urls.pattern.label(host) or ""
+        signed = self._urls.read(label)
+        if signed is None:
+            return next((found for one in self._others if (found := one(label, token)) is not None), None)
+        app = self._sessions.apps.get(signed.app)
+        return None if app is None else Visit(app.visits.visit, signed.until - time.time())
 
     def shown(self, event: m.WebAppsListed) -> m.WebAppsListed:
         """Apps as callers may know them: by their urls, and without the server's paths."""

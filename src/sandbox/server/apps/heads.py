@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from sandbox.server.apps.apps import VISITORS_HEADER
 from sandbox.server.apps.urls import Pattern
 
 Headers = list[tuple[bytes, bytes]]
@@ -13,7 +14,7 @@ _HOP_BY_HOP = {
     b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
     b"transfer-encoding", b"upgrade", b"expect", b"http2-settings",
 }  # fmt: skip
-_FORWARDED = re.compile(rb"x-forwarded-.*|forwarded|x-real-ip")
+_FORWARDED = re.compile(rb"x-forwarded-.*|forwarded|x-real-ip|" + VISITORS_HEADER.encode())
 _OUR_KEY = re.compile(rb"bearer\s+sbx_", re.IGNORECASE)
 _DOMAIN = re.compile(rb";\s*domain\s*=[^;]*", re.IGNORECASE)
 # Its url is what opens an app: other sites are not told.

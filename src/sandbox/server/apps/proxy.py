@@ -10,7 +10,7 @@ import h11
 
 from sandbox.engine.web.visits import Full
 from sandbox.server.apps import heads
-from sandbox.server.apps.apps import NOT_THERE, Apps
+from sandbox.server.apps.apps import NOT_THERE, VISITORS_HEADER, Apps
 from sandbox.server.http import AnswerLost, Call
 
 MOST_HEAD = 64 * 1024
@@ -25,12 +25,12 @@ class Unwell(Exception):
 
 async def answer(call: Call, apps: Apps) -> None:
     """Answer a visitor of an app. Raises AnswerLost."""
-    found = apps.find(call.header("host") or "")
+    found = apps.find(call.header("host") or "", call.header(VISITORS_HEADER))
     if found is None:
         await call.respond(404, NOT_THERE.encode(), _TEXT)
         return
     try:
-        async with found.app.visits.visit() as (reader, writer):
+        async with found.open() as (reader, writer):
             await _Exchange(call, reader, writer).carry(_request(call, apps))
     except Full as error:
         await call.respond(503, f"{error}\n".encode(), _TEXT, [(b"retry-after", b"1")])

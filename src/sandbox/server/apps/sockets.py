@@ -11,7 +11,7 @@ import h11
 
 from sandbox.engine.web.visits import Full
 from sandbox.server.apps import heads
-from sandbox.server.apps.apps import Apps, Visit
+from sandbox.server.apps.apps import VISITORS_HEADER, Apps, Visit
 from sandbox.server.apps.proxy import MOST_HEAD, Unwell
 
 _CHUNK = 64 * 1024
@@ -59,8 +59,8 @@ class Tunnel(asyncio.StreamReaderProtocol):
 
     async def _visited(self, visitor: h11.Connection, request: h11.Request, outer: asyncio.StreamWriter) -> bytes:
         """Carry for as long as both sides want to; return what is to be said if it does not come to that."""
-        host = next((value for name, value in request.headers if name == b"host"), b"")
-        found = self._apps.find(host.decode("latin-1"))
+        headers = {name: value.decode("latin-1") for name, value in request.headers}
+        found = self._apps.find(headers.get(b"host", ""), headers.get(VISITORS_HEADER.encode()))
         if found is None:
             return _refusal(visitor, 404)
         try:
@@ -73,7 +73,7 @@ class Tunnel(asyncio.StreamReaderProtocol):
     async def _through(
         self, found: Visit, visitor: h11.Connection, request: h11.Request, outer: asyncio.StreamWriter
     ) -> bytes:
-        async with asyncio.timeout(found.seconds), found.app.visits.visit() as (reader, writer):
+        async with asyncio.timeout(found.seconds), found.open() as (reader, writer):
             http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
             upgrade = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
             asked = heads.asked(request.headers.raw_items(), self._apps.pattern)

@@ -32,6 +32,7 @@ class Box(Struct):
 
     At its end it is paused if `pauses`, else deleted; once paused, a request brings it back if `resumes`.
     `contexts`: working directories of those that were made, by id; `languages` of those that are not in Python.
+    `public`: whether who knows the names of its ports may visit them.
     """
 
     owner: str
@@ -45,6 +46,7 @@ class Box(Struct):
     isolation: str = ""
     contexts: dict[str, str] = {}
     languages: dict[str, str] = {}
+    public: bool = True
 
     @property
     def python_contexts(self) -> set[str]:
@@ -82,6 +84,11 @@ class Boxes:
         """An owner's sandbox, if it is there and was made by a client of this API."""
         box = self._boxes.get(owner, {}).get(name)
         return box if box is not None and self.entry(box) is not None else None
+
+    def named(self, name: str) -> Box | None:
+        """The sandbox of this id, whoever has it: ids of this API are random."""
+        found = next((boxes[name] for boxes in self._boxes.values() if name in boxes), None)
+        return None if found is None else self.get(found.owner, name)
 
     def of(self, owner: str) -> list[Box]:
         """An owner's, in no order."""

@@ -30,8 +30,8 @@ _MOST_FORKS = 100
 class Control:
     """Answers requests that come with a key."""
 
-    def __init__(self, boxes: Boxes, tokens: Tokens) -> None:
-        self._boxes, self._tokens = boxes, tokens
+    def __init__(self, boxes: Boxes, tokens: Tokens, domain: str) -> None:
+        self._boxes, self._tokens, self._domain = boxes, tokens, domain
 
     async def create(self, call: Call, gate: Gate) -> None:
         """Make a sandbox, of whatever template: they are all what the server has."""
@@ -51,6 +51,7 @@ class Control:
             known = Box(
                 owner, opened.session, said.templateID, said.metadata or {}, now, now + said.timeout, said.autoPause,
                 said.autoResume is not None and said.autoResume.enabled, opened.isolation,
+                public=said.network is None or said.network.allowPublicTraffic is not False,
             )  # fmt: skip
             await self._keep(call, gate, known)
         await call.json(self._made(call, known), 201)
@@ -85,7 +86,7 @@ class Control:
 
     async def get(self, call: Call, gate: Gate, name: str) -> None:
         """One sandbox."""
-        await call.json(shapes.described(self._box(call, name), self._boxes))
+        await call.json(shapes.described(self._box(call, name), self._boxes, self._domain))
 
     async def kill(self, call: Call, gate: Gate, name: str) -> None:
         """Delete a sandbox, with all there is of it."""
@@ -123,6 +124,9 @@ class Control:
         """Change what it may reach."""
         visit, said = self._visit(call, gate, name), decoded(await call.body(), network.Network)
         await visit.ask(m.SetNetwork(name, *network.wanted(said.allow_internet_access, said)), m.Done)
+        if said.allowPublicTraffic is not None:
+            visit.box.public = said.allowPublicTraffic
+            self._boxes.keep(visit.box)
         await call.respond(204, b"", "application/json")
 
     async def fork(self, call: Call, gate: Gate, name: str) -> None:
@@ -166,7 +170,7 @@ class Control:
         return Visit(call, gate, self._boxes, self._box(call, name))
 
     def _made(self, call: Call, box: Box) -> dict[str, Any]:
-        return shapes.made(box, self._tokens.of(call.caller.key, box.id))
+        return shapes.made(box, self._tokens.of(call.caller.key, box.id), self._domain)
 
 
 async def refuse(call: Call, error: SandboxError) -> None:

@@ -13,6 +13,7 @@ from sandbox.server.e2b import connect, control, files, paths
 from sandbox.server.e2b.boxes import Boxes
 from sandbox.server.e2b.filesystem import Filesystem
 from sandbox.server.e2b.interpreter import Interpreter
+from sandbox.server.e2b.ports import Ports
 from sandbox.server.e2b.processes import Processes
 from sandbox.server.e2b.tokens import Signature, Tokens, kept_secret, key_text
 from sandbox.server.e2b.visit import Gone, Unsupported, Visit, query_of
@@ -40,7 +41,9 @@ class E2b:
         self._boxes = Boxes(database, gate)
         self._tokens = Tokens(kept_secret(server_dir()), keys)
         self._keys = keys
-        self._control = control.Control(self._boxes, self._tokens)
+        ports = Ports(self._boxes, self._tokens, gate)
+        gate.apps.also(ports.find)
+        self._control = control.Control(self._boxes, self._tokens, ports.domain)
         self._interpreter, self._processes, self._filesystem = Interpreter(), Processes(), Filesystem()
         self._one = _of_one(self._control)
         self._plain = _plain(self._interpreter)
@@ -51,6 +54,7 @@ class E2b:
     async def close(self) -> None:
         """The server ends."""
         await self._filesystem.close()
+        await self._processes.close()
         await self._boxes.close()
 
     # --- whose it is ---

@@ -11,7 +11,7 @@ _ALL = {"0.0.0.0/0", "::/0"}
 
 
 class Network(Struct):
-    """What may be said. Rules that change requests, and who may call in, have no counterpart."""
+    """What may be said. Rules that change requests have no counterpart."""
 
     allowOut: tuple[str, ...] = ()  # noqa: N815 - its name in the JSON
     denyOut: tuple[str, ...] = ()  # noqa: N815
@@ -19,6 +19,7 @@ class Network(Struct):
     dnsServers: object = None  # noqa: N815
     egressProxy: object = None  # noqa: N815
     maskRequestHost: object = None  # noqa: N815
+    allowPublicTraffic: bool | None = None  # noqa: N815
     allow_internet_access: bool | None = None
 
 

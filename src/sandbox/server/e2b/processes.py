@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import base64
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from sandbox.errors import SandboxError, UsageError
+from sandbox.errors import UsageError
 from sandbox.protocol import messages as m
 from sandbox.server.e2b import connect, paths
-from sandbox.server.e2b.visit import Unsupported, Visit, decoded
-from sandbox.server.http import failure
-from sandbox.server.recordings import Recording
+from sandbox.server.e2b.ptys import Pty
+from sandbox.server.e2b.running import SAYING, Config, Input, Running, RunningCommand, argv_of
+from sandbox.server.e2b.visit import Visit, decoded
 
 _SIGNALS = {"SIGNAL_SIGTERM": signal.SIGTERM, "SIGNAL_SIGKILL": signal.SIGKILL, 15: signal.SIGTERM, 9: signal.SIGKILL}
-_NO_TERMINAL = "a terminal (PTY) is not to be had over this API"
 
 
-class Config(Struct):
-    """What to run."""
+class _Size(Struct):
+    cols: int
+    rows: int
 
-    cmd: str
-    args: tuple[str, ...] = ()
-    envs: dict[str, str] = {}
-    cwd: str | None = None
+
+class _Terminal(Struct):
+    size: _Size
 
 
 class _Start(Struct):
     process: Config
-    pty: object = None
+    pty: _Terminal | None = None
     tag: str | None = None
     stdin: bool | None = None
 
@@ -45,14 +43,14 @@ class _Selected(Struct):
     signal: str | int = 0
 
 
-class _Input(Struct):
-    stdin: bytes | None = None
-    pty: bytes | None = None
-
-
 class _SendInput(Struct):
     process: _Selector
-    input: _Input
+    input: Input
+
+
+class _Update(Struct):
+    process: _Selector
+    pty: _Terminal
 
 
 class _Chosen(Struct):
@@ -60,7 +58,7 @@ class _Chosen(Struct):
 
 
 class _Piece(Struct):
-    input: _Input
+    input: Input
 
 
 class _StreamInput(Struct):
@@ -68,25 +66,23 @@ class _StreamInput(Struct):
     data: _Piece | None = None
 
 
-class _Running(Struct):
-    """A process whose end has not been seen yet."""
-
-    config: Config
-    tag: str | None
-    recording: Recording
-
-
 class Processes:
     """The processes of all sandboxes that were started here and run."""
 
     def __init__(self) -> None:
-        self._running: dict[tuple[str, str], dict[int, _Running]] = {}
+        self._running: dict[tuple[str, str], dict[int, Running]] = {}
 
-    def of(self, visit: Visit) -> dict[int, _Running]:
+    def of(self, visit: Visit) -> dict[int, Running]:
         """Those of one sandbox, by number."""
         return self._running.get((visit.box.owner, visit.box.id), {})
 
-    def _add(self, visit: Visit, running: _Running) -> None:
+    async def close(self) -> None:
+        """The server ends."""
+        ptys = [one for there in self._running.values() for one in there.values() if isinstance(one, Pty)]
+        for pty in ptys:
+            await pty.close()
+
+    def _add(self, visit: Visit, running: RunningCommand) -> None:
         """It has begun."""
         name, recording = (visit.box.owner, visit.box.id), running.recording
         assert recording.task is not None
@@ -101,10 +97,10 @@ class Processes:
         if not there:
             self._running.pop(name, None)
 
-    def find(self, visit: Visit, wanted: _Selector) -> tuple[int, _Running]:
+    def find(self, visit: Visit, wanted: _Selector) -> tuple[int, Running]:
         """The process that is meant. Raises UsageError."""
         for number, one in self.of(visit).items():
-            if one.recording.ended:
+            if one.ended:
                 continue
             if number == wanted.pid or (wanted.tag is not None and one.tag == wanted.tag):
                 return number, one
@@ -117,24 +113,34 @@ class Processes:
         """Run a program. It goes on when its client has gone, until its time is over."""
         said = await connect.said(visit.call, _Start)
         if said.pty is not None:
-            raise Unsupported(_NO_TERMINAL)
+            await self._start_terminal(visit, said, said.pty.size)
+            return
         config = said.process
         request = m.StartCommand(
-            visit.id, _argv(config, visit.box.isolation), None if config.cwd is None else paths.inward(config.cwd),
+            visit.id, argv_of(config, visit.box.isolation), _inward(config.cwd),
             config.envs, connect.timeout_of(visit.call), said.stdin is not False,
         )  # fmt: skip
         recording = visit.begin(request)
-        running = _Running(config, said.tag, recording)
+        running = RunningCommand(config, said.tag, recording)
         recording.when_it_begins(lambda _: self._add(visit, running))
-        await connect.stream(visit.call, recording, 0, _SAYING)
+        await connect.stream(visit.call, recording, 0, SAYING)
+
+    async def _start_terminal(self, visit: Visit, said: _Start, size: _Size) -> None:
+        config, name = said.process, (visit.box.owner, visit.box.id)
+        request = m.StartTerminal(
+            visit.id, argv_of(config, visit.box.isolation), size.cols, size.rows, _inward(config.cwd), config.envs
+        )
+        number = (await visit.ask(request, m.TerminalStarted)).command
+        pty = Pty(visit, config, said.tag, number, connect.timeout_of(visit.call))
+        pty.when_it_ends(lambda: self._remove(name, number))
+        self._running.setdefault(name, {})[number] = pty
+        await pty.say(visit.call, number)
 
     async def connect(self, visit: Visit) -> None:
         """What a process says from now on."""
         said = await connect.said(visit.call, _Selected)
         number, running = self.find(visit, said.process)
-        recording = running.recording
-        first = [{"event": {"start": {"pid": number}}}]
-        await connect.stream(visit.call, recording, recording.count(), _SAYING, first)
+        await running.say(visit.call, number)
 
     async def list(self, visit: Visit) -> None:
         """Every process."""
@@ -153,11 +159,11 @@ class Processes:
             raise UsageError(f"signal={str(said.signal)[:50]!r} is neither SIGNAL_SIGTERM nor SIGNAL_SIGKILL")
         await visit.ask(m.SignalCommand(visit.id, number, _SIGNALS[said.signal]), m.Done)
         if _SIGNALS[said.signal] == signal.SIGKILL:
-            await running.recording.ends(1.0)  # so that it is not listed any more
+            await running.ends(1.0)  # so that it is not listed any more
         await visit.call.json({})
 
     async def send_input(self, visit: Visit) -> None:
-        """Write to its standard input."""
+        """Write to its standard input, or type at its terminal."""
         said = await connect.said(visit.call, _SendInput)
         await self._write(visit, said.process, said.input)
         await visit.call.json({})
@@ -183,14 +189,16 @@ class Processes:
 
     async def update(self, visit: Visit) -> None:
         """Resize a terminal."""
-        raise Unsupported(_NO_TERMINAL)
+        said = await connect.said(visit.call, _Update)
+        number, _ = self.find(visit, said.process)
+        await visit.ask(m.ResizeTerminal(visit.id, number, said.pty.size.cols, said.pty.size.rows), m.Done)
+        await visit.call.json({})
 
-    async def _write(self, visit: Visit, wanted: _Selector, given: _Input) -> None:
-        number, _ = self.find(visit, wanted)
-        if given.stdin is None:
-            raise Unsupported(_NO_TERMINAL)
-        for at in range(0, len(given.stdin), m.MAX_CHUNK):
-            await visit.ask(m.WriteStdin(visit.id, number, given.stdin[at : at + m.MAX_CHUNK]), m.Done)
+    async def _write(self, visit: Visit, wanted: _Selector, given: Input) -> None:
+        number, running = self.find(visit, wanted)
+        data = running.taken(given)
+        for at in range(0, len(data), m.MAX_CHUNK):
+            await visit.ask(m.WriteStdin(visit.id, number, data[at : at + m.MAX_CHUNK]), m.Done)
 
     def calls(self) -> dict[str, Callable[[Visit], Awaitable[None]]]:
         """By the names that clients know."""
@@ -201,44 +209,5 @@ class Processes:
         }  # fmt: skip
 
 
-def _argv(config: Config, isolation: str) -> tuple[str, ...]:
-    """The program as it is started. Clients have each command run by a login shell.
-
-    At level `landlock` the host's /etc/profile is there to be seen and not to be read, of which bash would complain.
-    """
-    login = config.cmd == "/bin/bash" and config.args[:1] == ("-l",) and isolation == "landlock"
-    return (config.cmd, *(("--noprofile",) if login else ()), *config.args)
-
-
-def _messages(event: m.AnyEvent) -> Iterator[object]:
-    match event:
-        case m.CommandStarted():
-            yield {"event": {"start": {"pid": event.command}}}
-        case m.Output():
-            data = base64.b64encode(event.text.encode("utf-8", "replace")).decode()
-            yield {"event": {"data": {event.stream: data}}}
-        case m.CommandFinished() if _fault(event) is None:
-            yield {"event": {"end": _ended(event.exit_code)}}
-
-
-def _ended(code: int) -> dict[str, object]:
-    if code < 0:
-        status = f"signal: {signal.strsignal(-code) or -code}".lower()
-        return {"exitCode": -1, "exited": False, "status": status, "error": status}
-    status = f"exit status {code}"
-    return {"exitCode": code, "exited": True, "status": status, **({"error": status} if code else {})}
-
-
-def _fault(last: m.AnyEvent) -> SandboxError | None:
-    if isinstance(last, m.CommandFinished) and last.cause is not None and last.cause.kind == "timeout":
-        return _TooLate(last.cause.message)
-    return failure(last)
-
-
-_SAYING = connect.Saying(_messages, {"event": {"keepalive": {}}}, _fault)
-
-
-class _TooLate(SandboxError):
-    """A command took longer than its client allowed."""
-
-    code = "timeout"
+def _inward(cwd: str | None) -> str | None:
+    return None if cwd is None else paths.inward(cwd)

@@ -53,11 +53,11 @@ def time_of(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def made(box: Box, token: str) -> dict[str, Any]:
-    """A sandbox for the client that made it or connects to it."""
+def made(box: Box, token: str, domain: str) -> dict[str, Any]:
+    """A sandbox for the client that made it or connects to it. `domain` is where its ports have their names."""
     return {
         "templateID": box.template, "sandboxID": box.id, "clientID": "sandbox", "envdVersion": ENVD_VERSION,
-        "envdAccessToken": token, "trafficAccessToken": token, "domain": None,
+        "envdAccessToken": token, "trafficAccessToken": token, "domain": domain,
     }  # fmt: skip
 
 
@@ -74,12 +74,12 @@ def shown(box: Box, boxes: Boxes) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def described(box: Box, boxes: Boxes) -> dict[str, Any]:
+def described(box: Box, boxes: Boxes, domain: str) -> dict[str, Any]:
     """A sandbox on its own."""
     lifecycle = {"onTimeout": "pause" if box.pauses else "kill", "autoResume": box.resumes}
     entry = boxes.entry(box)
     internet = entry is not None and entry.options.network != "none"
-    return {**shown(box, boxes), "lifecycle": lifecycle, "allowInternetAccess": internet, "domain": None}
+    return {**shown(box, boxes), "lifecycle": lifecycle, "allowInternetAccess": internet, "domain": domain}
 
 
 def state_of(box: Box, boxes: Boxes) -> str:
