@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.contract.languages import types_are_known
 
-from sandbox import LocalSandbox, NodeSandbox, SandboxStartError, UsageError
+from sandbox import Execution, LocalSandbox, NodeSandbox, SandboxStartError, UsageError
 from sandbox.engine import node as found_node
 from sandbox.protocol.messages import EnvironmentSpec
 
@@ -312,3 +313,65 @@ async def test_smaller_limits_than_a_parked_worker_has_hold(node: object, make: 
     box = await make(language="javascript", disk=1)
     execution = await box.run("require('fs').writeFileSync('big', Buffer.alloc(3_000_000))", check=False)
     assert str(execution.cause) == "disk"
+
+
+SAME = [
+    "x = 1", "({ a: 1 })", "{ a: 1 }", "[1, 2].map((x) => x * 2)", "Promise.resolve(4)", "null.x", "throw 5", "f(1)",
+    "throw new SyntaxError('mine')", "JSON.parse('{')", "x = = 1", "'use strict'; undeclared = 1", "return 5", "}",
+    "\n\n  null.foo", "new Array(-1)", "RegExp('(')", "process.exit(3)", "process.exit(0)", "this === globalThis",
+    "[0].map((n) => { throw new RangeError(String(n)) })", "with ({ q: 4 }) q", "#!shebang\n5", "new.target",
+    "Promise.resolve().then(() => console.log('a')).then(() => console.log('b')).then(() => console.log('c')); 5",
+    "Promise.reject(new Error('nobody')); 5", "process.nextTick(() => { throw new Error('tick') }); 1",
+    "process.nextTick(() => process.exit(2)); 5", "throw Object.assign(new Error('e'), { cause: new Error('c') })",
+    "console.log('out'); console.error('err'); 5", "display(7); 8", "y", "undefined", "setTimeout(() => {}, 0); 3",
+]  # fmt: skip
+
+
+async def test_what_is_run_as_a_script_is_as_what_a_prompt_runs(js: LocalSandbox) -> None:
+    """The word in the comment has the inspector run the same code."""
+    await js.run("let y = 41; function f(n) { return n + y }")
+    for code in SAME:
+        fast, slow = [await js.run(f"{code}\n/* {word} */", check=False) for word in ("word", "let")]
+        told = [
+            (one.status, one.text, one.stdout, _unnumbered(one.stderr), [shown.data for shown in one.results])
+            for one in (fast, slow)
+        ]
+        assert told[0] == told[1], code
+        assert _raised(fast) == _raised(slow), code
+        assert (fast.state, slow.state) == ("kept", "kept")
+
+
+def _raised(execution: Execution) -> tuple[str, ...] | None:
+    raised = execution.exception
+    if raised is None:
+        return None
+    return raised.error_type, raised.message, _unnumbered(raised.traceback)
+
+
+def _unnumbered(text: str) -> str:
+    return re.sub(r"cell-\d+", "cell", text).replace("/* let */", "/* word */")
+
+
+async def test_what_a_tick_throws_is_printed_and_costs_nothing(js: LocalSandbox) -> None:
+    await js.run("let kept = 1")
+    execution = await js.run("process.nextTick(() => { throw new TypeError('tick') }); await 1; kept")
+    assert (execution.status, execution.text, execution.state) == ("ok", "1", "kept")
+    assert "Uncaught TypeError: tick" in execution.stderr
+    ended = await js.run("process.nextTick(() => process.exit(4)); for (let n = 0; n < 3; n++) await n", check=False)
+    assert (ended.exception and ended.exception.message, ended.state) == ("process.exit(4)", "kept")
+    await js.run("process.once('uncaughtException', (error) => console.log('heard', error.message))")
+    assert "heard x" in (await js.run("process.nextTick(() => { throw Error('x') })")).stdout
+    assert (await js.run("kept")).text == "1"
+
+
+async def test_a_loop_in_a_tick_is_interrupted(js: LocalSandbox) -> None:
+    await js.run("kept = 1")
+    execution = await js.run("process.nextTick(() => { for (;;); })", timeout=0.3, check=False)
+    assert (execution.status, execution.state) == ("timeout", "kept")
+    assert (await js.run("for (;;);", timeout=0.3, check=False)).status == "timeout"
+    assert (await js.run("kept")).text == "1"
+
+
+async def test_a_request_that_comes_in_pieces_is_taken_whole(js: LocalSandbox) -> None:
+    long = "// " + "é" * 300_000 + "\n6 * 7"
+    assert [(await js.run(long)).text for _ in range(2)] == ["42", "42"]

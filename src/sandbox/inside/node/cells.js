@@ -3,6 +3,8 @@
 
 const MOST_KNOWN = 8_000_000; // characters, of all texts that are remembered
 const LEAST_KNOWN = 1_000;
+// What a prompt treats otherwise than a script: it may be declared again, or waited for at the top level.
+const OF_PROMPTS = /\b(?:async|await|class|const|export|function|import|let|using|var)\b/;
 
 /** Prepared cells by their key, the least recently made let go of first. */
 class Cells {
@@ -18,7 +20,8 @@ class Cells {
     this.#size = 0;
   }
 
-  /** Return what to evaluate, with what goes before it as a script of its own (or ''), and whether it was there already. Throws SyntaxError. */
+  /** Return what to evaluate, with what goes before it as a script of its own (or '') and whether any script is run so,
+   * and whether it was there already. Throws SyntaxError. */
   get(code, language, key) {
     const name = `${language}:${key ?? code}`;
     const known = this.#known.get(name);
@@ -43,6 +46,7 @@ function weight(code) {
 
 function prepare(code, language) {
   const plain = language === 'typescript' ? require('./types.js').strip(code) : code;
+  if (!OF_PROMPTS.test(plain)) return { text: plain, first: '', isScript: true };
   // Few cells have one, and the parser takes 6 ms and 2 MB.
   return /\b(?:import|export)\b/.test(plain) ? require('./imports.js').rewritten(plain) : { text: plain, first: '' };
 }

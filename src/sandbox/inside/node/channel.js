@@ -10,6 +10,7 @@ const { FrameBuffer, encode } = require('./frames.js');
 const { writeAll } = require('./write.js');
 
 const MOST_ACKS = 64;
+const MOST_READ = 64 * 1024;
 
 /** Sends events, and gives each request to `handle` when the one before it is answered. */
 class Channel {
@@ -32,11 +33,14 @@ class Channel {
   /** Call `handle(request, done)` for each request, and `end` when the engine has closed the socket. */
   listen(handle, end) {
     this.#handle = handle;
-    const socket = new Socket({ fd: this.#control, readable: true, writable: false });
-    socket.on('data', (data) => {
-      this.#waiting.push(...this.#buffer.feed(data));
+    const take = (count, buffer) => {
+      this.#waiting.push(...this.#buffer.feed(Buffer.from(buffer.subarray(0, count))));
       this.#next();
-    });
+      return true;
+    };
+    // One buffer for all: Node's own way makes one of 64 kB for each read, which it then has to collect.
+    const onread = { buffer: Buffer.alloc(MOST_READ), callback: take };
+    const socket = new Socket({ fd: this.#control, readable: true, writable: false, onread });
     socket.on('error', end);
     socket.on('close', end);
     socket.resume();

@@ -12,6 +12,7 @@ class Inspector {
   #session = null;
   #taken = undefined;
   #held = new Map();
+  #given = false; // whether something was asked since `release` that it may hold objects for
 
   constructor() {
     this.#connect();
@@ -27,6 +28,7 @@ class Inspector {
   post(method, params) {
     let found;
     let refused;
+    this.#given = true;
     this.#session.post(method, params, (problem, answer) => {
       refused = problem;
       found = answer;
@@ -38,6 +40,7 @@ class Inspector {
   /** Evaluate a script as a prompt does; `done` gets what came of it, sooner or later. */
   evaluate(expression, done) {
     const key = {};
+    this.#given = true;
     // The script's own promise is the first that is made, and is held: if V8 collects what it awaits, it tells whoever
     // asked in the middle of that, and Node ends.
     const stop = promiseHooks.onInit((promise) => {
@@ -62,7 +65,8 @@ class Inspector {
 
   /** Let go of what cells had. */
   release() {
-    this.post('Runtime.releaseObjectGroup', OF_CELL);
+    if (this.#given) this.post('Runtime.releaseObjectGroup', OF_CELL);
+    this.#given = false;
   }
 
   /** The value that an answer tells of. */

@@ -34,6 +34,10 @@ class Bundle {
 
   /** Take every representation that `value` offers, its plain text among them. */
   ask(value) {
+    if (typeof value === 'number' || typeof value === 'boolean') { // the commonest, and a fraction of the work
+      this.data[TEXT] = Object.is(value, -0) ? '-0' : String(value);
+      return this;
+    }
     const offered = this.#offered(value);
     if (typeof offered[TEXT] !== 'string') this.add(TEXT, this.#text(value));
     this.addAll(offered);
@@ -67,6 +71,7 @@ class Bundle {
 
   /** Return the data behind what is shown, if that is the specification of a figure. */
   chart(charts) {
+    if (Object.keys(this.data).length < 2) return null; // its text alone
     let found = null;
     this.#trying('the data of the figure could not be read', () => { found = charts.of(this.data); });
     return found;

@@ -2,13 +2,17 @@
 'use strict';
 
 const { types } = require('util');
+const { Script } = require('vm');
 const { Cells } = require('./cells.js');
 const { Exit, asked, describe, is } = require('./failures.js');
+const { clearAsyncIdStack } = require('internal/async_hooks'); // --expose-internals shows it
 const { PLACE } = require('./imports.js');
 const { Interrupts } = require('./interrupts.js');
 
 const MOST_LINE = 500;
 const TERMINATED = 'terminated'; // as V8 says it
+const RAISED = { stackTrace: null }; // what there is to know of an error that was thrown, and not of one in the text
+const AS_THROWN = { displayErrors: false }; // else Node writes the place into the error's stack
 
 /** What an interrupted cell has thrown, as far as anybody is told. */
 class Interrupted extends Error {
@@ -37,8 +41,7 @@ class Runner {
     this.#cell = cell;
     this.#guarded(cell, () => {
       this.#begin(cell, request);
-      // Here and not later: only what runs within the guard can be interrupted while it does not wait.
-      process._tickCallback();
+      this.#goOn();
     });
     if (!cell.finished) this.#interrupts.wait(() => this.#stop(cell));
   }
@@ -52,9 +55,44 @@ class Runner {
       this.#end(cell, error, line === undefined ? '' : pointer(cell, line - 1, column), hintOf(cell));
       return;
     }
-    const { first, text } = prepared;
-    if (first) this.#evaluate(cell, first, () => this.#evaluate(cell, text));
+    const { first, text, isScript } = prepared;
+    if (isScript) this.#runScript(cell, text);
+    else if (first) this.#evaluate(cell, first, () => this.#evaluate(cell, text));
     else this.#evaluate(cell, text);
+  }
+
+  /** Run the promises and ticks that wait. Here and not later: only what runs within the guard can be interrupted. */
+  #goOn() {
+    for (;;) {
+      try {
+        process._tickCallback();
+        return;
+      } catch (error) {
+        clearAsyncIdStack(); // as Node does for what nobody catches
+        process.emit('uncaughtException', error, 'uncaughtException');
+      }
+    }
+  }
+
+  /** Run what is the same as a script as at a prompt: to ask the inspector takes several times as long. */
+  #runScript(cell, text) {
+    let script;
+    try {
+      script = new Script(text, { filename: `cell-${cell.number}.js` });
+    } catch {
+      this.#evaluate(cell, text); // which tells where it is wrong
+      return;
+    }
+    let value;
+    try {
+      value = script.runInThisContext(AS_THROWN);
+    } catch (error) {
+      this.#end(cell, error, whereOf(error, RAISED, cell));
+      return;
+    }
+    this.#goOn();
+    if (cell.finished) return; // by an exit of what had waited
+    this.#end(cell, this.#shown(value));
   }
 
   /** `then` goes on if nothing was thrown; without it the cell has ended. */
@@ -98,7 +136,9 @@ class Runner {
     cell.waits = false;
     const whole = this.#interrupts.guarded(action);
     cell.waits = true;
-    if (!whole) this.#stop(cell);
+    if (whole) return;
+    clearAsyncIdStack(); // what was ended has not left what it had entered
+    this.#stop(cell);
   }
 
   #stop(cell) {
