@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import socket
@@ -15,7 +16,8 @@ from tests.egress.conftest import PUBLIC, Internet, Open, Server, value
 
 from sandbox.engine.egress import conversation, link
 from sandbox.engine.egress.link import SocketLink
-from sandbox.engine.egress.proxy import most_connections
+from sandbox.engine.egress.proxy import Proxy, most_connections
+from sandbox.engine.thread import EngineThread
 
 # How long another session may wait for an answer, on a machine that has other work too.
 PATIENCE = 3.0
@@ -65,6 +67,32 @@ async def test_no_word_of_a_request_makes_the_log_large(open_box: Open) -> None:
     assert (await value(box, f"say({line!r})"))[:12] == "HTTP/1.1 403"
     (entry,) = await box.network.log()
     assert (entry.method, len(entry.path)) == ("M" * 30, 300)
+
+
+async def test_a_rollback_that_is_cancelled_while_connections_are_cut_leaves_no_worker(
+    open_box: Open, engine: EngineThread, monkeypatch: Patch
+) -> None:
+    box = await open_box("api.example.com", persist=True)
+    cell = engine._engine.sessions.known(box.session_id).cell
+    assert cell is not None
+    closing, close = threading.Event(), Proxy.close
+
+    async def slowly(self: Proxy) -> None:
+        closing.set()
+        await asyncio.to_thread(cancelled.wait, 20)
+        await close(self)
+
+    cancelled = threading.Event()
+    monkeypatch.setattr(Proxy, "close", slowly)
+    task = asyncio.create_task(box.rollback(1))
+    assert await asyncio.to_thread(closing.wait, 20)
+    task.cancel()
+    engine._loop.call_soon_threadsafe(lambda: engine._loop.call_later(0.2, cancelled.set))
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(20):
+        await box.run("1")
+    assert not cell.worker.alive
 
 
 async def test_reading_what_is_there_at_once_lets_others_have_their_turn() -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from sandbox.engine.egress.journal import Journal
 from sandbox.engine.egress.outside import Outside
+from sandbox.engine.waiting import uncancelled
 from sandbox.errors import SandboxStartError
 from sandbox.protocol.messages import PROXIED, NetworkShown, PolicySpec, SecretSpec, SessionOptions
 
@@ -101,10 +102,10 @@ class Egress:
         return Conversation(self._make_border(), inner)
 
     async def stop(self) -> None:
-        """The worker ends: nobody is served any more."""
+        """The worker ends: nobody is served any more. Comes to its end also where the caller is cancelled."""
         proxy, self._proxy = self._proxy, None
         if proxy is not None:
-            await proxy.close()
+            await uncancelled(proxy.close())
 
     # --- what it may do ---
 
