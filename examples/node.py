@@ -52,6 +52,9 @@ async def session(box: LocalSandbox, output: Path) -> None:
     chart = next(one for one in shown.results if "application/vnd.vegalite.v5+json" in one.data)
     target = output / "series.vl.json"
     target.write_text(json.dumps(chart.data["application/vnd.vegalite.v5+json"]), "utf-8")
+    assert chart.chart is not None
+    points = chart.chart["series"][0]
+    say(f"   what it shows, as data: {chart.chart['type']}, {len(points['x'])} points, the first at {points['y'][0]}")
     say(f"   {target} is a chart in Vega-Lite; the table is HTML too: {'text/html' in shown.results[1].data}")
 
     say("\n3. A package from node_modules of the workspace: there is no network")

@@ -95,6 +95,9 @@ class SandboxOptions:
         checkpoints: How many checkpoints without a label are kept, the newest.
         language: What the session runs: "python", "javascript" or "typescript". None for what a stored session was
             begun in, and Python for a new one. Only the latter two can be exchanged later.
+        seed: With a number the session is deterministic: its random numbers follow from the seed, and its clock begins
+            at 2026-01-01 and goes on with what it does, so that the same code does the same again. Python only.
+            None for what a stored session was begun with, and true time and chance for a new one.
         without: Restrictions to leave off, by name, for kernels that lack one. Every result says so.
 
     Raises UsageError for a value that makes no sense.
@@ -119,6 +122,7 @@ class SandboxOptions:
     language: str | None = None
     without: tuple[str, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         if self.name is not None:
@@ -137,6 +141,7 @@ class SandboxOptions:
             "processes": _whole("processes", self.processes, 1, 1 << 20, "processes"),
             "disk": _whole("disk", self.disk, 1, 1 << 30, "MB"),
             "storage": None if self.storage is None else _whole("storage", self.storage, 1, 1 << 30, "MB"),
+            "seed": None if self.seed is None else _checked_seed(self.seed),
             "checkpoints": _whole("checkpoints", self.checkpoints, 1, 1 << 30, "checkpoints"),
             "output": _between("output", self.output, 0.001, 1024, "MB"),
             "timeout": checked_timeout(self.timeout),
@@ -243,6 +248,12 @@ def _whole(name: str, value: object, least: int, most: int, unit: str) -> int:
     if number != int(number):
         raise UsageError(f"{name}={value!r} is not a whole number of {unit}")
     return int(number)
+
+
+def _checked_seed(seed: object) -> int:
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= operator.index(seed) < 1 << 63:
+        raise UsageError(f"seed={seed!r} is not a whole number from 0 to {(1 << 63) - 1}")
+    return operator.index(seed)
 
 
 def _checked_text(name: str, value: object) -> str:

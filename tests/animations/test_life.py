@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import warnings
+from typing import Any
 
 import pytest
 from tests.animations.conftest import DOT, HALVES, Make, decoded, still
@@ -18,14 +20,18 @@ from sandbox import (
     SandboxCrashedError,
     SandboxError,
     SandboxExecutionError,
+    SandboxInterruptedError,
     SandboxStartError,
 )
 from sandbox.engine import ends
+from sandbox.engine.animations import warm
+from sandbox.engine.animations.rendering import Rendering
 from sandbox.engine.animations.warm import WarmZygotes
-from sandbox.engine.forker import Forked, Forker
+from sandbox.engine.forker import Forked, Forker, Offspring
 from sandbox.engine.launcher import Cell
 from sandbox.engine.metrics import host_pid
 from sandbox.engine.thread import EngineThread
+from sandbox.engine.zygote import Zygote
 
 IMPORTED = "import sys\nprint('manim' in sys.modules, 'pandas' in sys.modules)\n"
 
@@ -101,6 +107,85 @@ async def test_the_zygote_ends_after_a_while_and_another_one_comes(own_engine: E
         (another,) = zygote.offspring
         assert another is not one
         assert (await box.run("1")).text == "1"
+
+
+def _never(patch: pytest.MonkeyPatch) -> None:
+    """Manim takes for ever to be imported."""
+
+    async def started(zygote: Zygote) -> Offspring:
+        never: asyncio.Future[Offspring] = asyncio.get_running_loop().create_future()
+        return await never
+
+    patch.setattr(warm, "_started", started)
+
+
+async def _is_rendering(engine: EngineThread, box: LocalSandbox) -> None:
+    async def rendering() -> bool:
+        return engine._engine.sessions.known(box.session_id).running is not None
+
+    await until(rendering)
+
+
+async def test_an_interrupt_while_manim_is_imported_is_heard(
+    own_engine: EngineThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with LocalSandbox(engine=own_engine, persist=False) as box:
+        if not cell_of(own_engine, box).zygote.spec.interpreter.warm:
+            pytest.skip("this level has no warm imports")
+        await box.run("x = 1")
+        _never(monkeypatch)
+        for end in ("interrupt", "cancel"):
+            task = asyncio.create_task(still(box))
+            await _is_rendering(own_engine, box)
+            if end == "interrupt":
+                await box.interrupt()
+                with pytest.raises(SandboxInterruptedError, match="before it began"):
+                    await asyncio.wait_for(task, 20)
+            else:
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            assert (await asyncio.wait_for(box.run("x"), 20)).text == "1"
+        assert [one["status"] for one in box.get_execution_history(4)][1::2] == ["interrupted", "interrupted"]
+
+
+async def test_a_session_is_closed_while_manim_is_imported(
+    own_engine: EngineThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with LocalSandbox(engine=own_engine, persist=False) as box:
+        if not cell_of(own_engine, box).zygote.spec.interpreter.warm:
+            pytest.skip("this level has no warm imports")
+        _never(monkeypatch)
+        task = asyncio.create_task(still(box))
+        await _is_rendering(own_engine, box)
+        await asyncio.wait_for(asyncio.to_thread(box.cleanup_session), 20)
+        with pytest.raises(SandboxClosedError):
+            await task
+
+
+async def test_an_interrupt_of_a_rendering_that_was_only_forked_waits_until_it_can_be_heard(
+    box: LocalSandbox, engine: EngineThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = Rendering._started
+
+    async def started(self: Rendering, *what: Any) -> None:
+        await asyncio.to_thread(told.wait, 20)
+        await tell(self, *what)
+
+    told = threading.Event()
+    monkeypatch.setattr(Rendering, "_started", started)
+    task = asyncio.create_task(box.animations.create("while True: pass"))
+
+    async def forked() -> bool:
+        commands = engine._engine.sessions.known(box.session_id).commands
+        return any(command.begun for command in commands.values())
+
+    await until(forked)
+    await box.interrupt()
+    told.set()
+    with pytest.raises(SandboxInterruptedError):
+        await asyncio.wait_for(task, 30)
+    assert (await box.run("1")).text == "1"
 
 
 async def test_when_the_worker_ends_so_does_the_rendering(box: LocalSandbox, engine: EngineThread) -> None:

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from sandbox.cli import cells
+from sandbox.cli import cells, cells_node
 
 WHOLE = [
     "", "   ", "x = 1", "x", "1 +", "x = = 1", "await f()", "!ls (", "%files", "f(\n)", "'''a\nb'''",
@@ -80,3 +80,70 @@ def test_leaving(text: str) -> None:
 @pytest.mark.parametrize("text", ["exit(1)", "exits", "x.exit()", "exit = 1", "print('exit()')", ""])
 def test_not_leaving(text: str) -> None:
     assert not cells.leaves(text)
+
+
+# --- JavaScript and TypeScript ---
+
+NODE_WHOLE = [
+    "", "let x = 1", "f(\n1)", "({ a: 1 })", "if (x) y", "if (x) {\n}", "`a\n${ `b` + {c: 1}.c }\n`", "/* ( */", "// (",
+    "'('", '"\\"("', "/[/(]/.test(x)", "a / (b / c)", "x++", "do { x } while (y)", "!ls (", "%files", ")", "f(]",
+    "const f = (a) => a", "try { x } catch { y }", "let n: Array<number>", "x!", "return", "async () => {}", "x = '",
+    "function f() {\n  return 1\n}", "a\n.b()", "(1)/(2)", "x = y / 2 // (", "interface A { b: string }",
+    "enum E { A }",
+]  # fmt: skip
+NODE_UNFINISHED = [
+    "f(", "{", "x = [1,\n2", "`a", "`${", "`${a} b", "/* a", "x =", "x = y +", "a &&", "(a) =>", "if (x)", "for (;;)",
+    "while (x)", "else", "if (x) { } else", "function f(a)", "const", "a.", "a ?", "do { x }", "try { x }",
+    "try { x } catch (e)", "class A {", "f('(', `)`", "x = /[)]/.test(", "{ `}` ", "type A =", "switch (x)", "`\\`",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NODE_WHOLE)
+def test_a_whole_cell_of_node(text: str) -> None:
+    assert cells_node.is_complete(text)
+
+
+@pytest.mark.parametrize("text", NODE_UNFINISHED)
+def test_a_cell_of_node_that_goes_on(text: str) -> None:
+    assert not cells_node.is_complete(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 50_000, "`${" * 20_000, "x\n" * 20_000, "a /" * 20_000, "\\" * 10_000, "'" * 9999]
+)
+def test_no_text_of_node_is_too_much(text: str) -> None:
+    assert cells_node.is_complete(text) in {True, False}
+    assert "\n".join(cells_node.split(text)) == text.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("// nothing\n\n/* more\n*/", ["// nothing\n\n/* more\n*/"]),
+        ("let x = 1\nx\n", ["let x = 1", "x"]),
+        ("// note\nlet x = 1;\n\nx", ["// note\nlet x = 1;", "x"]),
+        ("if (x) {\n  y\n}\nelse {\n  z\n}\nw", ["if (x) {\n  y\n}\nelse {\n  z\n}", "w"]),
+        ("try {\n  y\n}\ncatch {\n}\nfinally {\n}\nw", ["try {\n  y\n}\ncatch {\n}\nfinally {\n}", "w"]),
+        ("do {\n  y\n}\nwhile (x)\nw", ["do {\n  y\n}\nwhile (x)", "w"]),
+        ("if (x)\n  y\nz", ["if (x)\n  y", "z"]),
+        ("[1]\n  .map(f)\n  .length\n!ls\n%files\ny", ["[1]\n  .map(f)\n  .length", "!ls", "%files", "y"]),
+        ("x\n.exit\ny", ["x", ".exit", "y"]),
+        ("const t = `\n!ls\n`\nt", ["const t = `\n!ls\n`", "t"]),
+        ("x = 1\n+ 2\n++x\n...y", ["x = 1\n+ 2", "++x", "...y"]),
+        ("f(]\ny", ["f(]", "y"]),
+        ("x\ny = (\nz\n", ["x", "y = (\nz"]),
+    ],
+)  # fmt: skip
+def test_a_text_of_node_is_split_into_what_is_whole(text: str, expected: list[str]) -> None:
+    assert list(cells_node.split(text)) == expected
+
+
+@pytest.mark.parametrize("text", [".exit", "exit", "exit();", "process.exit()", "process.exit(0);", " quit() "])
+def test_leaving_node(text: str) -> None:
+    assert cells_node.leaves(text)
+
+
+@pytest.mark.parametrize("text", ["process.exit(1)", "x.exit", "exits", "exit = 1", "process", ""])
+def test_not_leaving_node(text: str) -> None:
+    assert not cells_node.leaves(text)

@@ -13,32 +13,32 @@ import pytest
 
 from .conftest import COMMAND, DEADLINE
 
-_READY = r"\x1b\[\?2004h"  # bracketed paste is switched on whenever a prompt begins
+READY = r"\x1b\[\?2004h"  # bracketed paste is switched on whenever a prompt begins
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 
 class Terminal:
     """A session, and what it shows."""
 
-    def __init__(self, environment: dict[str, str], columns: int = 80) -> None:
+    def __init__(self, environment: dict[str, str], *flags: str) -> None:
         # There is nobody to answer when the prompt asks the terminal where its cursor is.
         settings = {**environment, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"}
         settings.pop("COLUMNS")
         self.child = pexpect.spawn(
             COMMAND[0],
-            [*COMMAND[1:], "repl"],
+            [*COMMAND[1:], "repl", *flags],
             env=settings,
-            dimensions=(30, columns),
+            dimensions=(30, 80),
             timeout=DEADLINE,
             encoding="utf-8",
         )
-        self.child.expect(_READY)
+        self.child.expect(READY)
         self.greeting = self.child.before or ""
 
     def enter(self, text: str) -> str:
         """Type a cell; return what was shown until the next prompt."""
         self.child.send(text)
-        self.child.expect(_READY)
+        self.child.expect(READY)
         return self.child.before or ""
 
     def leave(self) -> int | None:
@@ -94,7 +94,7 @@ def test_ctrl_c_interrupts_what_runs_and_keeps_the_variables(terminal: Terminal)
     terminal.child.expect("begun\r\n")
     terminal.child.sendintr()
     terminal.child.expect("KeyboardInterrupt")
-    terminal.child.expect(_READY)
+    terminal.child.expect(READY)
     assert "12345" in terminal.enter("x\r")
     assert terminal.leave() == 0
 
@@ -105,27 +105,27 @@ def test_ctrl_c_interrupts_a_shell_line(terminal: Terminal) -> None:
     terminal.child.expect("begun\r\n")
     terminal.child.sendintr()
     terminal.child.expect("exit code")
-    terminal.child.expect(_READY)
+    terminal.child.expect(READY)
     assert terminal.leave() == 0
 
 
 def test_ctrl_c_clears_the_line_and_ctrl_d_leaves(terminal: Terminal) -> None:
     terminal.child.send("1 / 0")
     terminal.child.sendintr()
-    terminal.child.expect(_READY)
+    terminal.child.expect(READY)
     assert "ZeroDivisionError" not in terminal.enter("\r")
     assert terminal.leave() == 0
 
 
 def test_ctrl_c_twice_gets_away_from_code_that_does_not_stop(terminal: Terminal) -> None:
     terminal.child.send("import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\r")
-    terminal.child.expect(_READY)
+    terminal.child.expect(READY)
     terminal.child.send("print('be' + 'gun'); time.sleep(600)\r")
     terminal.child.expect("begun\r\n")
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         terminal.child.sendintr()
-        if terminal.child.expect([_READY, pexpect.TIMEOUT], timeout=0.2) == 0:
+        if terminal.child.expect([READY, pexpect.TIMEOUT], timeout=0.2) == 0:
             break
     assert "12345" in terminal.enter("12300 + 45\r")
     assert terminal.leave() == 0

@@ -260,3 +260,11 @@ def test_verbose_shows_what_is_in_force_and_the_time(cli: Cli) -> None:
 def test_what_is_displayed_is_printed_and_the_last_value_is_not(cli: Cli) -> None:
     done = cli("run", "-c", "display(5)\ndisplay('a', [1])\n7")
     assert (done.returncode, done.stdout, done.stderr) == (0, "5\n'a'\n[1]\n", "")
+
+
+def test_a_seed_makes_it_say_the_same_again(cli: Cli) -> None:
+    code = "import random, time; print(random.random(), time.time())"
+    once, again, other = [cli("run", "--seed", seed, "-c", code).stdout for seed in ("4", "4", "5")]
+    assert once == again != other
+    refused = cli("run", "--seed", "4", "--language", "javascript", "-c", "1")
+    assert (refused.returncode, "only sessions in Python can be deterministic" in refused.stderr) == (2, True)

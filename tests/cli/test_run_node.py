@@ -25,7 +25,12 @@ def test_code_is_run_in_the_language_that_is_named(cli: Cli) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("err\n")
     assert "RangeError: no" in done.stderr
-    assert cli("run", "--language", "javascript", "-c", "process.exit(7)").returncode == 7
+    done = cli("run", "--language", "javascript", "-c", "process.exit(263)")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    done = cli(
+        "run", "--language", "javascript", "-c", "class Exit extends Error { name = 'Exit' }; throw new Exit('no')"
+    )
+    assert (done.returncode, "Exit: no" in done.stderr) == (1, True)
 
 
 def test_a_session_keeps_its_language(cli: Cli) -> None:

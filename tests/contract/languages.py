@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sandbox.engine import node
+from sandbox.protocol.messages import EnvironmentSpec
+
 
 class Language(NamedTuple):
     """Cells by what they do."""
@@ -113,3 +116,9 @@ JAVASCRIPT = Language(
         require('net').connect({ host: '203.0.113.1', port: 80, timeout: 5000 }).on('error', fail).on('connect', go)
     })""",
 )
+
+
+def types_are_known() -> bool:
+    """Whether the Node of this machine runs TypeScript."""
+    version = node.find(EnvironmentSpec()).version
+    return tuple(map(int, version.split(".")[:2])) >= (22, 13)

@@ -79,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode("latin-1")
         self.server.seen.append((self.command, self.path, self.headers.items(), body))  # type: ignore[attr-defined]
         answer: bytes = self.server.answer(self, body)  # type: ignore[attr-defined]
-        self.send_response(self.server.status)  # type: ignore[attr-defined]
+        self.send_response(self.server.status, self.server.reason)  # type: ignore[attr-defined]
         for name, value in self.server.headers:  # type: ignore[attr-defined]
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer)))
@@ -111,6 +111,7 @@ class Server(ThreadingHTTPServer):
         self.seen: list[tuple[str, str, list[tuple[str, str]], str]] = []
         self.answer: Callable[[Any, str], bytes] = echo
         self.status = 200
+        self.reason: str | None = None
         self.headers: list[tuple[str, str]] = []
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
         self._thread.start()

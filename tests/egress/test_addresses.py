@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 from typing import Any
 
 import pytest
@@ -9,7 +12,11 @@ from tests.egress.conftest import OTHER, PUBLIC, Internet, Open, Server, value
 
 from sandbox import NetworkPolicy
 from sandbox.engine.egress import gate, targets
+from sandbox.engine.egress.gate import Gate, Unreachable
+from sandbox.engine.egress.outside import Outside
 from sandbox.network import hosts
+from sandbox.network.hosts import Address, parsed_address
+from sandbox.network.rules import Rules
 
 pytestmark = pytest.mark.needs_namespaces
 
@@ -174,3 +181,36 @@ async def test_the_control_of_redirects(open_box: Open, web: Server, metadata: S
     box = await open_box("*:*")
     assert (await value(box, "get('http://api.example.com/')"))[0] == 200
     assert len(metadata.seen) == 1
+
+
+def _without(family: socket.AddressFamily, error: int, patch: Patch) -> None:
+    """Let the host make no socket of a family."""
+    make = socket.socket
+
+    def made(which: int = socket.AF_INET, *rest: Any, **options: Any) -> socket.socket:
+        if which == family:
+            raise OSError(error, os.strerror(error))
+        return make(which, *rest, **options)
+
+    patch.setattr(socket, "socket", made)
+
+
+class _Resolver(Outside):
+    async def resolve(self, name: str, port: int) -> list[Address]:
+        return [parsed_address("2a00:1450:4001::1"), parsed_address(PUBLIC)]
+
+
+async def test_a_host_without_ipv6_goes_on_to_the_other_addresses_of_a_name(monkeypatch: Patch) -> None:
+    _without(socket.AF_INET6, errno.EAFNOSUPPORT, monkeypatch)
+    way = await Gate(Rules(["api.example.com"]), _Resolver()).way(("https",), "api.example.com", 443)
+    assert str(way.addresses[-1]) == PUBLIC
+
+
+async def test_an_address_that_cannot_be_looked_at_is_not_reached_and_says_why(monkeypatch: Patch) -> None:
+    checks = Gate(Rules(["api.example.com"]), _Resolver())
+    asked = (("https",), "api.example.com", 443)
+    assert checks.still_allows(*asked, parsed_address(PUBLIC))
+    _without(socket.AF_INET, errno.EMFILE, monkeypatch)
+    with pytest.raises(Unreachable, match=r"cannot be found out.*Too many open files"):
+        await checks.way(*asked)
+    assert not checks.still_allows(*asked, parsed_address(PUBLIC))

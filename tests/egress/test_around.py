@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.egress.conftest import PUBLIC, Internet, Open, Server, value
 
-from sandbox.engine.egress import conversation
+from sandbox.engine.egress import conversation, link
 from sandbox.engine.egress.link import SocketLink
 from sandbox.engine.egress.proxy import most_connections
 
@@ -57,6 +57,14 @@ async def test_the_proxy_of_a_sandbox_is_reached_from_that_alone(open_box: Open,
     assert "refused" in (await value(other, "get('http://127.0.0.1:3128/')"))[1]
     with socket.socket() as outside, pytest.raises(ConnectionRefusedError):
         outside.connect(("127.0.0.1", 3128))
+
+
+async def test_no_word_of_a_request_makes_the_log_large(open_box: Open) -> None:
+    box = await open_box("api.example.com")
+    line = b"M" * 60_000 + b" http://evil.example.com/" + b"p" * 2000 + b" HTTP/1.1\r\nHost: evil.example.com\r\n\r\n"
+    assert (await value(box, f"say({line!r})"))[:12] == "HTTP/1.1 403"
+    (entry,) = await box.network.log()
+    assert (entry.method, len(entry.path)) == ("M" * 30, 300)
 
 
 async def test_reading_what_is_there_at_once_lets_others_have_their_turn() -> None:
@@ -111,6 +119,18 @@ def _flood(server: socket.socket) -> None:
     with accepted:
         for _ in range(257):
             accepted.sendall(bytes(1 << 20))
+
+
+async def test_a_side_that_takes_nothing_holds_no_connection_for_ever(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(link, "_SEND_SECONDS", 0.2)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        await SocketLink(ours).send(b"x")
+        async with asyncio.timeout(20):
+            with pytest.raises(TimeoutError):
+                await SocketLink(ours).send(bytes(1 << 24))
+            assert theirs.recv(1 << 20)
 
 
 async def test_connections_that_say_nothing_end_and_let_others_in(

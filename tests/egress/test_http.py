@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+
+import h11
 import pytest
 from tests.egress.conftest import Internet, Open, Server, value
 
 from sandbox import NetworkPolicy
+from sandbox.engine.egress.exchange import exchange
+from sandbox.engine.egress.http_end import HttpEnd
+from sandbox.engine.egress.link import SocketLink
+from sandbox.engine.egress.targets import Target
 
 pytestmark = pytest.mark.needs_namespaces
 
@@ -64,3 +72,45 @@ async def test_code_that_fails_for_a_refusal_has_a_cause(open_box: Open) -> None
     execution = await box.run("urllib.request.urlopen('https://evil.example.com/')", check=False)
     assert execution.cause == "denied"
     assert "evil.example.com:443" in str(execution.cause.message)
+
+
+async def test_a_refusal_is_read_by_who_sends_a_large_body_first(open_box: Open, web: Server) -> None:
+    """Closing with something unread resets the connection, and the kernel drops the answer with it."""
+    box = await open_box("api.example.com")
+    execution = await box.run("urllib.request.urlopen('http://evil.example.com/', data=bytes(20_000_000))", check=False)
+    assert "HTTP Error 403" in str(execution.exception)
+
+
+class _Answers:
+    """A link whose other side has answered, and takes nothing but the head."""
+
+    def __init__(self) -> None:
+        self._answer, self._taken = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno", 0
+
+    async def receive(self) -> bytes:
+        for _ in range(20):
+            await asyncio.sleep(0)  # the body is refused first
+        answer, self._answer = self._answer, b""
+        return answer
+
+    async def send(self, data: bytes) -> None:
+        self._taken += 1
+        if self._taken > 1:
+            raise BrokenPipeError
+
+    async def end(self) -> None:
+        """It has."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+async def test_a_server_that_takes_no_more_of_a_body_is_heard_on_why() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        theirs.sendall(b"POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 100000\r\n\r\n" + bytes(50_000))
+        client, server = HttpEnd(SocketLink(ours), h11.SERVER), HttpEnd(_Answers(), h11.CLIENT)
+        request = await client.receive(20)
+        await exchange(client, server, request, Target("a.b", 80, b"/"))
+        assert theirs.recv(1000).startswith(b"HTTP/1.1 413 Too Large")

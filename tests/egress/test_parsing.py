@@ -16,6 +16,7 @@ from sandbox.engine.egress import client_hello
 from sandbox.engine.egress.border import Border
 from sandbox.engine.egress.client_hello import BadHello, Hello
 from sandbox.engine.egress.conversation import Conversation
+from sandbox.engine.egress.http_end import HttpEnd
 from sandbox.engine.egress.journal import Journal
 from sandbox.engine.egress.outside import Outside
 from sandbox.engine.egress.secrets import Secrets, Substitution
@@ -118,6 +119,73 @@ def test_a_hello_without_an_end_is_not_kept_for_ever() -> None:
         client_hello.parse(record + 3 * (b"\x16\x03\x01\x40\x00" + bytes(1 << 14)))
 
 
+def test_a_hello_in_very_many_records_is_not_read_anew_for_each_byte() -> None:
+    body = b"\x01\x00\xff\xff" + bytes(40)
+    with pytest.raises(BadHello, match="records"):
+        client_hello.parse(b"".join(b"\x16\x03\x01\x00\x01" + body[at : at + 1] for at in range(len(body))))
+
+
+_LINES = b"a:\r\n" * 600
+_CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+_FEW = b"a:\r\n" * 40
+
+
+@pytest.mark.parametrize("size", [7, 64 * 1024])
+@pytest.mark.parametrize(
+    ("said", "good"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + _LINES + b"\r\n", 0),
+        (2 * (b"GET / HTTP/1.1\r\nHost: a\r\n" + _FEW + b"\r\n") + b"GET / HTTP/1.1\r\n" + _LINES, 2),
+        (_CHUNKED + b"0\r\n" + _LINES + b"\r\n", 0),
+        (_CHUNKED + b"000;x=y\r\n" + _LINES, 0),
+        (2 * (_CHUNKED + b"3\r\n0\r\n\r\n0\r\n" + _FEW + b"\r\n"), 2),
+        (_CHUNKED + b"960\r\n" + _LINES + b"\r\n0\r\n\r\n", 1),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2403\r\n\r\n0\r\n" + _LINES, 1),
+    ],
+)
+def test_lines_before_and_after_a_body_are_counted_before_they_are_read(said: bytes, good: int, size: int) -> None:
+    """Else 16000 of them would keep the engine from everything else for a tenth of a second, again and again."""
+
+    async def requests() -> int:
+        end = HttpEnd(_Told(said, size), h11.SERVER)
+        count = 0
+        while True:
+            try:
+                event = await end.receive(20)
+            except h11.RemoteProtocolError as error:
+                assert "lines" in str(error)  # noqa: PT017 - all that may be raised
+                return count
+            if isinstance(event, h11.EndOfMessage):
+                count += 1
+                end.state.send(h11.Response(status_code=200, headers=[(b"Content-Length", b"0")]))
+                end.state.send(h11.EndOfMessage())
+                end.state.start_next_cycle()
+            if isinstance(event, h11.ConnectionClosed):
+                return count
+
+    assert asyncio.run(requests()) == good
+
+
+class _Told:
+    """A link whose other side says this, in pieces of a size."""
+
+    def __init__(self, said: bytes, size: int) -> None:
+        self._said, self._size = said, size
+
+    async def receive(self) -> bytes:
+        piece, self._said = self._said[: self._size], self._said[self._size :]
+        return piece
+
+    async def send(self, data: bytes) -> None:
+        """Nobody listens."""
+
+    async def end(self) -> None:
+        """Nobody listens."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
 class Nowhere(Outside):
     """Every name is a public address, at which a server takes all that comes and answers nothing good."""
 
@@ -185,6 +253,22 @@ def test_a_value_is_taken_out_however_an_answer_is_cut(texts: list[str], sizes: 
         found += substitution.body(piece, last=False)
     found += substitution.body(b"", last=True)
     assert found.decode() == text.replace(_VALUE, secret.placeholder)
+
+
+@given(st.lists(st.sampled_from([_VALUE, _VALUE[:9], "a", "-"]), min_size=1, max_size=6), st.lists(st.integers(1, 20)))
+@example([_VALUE], [9])
+def test_of_two_values_of_which_one_begins_the_other_nothing_is_left(texts: list[str], sizes: list[int]) -> None:
+    """However the answer is cut: else the rest of the longer one would follow the placeholder of the shorter one."""
+    specs = [SecretSpec("SHORT", _VALUE[:9], ("a.b",)), SecretSpec("LONG", _VALUE, ("a.b",))]
+    secrets = Secrets(specs).of("a.b")
+    whole: Any = Substitution(secrets, b"GET")
+    pieces: Any = Substitution(secrets, b"GET")
+    data, found = "".join(texts).encode(), b""
+    expected = whole.taken_out(data)
+    for size in [*sizes, len(data) + 1]:
+        piece, data = data[:size], data[size:]
+        found += pieces.body(piece, last=False)
+    assert found + pieces.body(b"", last=True) == expected
 
 
 def test_what_h11_takes_for_a_target_is_what_is_decided_about() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.egress.conftest import INSIDE, PUBLIC, Internet, Open, Server, TlsServer, value
 
 from sandbox import NetworkPolicy, Secret, UsageError
+from sandbox.engine.egress.meter import Meter
 
 pytestmark = pytest.mark.needs_namespaces
 
@@ -156,3 +159,14 @@ async def test_a_rate_is_kept_to(open_box: Open, web: Server) -> None:
     assert execution.execution_time > 0.2
     await box.network.set(NetworkPolicy(["api.example.com"]))
     assert (await box.run("get('http://api.example.com/')[0]")).text == "200"
+
+
+async def test_a_higher_rate_holds_at_once_also_for_what_waits_under_the_old_one() -> None:
+    meter = Meter()
+    meter.limit(None, 1.0)
+    waiting = asyncio.create_task(meter.take(1_000_000))
+    await asyncio.sleep(0)
+    meter.limit(None, 1e12)
+    async with asyncio.timeout(20):  # and not the eleven days that it was to take
+        await waiting
+        await meter.take(1_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -93,6 +94,35 @@ async def test_an_echo_in_a_header_is_taken_out(box: LocalSandbox, tls: TlsServe
     tls.headers = [("X-Echo", f"<{VALUE}>")]
     code = "dict(urllib.request.urlopen('https://api.example.com/').headers)['X-Echo']"
     assert VALUE not in await value(box, code)
+
+
+async def test_an_echo_of_basic_authentication_is_taken_out(box: LocalSandbox, tls: TlsServer) -> None:
+    """What the proxy has sent is the value in another form, and the proxy itself has made it."""
+    basic = "'Basic ' + __import__('base64').b64encode(('me:' + os.environ['API_KEY']).encode()).decode()"
+    _, body = await value(box, f"get('https://api.example.com/', Authorization={basic})")
+    sent = dict(tls.seen[0][2])["Authorization"]
+    assert sent not in body
+    assert await value(box, basic) in body
+
+
+async def test_an_echo_of_a_query_is_taken_out(open_box: Open, tls: TlsServer) -> None:
+    secret = Secret('a"value&/with+signs', hosts=["api.example.com"], query=True)
+    box = await open_box("api.example.com", secrets={"KEY": secret})
+    _, body = await value(box, "get('https://api.example.com/?key=' + os.environ['KEY'], X=os.environ['KEY'])")
+    placeholder = await value(box, "os.environ['KEY']")
+    echoed = json.loads(body)
+    assert (echoed["path"], echoed["headers"]["X"]) == (f"/?key={placeholder}", placeholder)
+
+
+async def test_an_echo_in_the_first_line_or_the_name_of_a_header_is_taken_out(
+    box: LocalSandbox, tls: TlsServer
+) -> None:
+    tls.headers = [(f"X-{VALUE}", "1")]
+    tls.reason = f"OK {VALUE}"
+    code = "(lambda a: [a.reason, *dict(a.headers)])(urllib.request.urlopen('https://api.example.com/'))"
+    said = await value(box, code)
+    assert said[0] == "OK " + await value(box, "os.environ['API_KEY']")
+    assert VALUE not in str(said)
 
 
 async def test_a_compressed_answer_to_a_request_with_a_secret_is_refused(box: LocalSandbox, tls: TlsServer) -> None:

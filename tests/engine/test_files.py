@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("no_new_descriptors")
 
 def read(workspace: Workspace, path: str, offset: int = 0, length: int | None = None) -> bytes:
     pieces = list(files.reading(workspace, m.ReadFile("s", path, offset, length)))
-    assert all(0 < len(piece) <= m.MAX_CHUNK for piece in pieces)
+    assert all(0 < len(piece) <= m.PIECE for piece in pieces)
     return b"".join(pieces)
 
 
@@ -59,10 +59,10 @@ def make_dir(workspace: Workspace, path: str) -> None:
 
 
 def test_a_file_is_read_in_pieces(workspace: Workspace) -> None:
-    content = os.urandom(2 * m.MAX_CHUNK + 5)
+    content = os.urandom(2 * m.PIECE + 5)
     (workspace.path / "file").write_bytes(content)
     pieces = list(files.reading(workspace, m.ReadFile("s", "file")))
-    assert [len(piece) for piece in pieces] == [m.MAX_CHUNK, m.MAX_CHUNK, 5]
+    assert [len(piece) for piece in pieces] == [m.PIECE, m.PIECE, 5]
     assert b"".join(pieces) == content
 
 
@@ -100,17 +100,17 @@ def test_an_empty_and_a_sparse_file_are_read(workspace: Workspace) -> None:
 
 
 def test_reading_ends_where_the_file_ended_when_it_was_opened(workspace: Workspace) -> None:
-    (workspace.path / "growing").write_bytes(bytes(3 * m.MAX_CHUNK))
+    (workspace.path / "growing").write_bytes(bytes(3 * m.PIECE))
     taken = 0
     for piece in files.reading(workspace, m.ReadFile("s", "growing")):
         taken += len(piece)
         with (workspace.path / "growing").open("ab") as file:
-            file.write(bytes(2 * m.MAX_CHUNK))
-    assert taken == 3 * m.MAX_CHUNK
+            file.write(bytes(2 * m.PIECE))
+    assert taken == 3 * m.PIECE
 
 
 def test_reading_a_file_that_shrinks_ends_early(workspace: Workspace) -> None:
-    (workspace.path / "shrinking").write_bytes(bytes(3 * m.MAX_CHUNK))
+    (workspace.path / "shrinking").write_bytes(bytes(3 * m.PIECE))
     pieces = 0
     for _ in files.reading(workspace, m.ReadFile("s", "shrinking")):
         pieces += 1

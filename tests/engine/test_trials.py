@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -213,6 +215,33 @@ async def test_an_interrupt_gives_a_trial_up(box: LocalSandbox, engine: EngineTh
     assert execution.status == "ok"  # type: ignore[attr-defined]
     assert execution.warnings == ("whether everything can be restored could not be tried: it was given up",)  # type: ignore[attr-defined]
     assert (await box.run("x.n")).warnings == ()
+
+
+async def test_what_a_trial_hung_on_when_it_was_given_up_is_lost(
+    box: LocalSandbox, engine: EngineThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the session could not be restored: that would hang on it too."""
+    begun, begin = threading.Event(), trial._Step.begin
+
+    def noted(step: trial._Step, names: tuple[str, ...]) -> None:
+        begin(step, names)
+        begun.set()
+
+    monkeypatch.setattr(trial._Step, "begin", noted)
+    monkeypatch.setattr(trial, "_HANGS_SECONDS", -1.0)
+    await box.run("fine = [1]")
+    async with trying(box, engine) as task:
+        assert await asyncio.to_thread(begun.wait, 20)
+        await box.interrupt()
+        execution: Any = await task
+    assert (execution.status, execution.state.lost_names) == ("ok", ("x",))
+    assert execution.warnings[0].endswith("could not be tried: it was given up")
+    assert execution.warnings[1].startswith("x is lost when this session is restored: loading it had not ended after")
+    assert (await box.run("x.n, fine")).text == "(1, [1])", "it is there as long as its worker is"
+    await box.stop()
+    await box.start()
+    assert (await box.run("fine")).text == "[1]"
+    assert "given up" in str((await box.run("x", check=False)).exception)
 
 
 async def test_a_session_that_is_stopped_does_not_wait_for_its_trial(unparked: EngineThread) -> None:

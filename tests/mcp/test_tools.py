@@ -380,6 +380,23 @@ async def test_a_shell_job_leaves_python_free(connected: Connected) -> None:
     assert (told["ran"]["exit_code"], told["ran"]["stdout"]) == (2, "out\n")
 
 
+@pytest.mark.usefixtures("node")
+async def test_a_job_in_javascript_runs_in_the_session_of_that_language(connected: Connected) -> None:
+    code = "console.log('begun'); await new Promise((go) => setTimeout(go, 50)); const x = 41; x + 1"
+    started = await connected.data("start_job", code=code, language="javascript")
+    assert started["session_id"].endswith("-js")
+    told = await _checked(connected, "job", job_id=started["job_id"])
+    assert (told["language"], told["status"], told["executed"]["stdout"]) == ("javascript", "done", "begun\n")
+    assert told["executed"]["result"] == "42"
+    stuck = await connected.data("start_job", code="console.log('on'); for (;;);", language="javascript")
+    assert "is running the job" in await connected.refused("execute", code="1", language="javascript")
+    assert (await connected.data("execute", code="1 + 1"))["result"] == "2"
+    while "on" not in (await connected.data("job", job_id=stuck["job_id"], wait=0.05)).get("output", ""):
+        pass
+    assert (await connected.data("job", job_id=stuck["job_id"], action="cancel"))["status"] == "cancelled"
+    assert (await connected.data("execute", code="x", language="javascript"))["result"] == "41"
+
+
 async def test_a_job_that_fails_tells_why(connected: Connected) -> None:
     started = await connected.data("start_job", code="1 / 0")
     result = await connected.call("job", job_id=started["job_id"])
@@ -394,7 +411,7 @@ async def test_a_job_that_fails_tells_why(connected: Connected) -> None:
 async def test_jobs_that_there_are_not(connected: Connected) -> None:
     assert "there is no job 'x'; there is none" in await connected.refused("job", job_id="x")
     assert "wait" in await connected.refused("job", job_id="x", wait=1000)
-    allowed = "invalid enum value 'ruby'; it is one of 'python', 'shell'. It takes"
+    allowed = "invalid enum value 'ruby'; it is one of 'javascript', 'python', 'shell', 'typescript'. It takes"
     assert allowed in await connected.refused("start_job", code="1", language="ruby")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.contract.languages import types_are_known
 
 from sandbox import LocalSandbox, NodeSandbox, SandboxStartError, UsageError
 from sandbox.engine import node as found_node
@@ -14,11 +15,6 @@ from sandbox.protocol.messages import EnvironmentSpec
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 VEGA = "{ $schema: 'https://vega.github.io/schema/vega-lite/v5.json', mark: 'point', data: { values: [{ x: 1 }] } }"
-
-
-def types_are_known() -> bool:
-    version = found_node.find(EnvironmentSpec()).version
-    return tuple(map(int, version.split(".")[:2])) >= (22, 13)
 
 
 async def test_declarations_may_be_made_again(js: LocalSandbox) -> None:
@@ -186,7 +182,7 @@ async def test_values_that_show_themselves(js: LocalSandbox) -> None:
         {"text/markdown"},
     ]  # fmt: skip
     assert execution.results[0].data["application/vnd.vegalite.v5+json"]["mark"] == "point"
-    assert [result.chart for result in execution.results[:2]] == [None, None]
+    assert [result.chart and result.chart["type"] for result in execution.results[:3]] == ["scatter", "bar", None]
     assert [artifact.mime for artifact in execution.artifacts] == ["image/png"]
 
 
@@ -201,6 +197,48 @@ async def test_a_value_that_fails_to_show_itself_does_not_fail_the_cell(js: Loca
     assert execution.status == "ok"
     assert "no picture" in execution.stderr
     assert "a: 1" in (execution.text or "")
+
+
+_NASTY = "{ [Symbol.for('nodejs.util.inspect.custom')]() { throw %s } }"
+_THROWS = _NASTY % (_NASTY % "1")
+_REVOKED = "(() => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy })()"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (f"throw {_THROWS}", "[object that cannot be shown] was thrown, which is not an Error"),
+        (f"throw {_REVOKED}", "<Revoked Proxy> was thrown, which is not an Error"),
+        (f"throw Object.assign(new Error('a'), {{ code: {_THROWS}, cause: {_REVOKED} }})", "a"),
+        ("throw Object.assign(new Error('b'), { code: { toString() { throw 1 } } })", "b"),
+        ("throw Object.defineProperty(new Error('c'), 'stack', { get() { throw 1 } })", "c"),
+        (f"const e = new Error(); e.message = {_THROWS}; throw e", "[object that cannot be shown]"),
+        (f"throw Object.setPrototypeOf(new Error('d'), {_REVOKED})", "d"),
+    ],
+)
+async def test_a_cell_ends_whatever_it_throws(js: LocalSandbox, code: str, message: str) -> None:
+    """What is thrown is the code's own, and so is what happens when somebody looks at it."""
+    await js.run("x = 1")
+    execution = await js.run(code, check=False, timeout=30)
+    assert (execution.status, execution.exception.message, execution.state) == ("error", message, "kept")  # type: ignore[union-attr]
+    assert (await js.run("x")).text == "1"
+
+
+@pytest.mark.parametrize(
+    "shows", ["'text/html': '\u20ac'.repeat(12e6)", "'text/html': '\0'.repeat(1e7)",
+              "'application/json': { a: '\u20ac'.repeat(15e6) }"],
+)  # fmt: skip
+async def test_a_representation_is_as_large_as_the_bytes_that_it_takes(js: LocalSandbox, shows: str) -> None:
+    execution = await js.run(f"({{ toMIME() {{ return {{ {shows} }} }} }})", timeout=30)
+    assert "left out: it has" in str(execution.text)
+    await js.run(f"display({{ {shows} }}, {{ raw: true }})", timeout=30)
+
+
+async def test_a_value_that_cannot_be_looked_at_in_any_way_is_a_result(js: LocalSandbox) -> None:
+    execution = await js.run(f"({_THROWS})", timeout=30)
+    assert (execution.text, "cannot be shown" in execution.stderr) == ("[object that cannot be shown]", True)
+    later = await js.run(f"setTimeout(() => {{ throw {_THROWS} }}); await new Promise(r => setTimeout(r, 20)); 2")
+    assert (later.text, later.stderr) == ("2", "Uncaught [object that cannot be shown]\n")
 
 
 async def test_completions_come_from_the_live_session(js: LocalSandbox) -> None:

@@ -130,7 +130,7 @@ async def test_chunks_are_the_part_that_is_asked_for(box: LocalSandbox, offset: 
 async def test_chunks_may_be_given_up(box: LocalSandbox) -> None:
     await box.files.write("large", bytes(20 * MB))
     async with aclosing(box.files.chunks("large")) as chunks:
-        assert len(await anext(chunks)) == MB
+        assert len(await anext(chunks)) == m.PIECE
     assert await box.files.read("large") == bytes(20 * MB)
 
 

@@ -27,7 +27,7 @@ def test_the_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch) -
         "name": None, "memory": 1024, "cpus": 1.0, "timeout": 30.0, "env": {}, "isolation": "auto",
         "environment": None, "network": "none", "files": {}, "processes": 128, "disk": 1024, "output": 10,
         "without": (), "persist": True, "storage": None, "checkpoints": 1000, "idle_timeout": None, "secrets": {},
-        "language": None,
+        "language": None, "seed": None,
     }  # fmt: skip
 
 
@@ -57,6 +57,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"timeout": "30"}, "timeout='30' is not a number"),
     ({"processes": 0}, "processes=0 is not a number of processes from 1 to 1048576"),
     ({"processes": 1.5}, "processes=1.5 is not a whole number of processes"),
+    ({"seed": -1}, "seed=-1 is not a whole number from 0 to 9223372036854775807"),
+    ({"seed": 1 << 63}, "seed=9223372036854775808 is not a whole number"),
+    ({"seed": 1.5}, "seed=1.5 is not a whole number"),
+    ({"seed": "1"}, "seed='1' is not a whole number"),
+    ({"seed": True}, "seed=True is not a whole number"),
     ({"disk": 0.5}, "disk=0.5 is not a number of MB from 1 to 1073741824"),
     ({"disk": 1.5}, "disk=1.5 is not a whole number of MB"),
     ({"output": 0}, "output=0 is not a number of MB from 0.001 to 1024"),

@@ -10,17 +10,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox import beneath
 from sandbox.attack.bait import CONTENT, Bait
-from sandbox.attack.probe import OPEN, STOPPED, UNTRIED, AnyProbe, Flood, Probe, Trick
-from sandbox.attack.probes import FAMILIES
+from sandbox.attack.probe import OPEN, STOPPED, THROUGH, UNTRIED, AnyProbe, Flood, Probe, Trick
+from sandbox.attack.probes import FAMILIES, tricks
 from sandbox.attack.run import answer_of, cause_of, got_through, lacking, tried
-from sandbox.attack.scene import loading
+from sandbox.attack.scene import Scene, loading
 from sandbox.inside.contain.policy import LANDLOCK, LEVELS, NAMESPACES
 
 if TYPE_CHECKING:
@@ -135,6 +136,40 @@ def test_with_a_roomier_limit_a_flood_is_none(lab: Range, flood: Flood) -> None:
     with lab.own_box(**flood.roomy) as box:
         execution = box.run(f"import attacks\n{flood.roomy_code or flood.code}", check=False)
     assert cause_of(execution) == "nothing", execution
+
+
+# --- tricks ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        tricks._forging(b""),
+        tricks._forging(b"", tricks._named),
+        tricks._flooding("pass"),
+        tricks._flooding("missing()"),
+    ],
+    ids=["nothing is forged", "nothing is named", "nothing is sent", "it raises"],
+)
+def test_a_trick_that_does_nothing_is_not_said_to_be_stopped(lab: Range, attempt: Callable[[Scene], str]) -> None:
+    finding = tried(lab, "", Trick("none", "do nothing", "nobody", attempt))
+    assert (finding.outcome, finding.layer) == (THROUGH, "")
+    assert "the attack did not work" in finding.answer
+
+
+@pytest.mark.parametrize("trick", [trick for trick in _TRICKS if trick.guard == "beneath"], ids=name_of)
+def test_without_the_bounds_of_its_lookup_the_engine_is_led_through_links(
+    lab: Range, trick: Trick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beneath, "_BENEATH", 0)
+    assert "it was done" in trick.attempt(lab)
+
+
+def test_what_is_stored_to_run_when_it_is_unpickled_does(tmp_path: Path) -> None:
+    marker = tmp_path / "unpickled"
+    code = f"import pickle\n{tricks._EVIL.format(path=str(marker))}\npickle.loads(pickle.dumps(evil))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert marker.exists()
 
 
 def test_every_level_has_its_layers_attacked() -> None:

@@ -6,16 +6,22 @@ the frameworks.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
 import os
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 from tests.web.browser import Visit, browser, visit
 from tests.web.conftest import SERVER, BoxWith, get
 
 from sandbox import LocalSandbox, SandboxWebAppError
+from sandbox.engine.thread import EngineThread
 from sandbox.engine.web import chromium
+from sandbox.engine.web.chromium import Chromium
 
 __all__ = ["browser", "visit"]  # fixtures
 
@@ -91,6 +97,70 @@ async def test_without_chromium_an_app_starts_and_says_why_there_is_no_picture(
 
 
 @pytest.mark.usefixtures("browser")
+async def test_what_the_host_lacks_for_a_picture_is_told_and_leaves_nothing_open(
+    box: LocalSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await box.web.start(SERVER, "http", 0)
+    made: list[tuple[int, int]] = []
+    pipe = os.pipe2
+
+    def lacking(flags: int) -> tuple[int, int]:
+        if len(made) == 1:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        made.append(pipe(flags))
+        return made[0]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pipe2", lacking)
+        with pytest.raises(SandboxWebAppError, match="Too many open files") as caught:
+            await app.take_screenshot()
+    assert caught.value.reason == "picture"
+    # That the first pair was closed is for the check that every test has.
+
+
+@pytest.mark.usefixtures("browser")
+async def test_a_browser_whose_end_is_cancelled_leaves_nothing(box: LocalSandbox, engine: EngineThread) -> None:
+    launcher = engine._engine.sessions.launcher
+    used = set(launcher.ids._used)
+
+    async def cancelled() -> Chromium:
+        made = Chromium(launcher, 1)
+        task = asyncio.current_task()
+        assert task is not None
+        with contextlib.suppress(asyncio.CancelledError):
+            async with made:
+                asyncio.get_running_loop().call_soon(task.cancel)
+        return made
+
+    made = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(cancelled(), engine._loop))
+    assert launcher.ids._used == used
+    assert not made._profile.exists()
+    assert all(str(made._profile).encode() not in _read(f"/proc/{pid}/cmdline") for pid in _processes())
+
+
+@pytest.mark.usefixtures("browser")
+async def test_what_a_browser_has_printed_is_not_read_from_where_it_can_put_something_else(
+    box: LocalSandbox, engine: EngineThread, tmp_path: Path
+) -> None:
+    """It may have been taken over, and where the engine is root it has another user."""
+    (tmp_path / "secret").write_text("the host's own")
+
+    async def said() -> str:
+        async with Chromium(engine._engine.sessions.launcher, 1) as made:
+            log = made._profile / "log"
+            log.unlink(missing_ok=True)
+            log.symlink_to(tmp_path / "secret")
+            return made.said()
+
+    found = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(said(), engine._loop))
+    assert "the host's own" not in found
+
+
+def _processes() -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit()]
+
+
+@pytest.mark.usefixtures("browser")
 async def test_a_page_is_never_opened_without_chromiums_own_sandbox(box: LocalSandbox, visit: Visit) -> None:
     app = await box.web.start(SERVER, "http", 0)
     page = await visit(app.url, app.port)
@@ -98,8 +168,8 @@ async def test_a_page_is_never_opened_without_chromiums_own_sandbox(box: LocalSa
     assert not any("--no-sandbox" in flag for flag in chromium._FLAGS)
     renderers = [
         status
-        for pid in os.listdir("/proc")
-        if pid.isdigit() and b"--type=renderer" in _read(f"/proc/{pid}/cmdline")
+        for pid in _processes()
+        if b"--type=renderer" in _read(f"/proc/{pid}/cmdline")
         if (status := _read(f"/proc/{pid}/status"))
     ]
     assert renderers

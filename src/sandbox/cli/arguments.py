@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 TIMEOUT = 30.0
 # How a message about a limit begins, as it is for those who see keyword arguments.
-_OPTION = re.compile(r"\A(memory|cpus|timeout|processes|disk|output|storage|checkpoints)=(\S+) ")
+_OPTION = re.compile(r"\A(memory|cpus|timeout|processes|disk|output|storage|checkpoints|seed)=(\S+) ")
 # Every flag of `run` with its value when it is not given. None leaves the choice to `SandboxOptions`.
 _UNSET: dict[str, Any] = {
     "file": None, "artifacts": None, "replace": False, "list_files": False, "json": False, "memory": None,
     "cpus": None, "timeout": TIMEOUT, "processes": None, "disk": None, "output": None, "env": None, "mount": None,
     "network": None, "isolation": None, "environment": None, "packages": None, "verbose": False,
     "session": None, "storage": None, "checkpoints": None, "allow_host": None, "secret": None, "language": None,
+    "seed": None,
 }  # fmt: skip
 
 _LANGUAGES = {
@@ -30,7 +31,7 @@ _LANGUAGES = {
 }  # fmt: skip
 _PASSED_ON = (
     "memory", "cpus", "processes", "disk", "output", "network", "isolation", "environment", "storage", "checkpoints",
-    "language",
+    "language", "seed",
 )  # fmt: skip
 
 

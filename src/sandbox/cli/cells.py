@@ -8,11 +8,25 @@ import re
 import warnings
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Protocol
 
 # What compiling can raise for the text that a user types or pastes.
 _NOT_COMPILED = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError)
 _CLAUSE = re.compile(r"(elif|else|except|finally)\b")
 _LEAVE = re.compile(r"(sys\.)?(exit|quit)(\(\s*(0|None)?\s*\))?\s*\Z")
+
+
+class Rules(Protocol):
+    """What there is for each language: this module for Python, `cells_node` for others."""
+
+    def leaves(self, text: str) -> bool:
+        """Whether it asks to leave."""
+
+    def is_complete(self, text: str) -> bool:
+        """Whether what was typed so far is a whole cell."""
+
+    def split(self, text: str) -> Iterator[str]:
+        """Yield the cells of a whole text."""
 
 
 def is_command(text: str) -> bool:

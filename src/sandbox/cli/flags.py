@@ -76,7 +76,7 @@ REPL_COMMANDS = """\
 %help         this list
 Ctrl-C        interrupt what runs, or clear the line; twice ends what does not
               stop, and its variables with it
-Ctrl-D        leave; so does exit()
+Ctrl-D        leave; so does exit(), or .exit in JavaScript
 """
 
 _REPL_EPILOG = f"""\
@@ -84,13 +84,15 @@ The session is gone when you leave, unless --session names it: then what is
 typed is stored, line by line, and the same ID goes on with it. Inside:
 {REPL_COMMANDS}
 Where standard input is not a terminal, it is read to its end and run statement
-by statement, up to the first that is no Python; the exit code is 1 if one of
-them failed.
+by statement, up to the first that is no Python; JavaScript is run by what is
+whole at the end of a line, and goes on after what is wrong. The exit code is 1
+if one of them failed.
 
 examples:
   sandbox repl
   sandbox repl --file sales.csv --artifacts out --memory 4G
   sandbox repl --session analysis
+  sandbox repl --language javascript
   echo '6 * 7' | sandbox repl
 """
 
@@ -212,6 +214,12 @@ def add_sandbox_flags(parser: argparse.ArgumentParser, timeout: float | None, *,
     )
     add("--network", choices=("none", "learn", "host"), help="none but what --allow-host names (default: none)")
     add("--isolation", choices=("auto", "namespaces", "landlock", "none"), help="how strong (default: auto)")
+    add(
+        "--seed",
+        type=count,
+        metavar="N",
+        help="make it deterministic: random numbers, hashes and the clock follow from it",
+    )
     packages = sandbox.add_mutually_exclusive_group()
     packages.add_argument(
         "--environment", metavar="PATH", help="a virtual environment, for its interpreter and packages; or a Node"
@@ -237,10 +245,7 @@ def run_parser() -> Parser:
     add = parser.add_argument
     add("rest", nargs=argparse.REMAINDER, metavar="SCRIPT", help="a script, or - to read it from standard input")
     add("-c", dest="code", metavar="CODE", help="run this code instead of a script")
-    add(
-        "--language", choices=("python", "javascript", "typescript"),
-        help="of the code (default: what the script's name or the session says, else python)",
-    )  # fmt: skip
+    _add_language(parser, "what the script's name or the session says")
     add_file_flags(parser)
     add("--list-files", action="store_true", help="list what it wrote into the workspace, on stderr")
     add("--json", action="store_true", help="print one JSON object at the end instead")
@@ -252,11 +257,17 @@ def repl_parser() -> Parser:
     """The flags of `sandbox repl`."""
     parser = Parser(
         prog="sandbox repl",
-        description="An interactive Python session in a sandbox.",
+        description="An interactive session in a sandbox: Python, JavaScript or TypeScript.",
         epilog=_REPL_EPILOG,
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
+    _add_language(parser, "what the session says")
     add_file_flags(parser)
     add_sandbox_flags(parser, None)
     return parser
+
+
+def _add_language(parser: argparse.ArgumentParser, otherwise: str) -> None:
+    choices = ("python", "javascript", "typescript")
+    parser.add_argument("--language", choices=choices, help=f"of the code (default: {otherwise}, else python)")

@@ -13,23 +13,26 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import DynamicLexer, Lexer, PygmentsLexer
 
-from sandbox.cli import cells
 from sandbox.engine.paths import data_dir
 from sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sandbox.cli.cells import Rules
     from sandbox.cli.session import Session
 
 _INDENT = "    "
+_OPENS = (":", "{", "(", "[")
+_SUFFIXES = {"python": "py", "javascript": "js", "typescript": "ts"}
 
 
 class Prompt:
     """Iterates over what is typed, cell by cell, until Ctrl-D."""
 
-    def __init__(self, session: Session) -> None:
-        self._python, self._shell = (PygmentsLexer.from_filename(f"cell.{kind}") for kind in ("py", "sh"))
+    def __init__(self, session: Session, rules: Rules) -> None:
+        suffix = _SUFFIXES[session.opened.language]
+        self._code, self._shell = (PygmentsLexer.from_filename(f"cell.{kind}") for kind in (suffix, "sh"))
         self._prompt: PromptSession[str] = PromptSession(
             ">>> ",
             multiline=True,
@@ -37,12 +40,12 @@ class Prompt:
             lexer=DynamicLexer(self._lexer),
             completer=ThreadedCompleter(FromSession(session)),
             complete_while_typing=False,
-            history=_history(),
-            key_bindings=_bindings(),
+            history=_history("repl-history" if suffix == "py" else "repl-history-node"),
+            key_bindings=_bindings(rules),
         )
 
     def _lexer(self) -> Lexer:
-        return self._shell if self._prompt.default_buffer.text.startswith("!") else self._python
+        return self._shell if self._prompt.default_buffer.text.startswith("!") else self._code
 
     def __iter__(self) -> Iterator[str]:
         while True:
@@ -75,7 +78,7 @@ class FromSession(Completer):
                 yield Completion(match, found.start - cursor, display=match.rpartition(".")[2] or match)
 
 
-def _bindings() -> KeyBindings:
+def _bindings(rules: Rules) -> KeyBindings:
     bindings = KeyBindings()
 
     @Condition
@@ -88,7 +91,7 @@ def _bindings() -> KeyBindings:
     def _(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         at_end = not buffer.document.text_after_cursor.strip()
-        if at_end and cells.is_complete(buffer.text):
+        if at_end and rules.is_complete(buffer.text):
             buffer.document = Document(buffer.text.rstrip())
             buffer.validate_and_handle()
         else:
@@ -104,12 +107,12 @@ def _bindings() -> KeyBindings:
 def _indentation(line: str) -> str:
     """What the line after `line` begins with."""
     own = line[: len(line) - len(line.lstrip())]
-    return own + _INDENT if line.rstrip().endswith(":") else own
+    return own + _INDENT if line.rstrip().endswith(_OPENS) else own
 
 
-def _history() -> History:
+def _history(name: str) -> History:
     """Keep what was typed, for this user's eyes alone. Where it cannot be kept, it lasts for this session."""
-    path = data_dir() / "repl-history"
+    path = data_dir() / name
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError:

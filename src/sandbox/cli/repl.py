@@ -1,4 +1,4 @@
-"""`sandbox repl`: an interactive session. What is typed is compiled here, to know where it ends, and runs inside."""
+"""`sandbox repl`: an interactive session. What is typed is looked at here, to know where it ends, and runs inside."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from sandbox.cli import arguments, cells, terminal
+from sandbox.cli import arguments, cells, cells_node, terminal
 from sandbox.cli.flags import REPL_COMMANDS, repl_parser
-from sandbox.cli.report import Report, in_plain_words, state_in_words
+from sandbox.cli.report import Report, asks_to_leave, in_plain_words, state_in_words
 from sandbox.cli.session import Session, start_ahead
 from sandbox.errors import SandboxError
 
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from threading import Timer
     from types import FrameType
 
+    from sandbox.cli.cells import Rules
     from sandbox.cli.keep import Keeper
     from sandbox.protocol.messages import ArtifactInfo, CommandFinished, ExecutionFinished, ResultShown
+
+
+_TITLES = {"python": "Python", "javascript": "JavaScript", "typescript": "TypeScript"}
 
 
 def main(argv: list[str]) -> int:
     """Run the session to its end; return the exit code. Raises SandboxError, OSError."""
     args = repl_parser().parse_args(argv, arguments.Arguments())
-    args.language = "python"  # where a cell ends is known for no other one
     keeper = start_ahead(args.environment or args.packages or None)
     options = arguments.sandbox_options(args)
     files = arguments.files_to_bring(args.file)
@@ -39,20 +42,22 @@ def main(argv: list[str]) -> int:
     try:
         for local, inside in files:
             session.upload(local, inside)
-        repl = Repl(session, options.timeout, keep)
+        rules = cells if session.opened.language == "python" else cells_node
+        repl = Repl(session, options.timeout, keep, rules)
         if not os.isatty(0):
-            return repl.read(cells.split(_standard_input()))
+            return repl.read(rules.split(_standard_input()))
         from sandbox.cli.prompt import Prompt  # noqa: PLC0415 - 150 ms that only a terminal needs
 
         terminal.write(terminal.OUT, _greeting(session, options.memory, stored=args.session is not None))
-        return repl.read(Prompt(session), interactive=True)
+        return repl.read(Prompt(session, rules), interactive=True)
     finally:
         session.close()
 
 
 def _greeting(session: Session, memory: int, *, stored: bool) -> str:
     opened = session.opened
-    lines = [f"Python in a sandbox: isolation {opened.isolation}, network {opened.network}, {memory} MB of memory."]
+    where = f"isolation {opened.isolation}, network {opened.network}, {memory} MB of memory"
+    lines = [f"{_TITLES[opened.language]} in a sandbox: {where}."]
     if stored:
         before = session.executions
         so_far = f"goes on after {before} execution{'s' * (before != 1)}" if before else "begins"
@@ -69,8 +74,9 @@ def _standard_input() -> str:
 class Repl:
     """Runs cells and commands, and shows what comes of them."""
 
-    def __init__(self, session: Session, timeout: float | None, keep: Keeper | None) -> None:
+    def __init__(self, session: Session, timeout: float | None, keep: Keeper | None, rules: Rules) -> None:
         self._session = session
+        self._rules = rules
         self._timeout = timeout
         self._keeper = keep
         self._artifacts: list[str] = []
@@ -85,7 +91,7 @@ class Repl:
         """Run each cell of `source` until it ends or a cell calls exit; return the exit code."""
         failed = False
         for text in source:
-            if cells.leaves(text):
+            if self._rules.leaves(text):
                 return 0
             code = self._run(text)
             if code is not None:
@@ -152,7 +158,7 @@ class Repl:
     def _finish(self, end: ExecutionFinished) -> int | None:
         report = Report(f"<cell {end.number}>", collect=False)
         report.ended(end, decides=True)
-        if end.error is not None and end.error.type == "SystemExit":
+        if end.error is not None and asks_to_leave(end.error):
             report.explain(end)
             return report.exit_code
         self._failed = end.error is not None

@@ -35,6 +35,7 @@ _NOTHING: dict[str, Any] = {
     "warnings": (), "usage": {"cpu_seconds": 0.0, "peak_memory": 0}, "execution_time": 0.0, "isolation": "",
     "network": "", "enforced": (), "session": None, "restored_to": None, "lost_names": (),
 }  # fmt: skip
+_EXIT, _OF_NODE = re.compile(r"process\.exit\((-?[0-9]{1,15})\)"), "Exit"
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}\Z")
 
 
@@ -104,7 +105,7 @@ class Report:
 
     def traceback(self, error: CodeError, number: int) -> str:
         """The traceback, with the name that the code has on this side. `sys.exit("text")` prints the text alone."""
-        if error.type == "SystemExit":
+        if asks_to_leave(error):
             return "" if _is_code(error) else f"{error.message}\n"
         return error.traceback.replace(f'File "<cell {number}>"', f'File "{self._name}"')
 
@@ -174,9 +175,17 @@ def _ended_itself(end: ExecutionFinished) -> bool:
     return crashed and end.error is not None and end.error.exit_code < SIGNALLED
 
 
+def asks_to_leave(error: CodeError) -> bool:
+    """Whether it is what sys.exit and process.exit raise, and not something else of that name."""
+    if error.type == _OF_NODE:
+        code = _EXIT.fullmatch(error.message)
+        return code is not None and int(code[1]) & 0xFF == error.exit_code
+    return error.type == "SystemExit"
+
+
 def _is_code(error: CodeError) -> bool:
     """Whether sys.exit was given a number (or True), and not a text to print."""
-    if error.message == "True":
+    if error.message == "True" or error.type == _OF_NODE:
         return True
     return bool(_WHOLE_NUMBER.match(error.message)) and int(error.message) & 0xFF == error.exit_code
 

@@ -90,9 +90,9 @@ def show_one(store: Store, args: Namespace) -> int:
     files = _files(store, info, at)
     if args.json:
         listed = [_variable_as_json(one) for one in variables]
-        show_json(
-            {**_as_json(store, info), "at": at, "variables": listed, "files": [_file_as_json(*one) for one in files]}
-        )
+        digest = store.digest(info.id, at, owner=find.OWNER).hex()
+        facts = {**_as_json(store, info), "at": at, "digest": digest}
+        show_json({**facts, "variables": listed, "files": [_file_as_json(*one) for one in files]})
         return 0
     _show_facts(store, info, at)
     kept = sorted((one for one in variables if one.lost is None), key=_largest_first)
@@ -130,6 +130,7 @@ def _show_facts(store: Store, info: SessionInfo, at: int) -> None:
         "executions": f"{stats.executions}, {duration(stats.seconds)} in all" if stats.executions else "0",
         "stored": f"{number(made, 'checkpoint')}, {size(info.bytes)}",
         "head": find.place(store, info, info.head),
+        "digest": store.digest(info.id, at, owner=find.OWNER).hex(),
         "shown": find.place(store, info, at) if at != info.head else "",
     }
     for name, value in facts.items():

@@ -26,7 +26,7 @@ from sandbox.engine.workspaces import Workspace
 from sandbox.errors import SandboxFileError
 from sandbox.inside import tidy
 from sandbox.protocol.messages import (
-    MAX_CHUNK,
+    PIECE,
     FileEntry,
     ListFiles,
     MakeDirectory,
@@ -74,7 +74,7 @@ def _pieces(fd: int, at: int, length: int | None) -> Iterator[bytes]:
     end = os.fstat(fd).st_size
     if length is not None:
         end = min(end, at + length)
-    while at < end and (data := os.pread(fd, min(MAX_CHUNK, end - at), at)):
+    while at < end and (data := os.pread(fd, min(PIECE, end - at), at)):
         yield data
         at += len(data)
 
@@ -255,5 +255,5 @@ def make_directory(workspace: Workspace, request: MakeDirectory) -> None:
 
 def in_pieces(content: bytes) -> Generator[bytes]:
     """Yield what is here already, piece by piece."""
-    for start in range(0, len(content), MAX_CHUNK):
-        yield content[start : start + MAX_CHUNK]
+    for start in range(0, len(content), PIECE):
+        yield content[start : start + PIECE]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from sandbox.errors import UsageError
-from sandbox.protocol.messages import SessionOptions
 
 PYTHON = "python"
 OF_NODE = ("javascript", "typescript")
@@ -17,14 +14,6 @@ def is_node(language: str | None) -> bool:
     if language is not None and language not in LANGUAGES:
         raise UsageError(f"language={language!r} is not one of {', '.join(map(repr, LANGUAGES))}")
     return language in OF_NODE
-
-
-def settled(session: str, options: SessionOptions, language: str | None) -> SessionOptions:
-    """The options of a session that was begun in `language`, with the one that it runs. Raises UsageError."""
-    asked = options.language or language or PYTHON
-    if language is not None and is_node(language) != is_node(asked):
-        raise UsageError(f"the session {session!r} is in {language}: open it with language={language!r}")
-    return msgspec.structs.replace(options, language=asked)
 
 
 def of_cell(asked: str | None, session: str | None) -> str:

@@ -183,7 +183,8 @@ class Launcher:
         level = zygote.spec.level
         mounts = resolve_mounts(options, level)
         group = self._group(options)
-        workspace.move_to(zygote.place)
+        if not zygote.shows(workspace.path):
+            workspace.move_to(zygote.place)
         if level != NAMESPACES:
             workspace.make_tmp()
         plan = self._plan(options, zygote, workspace, mounts)
@@ -199,7 +200,7 @@ class Launcher:
             if group is not None:
                 self._spawn_task(remove_group(group))
             raise
-        cell = Cell(worker, zygote, workspace, group, msgspec.structs.replace(options, env={}), plan)
+        cell = Cell(worker, zygote, workspace, group, msgspec.structs.replace(options, env={}, seed=None), plan)
         cell.has(worker.process)
         try:
             await self.attach(cell, options)
@@ -250,7 +251,7 @@ class Launcher:
         namespaces = level == NAMESPACES
         on_host = self.ids.on_host(workspace.uid)
         return {
-            "workspace": f"/.workspaces/{workspace.name}" if namespaces else str(workspace.path),
+            "workspace": zygote.staged(workspace.path),
             "uid": workspace.uid if namespaces else on_host or 0,
             "network": _own_network(options),
             "mounts": [mount.inside for mount in mounts],
@@ -320,7 +321,8 @@ class Launcher:
             cell.group.limit(options.memory << 20, options.cpus, options.processes)
         env = dict(options.env) if cell.zygote.spec.level == NAMESPACES else self.variables(cell)
         if env or _inside(before) != _inside(options):
-            await cell.worker.tell({"do": "attach", "env": env, **self.own_limits(options, cell)})
+            limits = self.own_limits(options, cell)
+            await cell.worker.tell({"do": "attach", "env": env, "seed": options.seed, **limits})
 
     def own_limits(self, options: SessionOptions, cell: Cell) -> dict[str, int]:
         """What a worker is to limit itself to, unless that was switched off."""
@@ -430,7 +432,7 @@ def _limits(options: SessionOptions) -> tuple[float, ...]:
 
 def _inside(options: SessionOptions) -> tuple[object, ...]:
     """What a worker is told."""
-    return options.memory, options.disk, options.processes
+    return options.memory, options.disk, options.processes, options.seed
 
 
 def _data_bytes(options: SessionOptions) -> int:

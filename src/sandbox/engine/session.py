@@ -70,7 +70,8 @@ class Session:
         self.used_at = time.monotonic()
         self.artifacts = artifacts
         self.cell: Cell | None = None
-        self.workspace: Workspace | None = None
+        self.own_workspace: Workspace | None = None
+        self.lender: Session | None = None  # whose workspace it works in, if that is not its own
         self.kept: Kept | None = None
         self.keeping: asyncio.Task[Kept] | None = None  # on the way to `kept`
         self._cold: set[str] = set()  # imports that were to be warm and failed, and which somebody was told
@@ -112,6 +113,11 @@ class Session:
         self.retired = False
         if self.executions and self.kept is None:
             self.variables_lost = "the sandbox was stopped since"
+
+    @property
+    def workspace(self) -> Workspace | None:
+        """The directory that it works in."""
+        return self.own_workspace if self.lender is None else self.lender.workspace
 
     async def keep(self) -> None:
         """Wait until the session has its place in the store, if it is to have one. Raises StoreError."""

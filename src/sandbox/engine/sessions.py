@@ -10,13 +10,14 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from sandbox.engine import isolation, stored_past, timeline
+from sandbox.engine import isolation, lending, stored_past, timeline
 from sandbox.engine.animations.warm import WarmZygotes
 from sandbox.engine.artifacts import ArtifactStore
+from sandbox.engine.begun import Begun, settled
 from sandbox.engine.egress.egress import Egress
 from sandbox.engine.egress.outside import Outside
 from sandbox.engine.keeper import KeeperProcess
-from sandbox.engine.languages import is_node, settled
+from sandbox.engine.languages import PYTHON, is_node
 from sandbox.engine.launcher import Cell, Launcher, Spawn
 from sandbox.engine.metrics import Meter, cpu_seconds
 from sandbox.engine.parking import Parking
@@ -124,7 +125,7 @@ class Sessions:
         name = os.urandom(8).hex() if request.session is None else checked_session_id(request.session)
         isolation.check_without(request.options.without)
         session = self._sessions.get(name) or self._new_session(name, request)
-        settled(name, request.options, session.options.language)
+        settled(name, request.options, Begun.of(session.options))
         session.egress.learn(request.options.secrets)
         if session.cell is not None and self._is_open(session, request):
             session.used_at = time.monotonic()
@@ -149,6 +150,7 @@ class Sessions:
     def _new_session(self, name: str, request: m.OpenSession) -> Session:
         directory, options = self.launcher.run.artifacts / name, request.options
         egress = Egress(options, self.outside)
+        lending.lender_of(self.active, options, request.owner)
         directory.mkdir(mode=0o700)
         artifacts = ArtifactStore(directory, options.disk << 20)
         session = self._sessions[name] = Session(name, options, artifacts, request.owner, egress)
@@ -164,10 +166,10 @@ class Sessions:
             if not request.fresh:  # it may be somebody else's, and then there is nothing to begin
                 await session.keep()
                 await self._forget_artifacts(session)
-        language = session.options.language if session.kept is None else session.kept.language
+        begun = Begun.of(session.options) if session.kept is None else session.kept.begun
         if closed:
             session.reopen(request.options)
-        session.options = settled(session.id, session.options, language)
+        session.options = settled(session.id, session.options, begun)
 
     async def _forget_artifacts(self, session: Session) -> None:
         """They are stored, and somebody else may have added to them, or deleted them with the session."""
@@ -181,8 +183,8 @@ class Sessions:
         if session.options.persist or not session.executions:
             self._sessions.pop(session.id, None)
             session.artifacts.remove()
-            if session.workspace is not None:
-                session.workspace.remove()
+            if session.own_workspace is not None:
+                session.own_workspace.remove()
 
     async def cell(self, session: Session) -> Cell:
         """Return the session's worker, a fresh one if it has none. The caller holds the session's turn."""
@@ -202,7 +204,9 @@ class Sessions:
         finally:
             self._parking.launching(-1)
         session.step("ready")
-        session.cell, session.workspace = cell, cell.workspace
+        session.cell = cell
+        if session.lender is None:
+            session.own_workspace = cell.workspace
         self._watch.start()
         if session.options.idle_timeout is not None:
             self._parking.start()
@@ -223,8 +227,11 @@ class Sessions:
 
     async def _new_cell(self, session: Session) -> Cell:
         zygote = await self.launcher.zygote(session.options)
+        session.lender = lending.lender_of(self.active, session.options, session.owner)
         fresh = session.workspace is None
         options = session.egress.options(session.options)
+        if options.seed is not None:  # what is imported ahead of time does not ask for numbers or the time later
+            await zygote.has(zygote.lacks(zygote.warm_left))
         if session.workspace is None:
             early = zygote.warm_left > 0 and await self._is_plain(session)
             cell = await self.pool.get(options, zygote, early=early)
@@ -271,7 +278,7 @@ class Sessions:
             await session.keep()
             if session.kept is None:
                 return
-            await session.kept.checkpoint(None, session.workspace)
+            await session.kept.checkpoint(None, session.own_workspace)
             if session.used_at == used_at and session.state == "ready" and not session.in_use:
                 session.step("park")
                 await self.end_worker(session)
@@ -317,7 +324,9 @@ class Sessions:
             await app.close()
 
     async def close(self, session: Session) -> None:
-        """End its worker, and let others have what is stored of it."""
+        """End its worker, and let others have what is stored of it. Those that work in its files go first."""
+        while open_ := [one for one in self.borrowers(session) if one.state != "closed"]:
+            await self.close(open_[0])
         await self._stop(session)
         async with session.turn:  # an execution that this has ended is still being saved
             await self._release(session)
@@ -343,17 +352,19 @@ class Sessions:
         kept, session.kept, session.keeping = session.kept, None, None
         if kept is None:
             return
-        if await kept.retire(session.workspace):
+        if await kept.retire(session.own_workspace):
             session.retired = True
 
     async def _remove_workspace(self, session: Session) -> None:
         """What is stored need not lie there too, and another process may change it now."""
-        if session.retired and session.workspace is not None:
-            workspace, session.workspace = session.workspace, None
+        if session.retired and session.own_workspace is not None:
+            workspace, session.own_workspace = session.own_workspace, None
             await asyncio.to_thread(workspace.remove)
 
     async def delete(self, session: Session) -> None:
-        """End its worker, and delete all there is of it."""
+        """End its worker, and delete all there is of it, and of those that work in its files."""
+        while borrowers := self.borrowers(session):
+            await self.delete(borrowers[0])
         await self._stop(session)
         async with session.turn:
             with contextlib.suppress(SandboxError, OSError):
@@ -365,15 +376,19 @@ class Sessions:
                 await stored_past.delete(self.stored, session.id, session.owner)
             if self._sessions.pop(session.id, None) is not None:
                 self._meters.pop(session.id, None)
-                if session.workspace is not None:
-                    await asyncio.to_thread(session.workspace.remove)
+                if session.own_workspace is not None:
+                    await asyncio.to_thread(session.own_workspace.remove)
                 await asyncio.to_thread(session.artifacts.remove)
 
     async def forget_all(self, ids: Iterable[str], owner: str) -> None:
-        """Delete sessions that were stored and perhaps opened just now."""
+        """Delete sessions that are stored, whether they are known here or not."""
         for each in ids:
             session = self._sessions.get(each)
             await (self.delete(session) if session is not None else stored_past.delete(self.stored, each, owner))
+
+    def borrowers(self, session: Session) -> list[Session]:
+        """Those that work in its files, as far as they are known here."""
+        return [one for one in self._sessions.values() if one.options.files_of == session.id]
 
     def meter(self, session: Session) -> Meter:
         """What measures a session: a rate needs the measurement before."""
@@ -394,8 +409,8 @@ class Sessions:
             await self.end_apps(session)
             await self.end_worker(session)
             await self._release(session)
-            if session.workspace is not None:
-                session.workspace.close()
+            if session.own_workspace is not None:
+                session.own_workspace.close()
         self.outside.close()
         await self.stored.close()
         await self.pool.close()
@@ -415,4 +430,5 @@ def _opened(session: Session, cell: Cell) -> m.SessionOpened:
         enforced=cell.worker.enforced,
         artifacts_dir=str(session.artifacts.directory),
         workspace_dir=str(cell.workspace.path),
+        language=session.options.language or PYTHON,
     )

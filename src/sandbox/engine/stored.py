@@ -15,7 +15,8 @@ import msgspec
 
 from sandbox.engine import stored_artifacts
 from sandbox.engine.animations import records
-from sandbox.engine.languages import PYTHON, settled
+from sandbox.engine.begun import Begun, settled
+from sandbox.engine.languages import PYTHON
 from sandbox.engine.scan import printable
 from sandbox.engine.waiting import in_a_thread, uncancelled
 from sandbox.engine.worker_events import Gone, Restored
@@ -56,21 +57,22 @@ async def open_kept(thread: StoreThread, name: str, owner: str, options: Session
     return await thread.call(lambda store: Kept(thread, store, *_open(store, name, owner, options)))
 
 
-def _open(store: Store, name: str, owner: str, options: SessionOptions) -> tuple[StoredSession, str]:
-    """The session, and the language that it was begun in."""
+def _open(store: Store, name: str, owner: str, options: SessionOptions) -> tuple[StoredSession, Begun]:
+    """The session, and what it was begun with."""
     from sandbox.store.sessions import New  # noqa: PLC0415
 
     try:
-        language = store.session(name, owner=owner).options.get("language") or PYTHON
-        settled(name, options, language)
+        stored = store.session(name, owner=owner).options
+        begun = Begun(stored.get("language") or PYTHON, stored.get("seed"), stored.get("files_of"))
+        settled(name, options, begun)
         session = store.open(name, owner=owner)
     except SessionNotFound:
-        language = options.language or PYTHON
-        options = settled(name, options, language)
+        options = settled(name, options, None)
+        begun = Begun(options.language or PYTHON, options.seed, options.files_of)
         session = store.create(New(name, owner, options.name or "", None, _stored_options(options)))
     own = store.limits.session_bytes if options.storage is None else options.storage << 20
     session.quota.limits = store.limits._replace(session_bytes=own, drop_oldest=True, checkpoints=options.checkpoints)
-    return session, language
+    return session, begun
 
 
 def _stored_options(options: SessionOptions) -> dict[str, Any]:
@@ -112,11 +114,6 @@ def _is_here(saved: Saved, fd: int) -> bool:
     return not saved.bytes or (saved.bytes <= _SMALL and _waiting(fd) >= saved.bytes)
 
 
-def _files_changed(finished: ExecutionFinished, workspace: Workspace) -> bool:
-    changes = finished.files
-    return workspace.touched or bool(changes.created or changes.modified or changes.deleted)
-
-
 def _taken(staging: Staging, data: bytes) -> Staging:
     """Take in a delta that is here already. Raises ProtocolError, StoreError."""
     from sandbox.store.staging import Held  # noqa: PLC0415
@@ -143,12 +140,12 @@ def _receive(staging: Staging, size: int, fd: int) -> None:
 class Kept:
     """One session's place in the store. Made, and its private methods called, in the store's thread."""
 
-    def __init__(self, thread: StoreThread, store: Store, session: StoredSession, language: str) -> None:
+    def __init__(self, thread: StoreThread, store: Store, session: StoredSession, begun: Begun) -> None:
         from sandbox.store.session_files import SessionFiles  # noqa: PLC0415
 
         self._thread, self._store = thread, store
         self.session = session
-        self.language = language
+        self.begun = begun
         self.files: SessionFiles = SessionFiles(store, session)
         self.executions = session.last_execution
         self.lost: tuple[str, ...] = ()
@@ -172,7 +169,7 @@ class Kept:
         transcript: Transcript,
     ) -> ExecutionFinished | None:  # fmt: skip
         """As `save`, in the thread of the caller and at once; None if it may take longer than a small commit."""
-        if finished.artifacts or _files_changed(finished, workspace) or not _is_here(saved, fd):
+        if finished.artifacts or self._files_changed(finished, workspace) or not _is_here(saved, fd):
             return None
         with self._thread.claimed() as claimed:
             if not claimed:
@@ -193,15 +190,14 @@ class Kept:
         `saved` announces what the worker sends through `fd`; None if it is gone, and with it what it changed.
         Raises ProtocolError.
         """
-        files = _files_changed(finished, workspace)
-        workspace.touched = False
+        files = self._files_changed(finished, workspace)
         record = _record(finished, code, self._saved_at if saved is None else finished.number)
         changed = workspace if files else None
         made = _Checkpoint(record, transcript.outputs, finished.artifacts, changed, saved=saved is not None)
         try:
             not_kept = await self._made(made, saved, fd)
         except (StoreError, OSError) as error:
-            workspace.touched = files
+            workspace.touched |= files
             return self._not_saved(finished, error)
         return self._told(_warned_of(not_kept, finished), saved)
 
@@ -209,17 +205,22 @@ class Kept:
         self, finished: ExecutionFinished, code: str, workspace: Workspace, transcript: Transcript
     ) -> ExecutionFinished:
         """As `save`, of an execution that had no part in the variables: they stay those of the head."""
-        files = _files_changed(finished, workspace)
-        workspace.touched = False
+        files = self._files_changed(finished, workspace)
         changed = workspace if files else None
         record = _record(finished, code, self._saved_at)
         made = _Checkpoint(record, transcript.outputs, finished.artifacts, changed, saved=False)
         try:
             not_kept = await self._made(made, None, -1)
         except (StoreError, OSError) as error:
-            workspace.touched = files
+            workspace.touched |= files
             return _with(finished, f"this execution was not saved: {error}")
         return _warned_of(not_kept, finished)
+
+    def _files_changed(self, finished: ExecutionFinished, workspace: Workspace) -> bool:
+        """Whether there are files for the next checkpoint. Those of another session are in the other's."""
+        changes = finished.files
+        changed = workspace.touched or bool(changes.created or changes.modified or changes.deleted)
+        return changed and self.begun.files_of is None
 
     def _told(self, finished: ExecutionFinished, saved: Saved | None) -> ExecutionFinished:
         if saved is None:
@@ -266,6 +267,7 @@ class Kept:
     def _commit(self, staging: Staging, made: _Checkpoint) -> dict[str, str]:
         not_kept: dict[str, str] = {}
         if made.workspace is not None:
+            made.workspace.touched = False
             not_kept = self.files.capture(staging, made.workspace.fd).lost
         if self.whole and made.saved:
             for key in self.session.manifest:
@@ -340,11 +342,14 @@ class Kept:
         return await self._thread.call(lambda store: action(store, self.session))
 
     async def checkpoint(self, label: str | None, workspace: Workspace | None) -> None:
-        """Save the files as they are now, if they differ, and label the head."""
+        """Save the files as they are now, if they differ, and label the head. Raises StoreError."""
 
         def checkpoint(_store: Store) -> None:
             staging = self.session.staging()
-            captured = self.files.capture(staging, workspace.fd) if workspace is not None else None
+            captured = None
+            if workspace is not None:
+                workspace.touched = False
+                captured = self.files.capture(staging, workspace.fd)
             if (label is not None and self.session.head == 0) or (captured is not None and captured.changed):
                 self.session.commit(staging, label=label)
                 self.files.committed()
@@ -353,7 +358,12 @@ class Kept:
             if label is not None:
                 self.session.label(self.session.head, label)
 
-        await self._thread.call(checkpoint)
+        try:
+            await self._thread.call(checkpoint)
+        except BaseException:
+            if workspace is not None:
+                workspace.touched = True
+            raise
 
     async def remove_artifacts(self, artifacts: list[ArtifactInfo]) -> None:
         """Forget artifacts for good. Forks that have them keep them."""

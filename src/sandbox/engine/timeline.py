@@ -136,6 +136,11 @@ def compare(store: Store, session: StoredSession, old: int, new: int) -> m.Compa
     )
 
 
+def digest(store: Store, session: StoredSession, checkpoint: int) -> m.Digested:
+    """By which the same content is known elsewhere. Raises CheckpointNotFound, StoreDamaged."""
+    return m.Digested(store.digest(session.id, checkpoint, owner=session.owner).hex())
+
+
 def _differs(old: _Variable, new: _Variable, changed: set[str]) -> bool:
     if old.group is None or new.group is None or old.group != new.group:
         return (old.group, old.type, old.value, old.lost) != (new.group, new.type, new.value, new.lost)

@@ -51,10 +51,13 @@ class Trials:
         try:
             lost = await _watched(session, cell.worker, Trial(self.spares, session, kept, cell))
         except Undecided as undecided:
+            finished = _warned(finished, f"whether everything can be restored could not be tried: {undecided}")
+            if undecided.lost:
+                return await uncancelled(_amended(kept, cell, finished, undecided.lost, proven=False))
             await _tell(cell.worker, finished.number, proven=False)
-            return _warned(finished, f"whether everything can be restored could not be tried: {undecided}")
+            return finished
         if lost:
-            return await uncancelled(_amended(kept, cell, finished, lost))
+            return await uncancelled(_amended(kept, cell, finished, lost, proven=True))
         await _tell(cell.worker, finished.number, proven=True)
         return finished
 
@@ -76,9 +79,14 @@ async def _watched(session: Session, worker: Worker, trial: Trial) -> tuple[Lost
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        given_up = Undecided("it was given up")
+        given_up.lost = trial.given_up()
         task.cancel()
         await uncancelled(_ended(task))
-        raise Undecided("it was given up") from None
+        raise given_up from None
+    except Undecided as undecided:
+        undecided.lost = trial.found()
+        raise
     finally:
         session.trial = None
         worker.process.ended.remove_done_callback(cancel)
@@ -95,11 +103,11 @@ async def _tell(worker: Worker, number: int, *, proven: bool) -> None:
 
 
 async def _amended(
-    kept: Kept, cell: Cell, finished: ExecutionFinished, lost: tuple[LostName, ...]
+    kept: Kept, cell: Cell, finished: ExecutionFinished, lost: tuple[LostName, ...], *, proven: bool
 ) -> ExecutionFinished:
     """Have the checkpoint say what is lost, as the worker tells it, before anybody is told of the checkpoint."""
     told = [{"name": one.name, "type": one.type, "reason": one.reason} for one in lost]
-    message = {"do": "tried", "number": finished.number, "lost": told, "proven": True}
+    message = {"do": "tried", "number": finished.number, "lost": told, "proven": proven}
     saved = await cell.worker.ask(message, Saved)
     if isinstance(saved, Saved):
         finished = await _taken(kept, cell, finished, saved)

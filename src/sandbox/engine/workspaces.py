@@ -35,6 +35,7 @@ class Workspace:
         self.last = EMPTY
         self.touched = False  # by the host, since it was last saved
         self._stamp = (0, 0, 0)
+        self._comparing = asyncio.Lock()
         if self.owner:
             os.chown(self.path, *self.owner)
         self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -69,12 +70,13 @@ class Workspace:
 
     async def changed(self) -> tuple[FileChanges, Scan]:
         """Return what changed since the last call."""
-        if self._is_still_empty():
-            return FileChanges(), self.last
-        now = await self.look()
-        result = changes(self.last, now)
-        self.last = now
-        return result, now
+        async with self._comparing:  # two sessions may work in it
+            if self._is_still_empty():
+                return FileChanges(), self.last
+            now = await self.look()
+            result = changes(self.last, now)
+            self.last = now
+            return result, now
 
     async def note(self, *paths: str) -> None:
         """Take what the host has changed at these paths into the point of comparison: it is no code's doing."""

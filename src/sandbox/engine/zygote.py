@@ -45,7 +45,8 @@ class IsolationUnavailable(SandboxStartError):
 class Zygote(Forker):
     """One zygote with its keeper. Everything runs in the engine's event loop.
 
-    `place` holds the workspaces of its sessions: those of other zygotes are out of its packages' sight.
+    `place` holds the workspaces of its sessions: those of other zygotes are out of its packages' sight. One that
+    imports no packages, since its workers become Node, shows them all, so that a worker can work in any.
     """
 
     def __init__(self, spec: ZygoteSpec, run: RunDirectory, place: Path, ids: Ids) -> None:
@@ -53,6 +54,7 @@ class Zygote(Forker):
         super().__init__(("asyncio", *spec.interpreter.warm) if spec.interpreter.warm else ())
         self.spec = spec
         self.place = place
+        self._shown = place if spec.interpreter.node is None else run.workspaces
         self.offspring: set[Offspring] = set()
         self._run = run
         self._ids = ids
@@ -81,7 +83,7 @@ class Zygote(Forker):
         return {
             "level": spec.level,
             "own_ids": self._ids.range,
-            "view": view.view(interpreter, str(self.place)),
+            "view": view.view(interpreter, str(self._shown)),
             "paths": interpreter.site_dirs,
             "prefix": interpreter.prefix,
             "warm": self._warm,
@@ -92,6 +94,14 @@ class Zygote(Forker):
             "worker_filter": self._filter(WORKER),
             "readable": view.readable(interpreter),
         }
+
+    def shows(self, path: Path) -> bool:
+        """Whether a workspace is where its workers can be given it."""
+        return path.is_relative_to(self._shown)
+
+    def staged(self, path: Path) -> str:
+        """Where the zygote itself sees a workspace."""
+        return f"/.workspaces/{path.relative_to(self._shown)}" if self.spec.level == NAMESPACES else str(path)
 
     def _filter(self, stage: str) -> str:
         spec = self.spec

@@ -52,7 +52,7 @@ class SandboxServer:
         def make(stored_id: str, language: str | None) -> LocalSandbox:
             wanted = options
             if language not in OF_PYTHON or stored_id.endswith(OF_NODE):
-                wanted = options.but(language=language, environment=None)  # the server's is for Python
+                wanted = options.but(language=language, environment=None, seed=None)  # those of the server are Python's
             return LocalSandbox(wanted, session_id=stored_id, engine=engine)
 
         self._who = who

@@ -50,7 +50,7 @@ class Held:
         self.started = False
         self.users = 0
         self.used_at = time.monotonic()
-        self.job: Job | None = None  # that runs Python: nothing else can meanwhile
+        self.job: Job | None = None  # that runs code in it: nothing else can meanwhile
         self.has_apps = False  # whether a web app was ever started
         self.news = ""  # what a client should hear about the session with its next answer
 
@@ -69,7 +69,7 @@ class Held:
             await self.box.checkpoint()
 
     def refuse_if_busy(self) -> None:
-        """Raises ToolError while a job runs Python in it."""
+        """Raises ToolError while a job runs code in it."""
         if self.job is not None:
             raise ToolError(
                 f"the session {self.name!r} is running the job {self.job.id!r}, for {self.job.seconds:.0f} s so far. "

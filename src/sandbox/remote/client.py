@@ -126,7 +126,9 @@ class Client:
             raise error_of(response.status, body, self.url)
 
     def _tell_cancelled(self, name: str) -> None:
-        """From the client's thread: the caller's loop may be about to end."""
+        """From the client's thread: the caller's loop may be about to end. If that thread itself is, nobody tells."""
+        if _current is not None and _current.closed and threading.get_ident() == _current.ident:
+            return
         thread = _thread()
         thread.loop.call_soon_threadsafe(lambda: self._spawn(thread, self._cancel(thread, name)))
 
@@ -240,6 +242,11 @@ class ClientThread:
         self._running = threading.Thread(target=self._main, name="sandbox-client", daemon=True)
         self._running.start()
         self._ready.wait()
+
+    @property
+    def ident(self) -> int | None:
+        """The thread's."""
+        return self._running.ident
 
     def _main(self) -> None:
         asyncio.run(self._serve())

@@ -34,6 +34,7 @@ def session_options(options: SandboxOptions) -> SessionOptions:
         storage=options.storage,
         checkpoints=options.checkpoints,
         language=options.language,
+        seed=options.seed,
     )
 
 

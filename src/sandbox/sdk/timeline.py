@@ -112,6 +112,18 @@ class Timeline(ABC):
         old = _labelled(every, new) if a is None else _number(every, a)
         return Difference.of(self._blocking.ask(m.Compare(self.session_id, old, new), m.Compared))
 
+    def digest(self, checkpoint: Checkpoint | int | str | None = None) -> str:
+        """Return by what a checkpoint can be known elsewhere: SHA-256 of its variables, settings and files, as stored.
+
+        Times of files are not part of it. Sandboxes with the same `seed` that have done the same have the same digest;
+        where two differ first, they went apart. Without `checkpoint`: of what the session has now; else see `rollback`.
+        """
+        if checkpoint is None:
+            self.save_session()
+        every = self.checkpoints()
+        number = _current(every) if checkpoint is None else _number(every, checkpoint)
+        return self._blocking.ask(m.GetDigest(self.session_id, number), m.Digested).digest
+
     def save_session(self) -> None:
         """Save what is not saved yet: files that were changed otherwise than by an execution."""
         self._blocking.ask(m.MakeCheckpoint(self.session_id), m.CheckpointsListed)

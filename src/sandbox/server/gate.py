@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import msgspec
 
+from sandbox.engine.begun import Begun, settled
 from sandbox.engine.engine import Engine
-from sandbox.engine.languages import settled
 from sandbox.errors import SandboxError
 from sandbox.protocol import messages as m
 from sandbox.server import names, policy, quotas
@@ -88,7 +88,7 @@ class Gate:
 
     def _recording(self, caller: Caller, request: Any) -> Recording:
         owner, begin = caller.key.owner, time.perf_counter()
-        sessions = (request.session, *(request.ids if isinstance(request, m.Fork) else ()))
+        sessions = _sessions_of(request)
         span = self._tracer.begin(caller, request) if self._tracer is not None else None
 
         def on_end(last: m.LastEvent) -> None:
@@ -149,7 +149,9 @@ class Gate:
         owner = caller.key.owner
         if isinstance(request, m.OpenSession):
             return await self._open(caller, request)
-        await self._bring_back(owner, request)
+        if isinstance(request, m.DeleteSession) and await self._forgotten(owner, request.session):
+            return m.Done()
+        await self._bring_back(owner, request.session, past=isinstance(request, _OF_THE_PAST))
         with self._room(caller, request):
             await self._check_quotas(caller, request)
             last = await ask(self.engine, wanted, recording)
@@ -157,15 +159,28 @@ class Gate:
             self._note(owner, request)
         return last
 
+    async def _forgotten(self, owner: str, name: str) -> bool:
+        """Delete what works in the files of a session; tell whether that one works in another's, and is deleted too."""
+        entry, borrowers = self.registry.get(owner, name), self.registry.borrowers(owner, name)
+        borrows = entry is not None and entry.options.files_of is not None
+        ids = [one.id for one in borrowers] + ([name] if borrows else [])
+        await self.engine.sessions.forget_all([names.inner(owner, one) for one in ids], owner)
+        for one in ids:
+            self.registry.deleted(owner, one)
+        return borrows
+
     def _note(self, owner: str, request: Any) -> None:
-        """Know from now on what has been done."""
+        """Know from now on what has been done: to what works in the files of the session as well."""
+        there = [request.session, *(one.id for one in self.registry.borrowers(owner, request.session))]
         match request:
             case m.CloseSession():
-                self.registry.closed(owner, request.session)
+                for one in there:
+                    self.registry.closed(owner, one)
             case m.DeleteSession():
                 self.registry.deleted(owner, request.session)
             case m.SetNetwork():
-                self.registry.changed(owner, request.session, network=request.network, policy=request.policy)
+                for one in there:
+                    self.registry.changed(owner, one, network=request.network, policy=request.policy)
             case m.Fork():
                 entry = self.registry.get(owner, request.session)
                 for one in request.ids if entry is not None else ():
@@ -175,10 +190,13 @@ class Gate:
         owner, name = caller.key.owner, request.session or ""
         known = self.registry.get(owner, name)
         options = policy.checked(request.options, caller.key, self._idle_timeout, new=known is None)
+        if known is not None and (begun := Begun.of(known.options)) is not None:
+            options = settled(name, options, begun)
+        if options.files_of is not None:
+            await self._bring_back(owner, options.files_of)
         if known is None or not known.open:
             self._check_room(caller, options.memory, (name,))
         else:
-            settled(name, options, known.options.language)
             options = policy.with_values(known.options, options.secrets)
         with self._reserved(owner, (name,), options.memory):
             await self._check_quotas(caller, request)
@@ -186,7 +204,7 @@ class Gate:
 
     async def _opened(self, owner: str, name: str, options: m.SessionOptions, *, fresh: bool = False) -> m.LastEvent:
         """Have the engine open a session, and know it from then on."""
-        request = m.OpenSession(options, names.inner(owner, name), fresh, owner)
+        request = m.OpenSession(names.inner_options(options, owner), names.inner(owner, name), fresh, owner)
         last = await ask(self.engine, request)
         if isinstance(last, m.SessionOpened):
             self.registry.opened(owner, name, options)
@@ -234,12 +252,13 @@ class Gate:
     def _has_worker(self, entry: Entry) -> bool:
         return self.engine.sessions.cell_of(names.inner(entry.owner, entry.id)) is not None
 
-    async def _bring_back(self, owner: str, request: Any) -> None:
+    async def _bring_back(self, owner: str, name: str, *, past: bool = False) -> None:
         """Have the engine know a sandbox that it does not know yet, since the server was restarted."""
-        session, entry = names.inner(owner, request.session), self.registry.get(owner, request.session)
-        past = isinstance(request, _OF_THE_PAST)
+        session, entry = names.inner(owner, name), self.registry.get(owner, name)
         if self._known(session) or entry is None or not (entry.open or past):
             return
+        if entry.options.files_of is not None:
+            await self._bring_back(owner, entry.options.files_of)
         async with self._waking.setdefault(session, asyncio.Lock()):
             if self._known(session):
                 return
@@ -285,6 +304,16 @@ class Gate:
         if not entry.open:
             return "stopped"
         return self.engine.sessions.state_of(names.inner(entry.owner, entry.id)) or "parked"
+
+
+def _sessions_of(request: Any) -> tuple[str, ...]:
+    """The sessions that an answer may name."""
+    match request:
+        case m.Fork():
+            return (request.session, *request.ids)
+        case m.OpenSession(options=m.SessionOptions(files_of=str() as lender)):
+            return (request.session or "", lender)
+    return (request.session,)
 
 
 def _without_our_mistakes(event: m.Event, caller: Caller) -> m.Event:

@@ -28,8 +28,8 @@ _LAST = 1 << 31  # in the length of the event that ends the answer
 # To carry them out twice is the same as once, so that a server that was restarted may simply do it.
 _HARMLESS = (
     m.OpenSession, m.Complete, m.ListFiles, m.StatFile, m.MakeDirectory, m.WatchFiles, m.ListArtifacts, m.GetMetrics,
-    m.GetStats, m.GetHistory, m.ClearCache, m.ListCheckpoints, m.ListVariables, m.Compare, m.Export,
-    m.ListAnimations,
+    m.GetStats, m.GetHistory, m.ClearCache, m.ListCheckpoints, m.ListVariables, m.Compare, m.GetDigest,
+    m.Export, m.ListAnimations,
 )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ async def answer(call: Call, gate: Gate) -> None:
 def _again(call: Call, gate: Gate, request: Any, after: int) -> Any:
     """What to carry out for a request that comes again and has no recording. Raises SandboxConnectionError."""
     if isinstance(request, (m.ReadFile, m.ReadArtifact)):
-        done = after * m.MAX_CHUNK
+        done = after * m.PIECE
         left = None if request.length is None else max(0, request.length - done)
         return msgspec.structs.replace(request, offset=request.offset + done, length=left)
     same = call.header("sandbox-server") == gate.number

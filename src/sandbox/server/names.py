@@ -33,12 +33,19 @@ def translated(request: Any, owner: str) -> Any:
     if isinstance(request, m.Fork):
         changes["ids"] = tuple(inner(owner, one) for one in request.ids)
     if isinstance(request, m.OpenSession):
-        changes["owner"] = owner
+        changes.update(owner=owner, options=inner_options(request.options, owner))
     if isinstance(request, m.StartTerminal):
         changes["unread"] = _UNREAD_SECONDS  # its client may be gone for good
     if isinstance(request, m.StartWebApp):
         changes["anywhere"] = True  # the ports of the server's own machine are not for its callers to choose
     return msgspec.structs.replace(request, **changes)
+
+
+def inner_options(options: m.SessionOptions, owner: str) -> m.SessionOptions:
+    """The options of an owner's session as the engine takes them. Raises UsageError."""
+    if options.files_of is None:
+        return options
+    return msgspec.structs.replace(options, files_of=inner(owner, options.files_of))
 
 
 def shown(event: m.Event, owner: str, sessions: tuple[str, ...]) -> m.Event:

@@ -79,6 +79,7 @@ _TIME: tuple[Operation, ...] = (
     Operation("POST", f"{_ONE}/fork", m.Fork, m.Done, "Make sandboxes with these ids that begin where it is now"),
     Operation("GET", f"{_ONE}/variables", m.ListVariables, m.VariablesListed, "Its variables as of its checkpoint"),
     Operation("GET", f"{_ONE}/diff", m.Compare, m.Compared, "What differs between two checkpoints"),
+    Operation("GET", f"{_ONE}/digest", m.GetDigest, m.Digested, "By which the same checkpoint is known elsewhere"),
     Operation(
         "GET", f"{_ONE}/export", None, None, "The session as a notebook or an archive", "", query={"format": str}
     ),

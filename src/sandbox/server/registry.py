@@ -48,6 +48,10 @@ class Registry:
         """An owner's sandboxes, the oldest first."""
         return sorted(self._entries.get(owner, {}).values(), key=lambda one: (one.created, one.id))
 
+    def borrowers(self, owner: str, lender: str) -> list[Entry]:
+        """An owner's sandboxes that work in the files of another one."""
+        return [one for one in self._entries.get(owner, {}).values() if one.options.files_of == lender]
+
     def every(self) -> list[Entry]:
         """All there are."""
         return [one for entries in self._entries.values() for one in entries.values()]

@@ -143,6 +143,12 @@ class Store:
             manifests = [manifest.load(self.database, key, number) for number in (old, new)]
             return tree.diff(self.database, *manifests)
 
+    def digest(self, session: str, checkpoint: int, *, owner: str) -> bytes:
+        """SHA-256 of all that a checkpoint has, but for times. Raises CheckpointNotFound, StoreDamaged."""
+        key = self.session(session, owner=owner).key
+        with self.database.reading():
+            return tree.digest(self.database, manifest.load(self.database, key, checkpoint))
+
     # --- history ------------------------------------------------------------------------------------------------
 
     def history(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
+
+import msgspec
 
 from sandbox.errors import CheckpointNotFound
 from sandbox.store import manifest
@@ -71,6 +74,13 @@ def diff(database: Database, old: Manifest, new: Manifest) -> Difference:
     changed = (key for key in both if _shape(old[key], digests) != _shape(new[key], digests))
     added, removed = new.keys() - old.keys(), old.keys() - new.keys()
     return Difference(tuple(sorted(added)), tuple(sorted(removed)), tuple(sorted(changed)))
+
+
+def digest(database: Database, content: Manifest) -> bytes:
+    """SHA-256 of the keys of a checkpoint with what each stands for, in the order of the keys."""
+    digests = _digests(database, content.values())
+    shapes = [(key, _shape(content[key], digests)) for key in sorted(content)]
+    return hashlib.sha256(msgspec.msgpack.encode(shapes)).digest()
 
 
 def _digests(database: Database, entries: object) -> dict[int, bytes]:

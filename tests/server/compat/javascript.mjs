@@ -23,6 +23,16 @@ seen.contexts = [(await box.runCode("x")).text, (await box.runCode("x", { contex
 await box.restartCodeContext(context);
 await box.removeCodeContext(context);
 
+const other = process.env.TYPES === "1" ? "typescript" : "javascript";
+const typed = await box.createCodeContext({ language: other, cwd: "/home/user" });
+const first = await box.runCode("console.log('js'); require('fs').writeFileSync('shared', 'js'); const x = 41; x + 1", { language: "javascript" });
+seen.javascript = [first.text, first.logs.stdout.join(""), typed.language === other];
+seen.typescript = (await box.runCode(`let x${other === "typescript" ? ": number" : ""} = 1; x + require('fs').readFileSync('shared', 'utf8')`, { context: typed })).text;
+seen.sharedFile = [(await box.runCode("open('shared').read() + str(x)")).text, (await box.runCode("x", { language: "javascript" })).text];
+seen.thrown = (await box.runCode("null.x", { language: "javascript" })).error.name;
+await box.removeCodeContext(typed);
+await box.files.remove("shared");
+
 await box.files.write("a/b.txt", "text");
 await box.files.write([{ path: "c", data: "1" }, { path: "d", data: new Blob(["2"]) }]);
 await box.files.write("stream", new Blob(["s".repeat(2_000_000)]).stream());
@@ -80,7 +90,7 @@ await box.setTimeout(100_000);
 await box.pause();
 seen.paused = [await box.isRunning(), (await box.getInfo()).state];
 const back = await Sandbox.connect(box.sandboxId);
-seen.resumed = (await back.runCode("x")).text;
+seen.resumed = [(await back.runCode("x")).text, (await back.runCode("x", { language: "javascript" })).text];
 seen.killedBox = [await back.kill(), await back.isRunning(), await Sandbox.kill(box.sandboxId)];
 try {
   await Sandbox.create({ apiKey: "e2b_wrong" });

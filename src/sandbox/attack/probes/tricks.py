@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.attack.probe import Trick
-from sandbox.attack.scene import attack_in
+from sandbox.attack.scene import AttackFailed, attack_in
 from sandbox.errors import SandboxFileError
 from sandbox.inside.wire import frames
 
 if TYPE_CHECKING:
     from sandbox.attack.scene import Scene
-    from sandbox.sync import LocalSandbox
+    from sandbox.sync import Execution, LocalSandbox
 
 _PATIENCE = 20.0
 _DEEP = b'{"event":"result","data":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
@@ -40,15 +40,23 @@ def _frame(body: bytes) -> bytes:
     return len(body).to_bytes(4, "little") + body
 
 
-def _forging(data: bytes) -> Callable[[Scene], str]:
-    """Write to the socket on which the worker answers."""
+def _crashed(execution: Execution) -> bool:
+    return execution.cause == "crashed"
+
+
+def _named(execution: Execution) -> bool:
+    return any("../" in mime for result in execution.results for mime in result.data)
+
+
+def _forging(data: bytes, noticed: Callable[[Execution], bool] = _crashed) -> Callable[[Scene], str]:
+    """Write to the socket on which the worker answers. `noticed` tells that the engine has read it."""
 
     def attempt(scene: Scene) -> str:
         with scene.own_box(timeout=5.0) as box:
             code = f"import attacks, time; attacks.forge(bytes.fromhex({data.hex()!r})); time.sleep(0.2)"
             execution = box.run(code, check=False)
-            if execution.cause not in {None, "crashed"}:
-                return f"the execution ended by {execution.cause}"
+            if not noticed(execution):
+                raise AttackFailed(f"what was forged has not reached the engine: {execution.exception or execution}")
             return _serves_again(scene, box)
 
     return attempt
@@ -67,7 +75,9 @@ def _serves_again(scene: Scene, box: LocalSandbox) -> str:
 def _flooding(code: str) -> Callable[[Scene], str]:
     def attempt(scene: Scene) -> str:
         with scene.own_box(timeout=0.5, output=1) as box:
-            box.run(f"import attacks; {code}", check=False)
+            execution = box.run(f"import attacks; {code}", check=False)
+            if execution.cause is None:
+                raise AttackFailed(f"it was no flood: {execution.exception or execution}")
             return _serves_again(scene, box)
 
     return attempt
@@ -158,11 +168,13 @@ def _sleeping(seconds: str) -> list[str]:
 def _memory_of_another(scene: Scene) -> str:
     """Look for one session's variable in the memory of the next, which the same zygote forks."""
     needle = os.urandom(12).hex()
+    search = f"import attacks; attacks.memory_with({needle.encode()[::-1].hex()!r})"
     with scene.own_box(env={"TOKEN": needle}) as box:
         box.command.run("/bin/true", [needle])
-    disguised = needle.encode()[::-1].hex()
+        if box.run(search).text == "[]":
+            raise AttackFailed("the search of the memory does not find what is there")
     with scene.own_box() as other:
-        found = other.run(f"import attacks; attacks.memory_with({disguised!r})").text
+        found = other.run(search).text
     return "" if found == "[]" else "a secret of another session was found"
 
 
@@ -183,7 +195,7 @@ PROBES: tuple[Trick, ...] = (
         _forging(_frame(b'{"event":"ready","enforced":["everything"],"pid":1}')),
     ),
     Trick("forge-path", "name a result like a path of the host", "worker_events",
-          _forging(_frame(b'{"event":"figure","data":{"image/../../../tmp/x":"aGk="}}'))),
+          _forging(_frame(b'{"event":"figure","data":{"image/../../../tmp/x":"aGk="}}'), _named)),
     Trick("forge-deep", "send a value of 100,000 levels", "worker_events", _forging(_frame(_DEEP))),
     Trick("forge-length", "announce more than memory holds", "frames",
           _forging((frames.MAX_FRAME + 1).to_bytes(4, "little"))),

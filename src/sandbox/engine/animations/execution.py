@@ -13,7 +13,7 @@ import msgspec
 
 from sandbox.engine import causes
 from sandbox.engine.animations.rendering import Rendering
-from sandbox.engine.animations.said import MOST_SCENES, Done, FailedInside, Progress, Rendered, Said, Scenes
+from sandbox.engine.animations.said import MOST_SCENES, Done, FailedInside, Progress, Ready, Rendered, Said, Scenes
 from sandbox.engine.artifacts import DIRECTORY
 from sandbox.engine.collecting import Collected, collect
 from sandbox.engine.egress.journal import Journal
@@ -26,9 +26,9 @@ from sandbox.errors import SandboxConnectionError
 from sandbox.protocol import messages as m
 
 if TYPE_CHECKING:
+    from sandbox.engine.animations.warm import WarmZygotes
     from sandbox.engine.artifacts import ArtifactStore
     from sandbox.engine.cgroups import Counters
-    from sandbox.engine.forker import Forker
     from sandbox.engine.launcher import Cell, Launcher
     from sandbox.engine.stored import Kept
 
@@ -36,11 +36,11 @@ _MOST_PROGRESS = 20_000
 
 
 class Place(NamedTuple):
-    """Where something is rendered: beside this worker, by a process of this zygote."""
+    """Where something is rendered: beside this worker, by a process of one of these zygotes."""
 
     cell: Cell
     launcher: Launcher
-    forker: Forker
+    warm: WarmZygotes
 
 
 class AnimationExecution:
@@ -58,15 +58,16 @@ class AnimationExecution:
     ) -> None:
         self.number = number
         self.request_id: str | None = None
-        self.rendering = Rendering(request, options, place.forker, self._hear, self._printed)
+        self.rendering = Rendering(request, options, self._hear, self._printed)
         self._request = request
         self._options = options
-        self._cell, self._launcher = place.cell, place.launcher
+        self._cell, self._launcher, self._warm = place
         self._store = artifacts
         self._emit = emit
         self._kept = kept
         self._transcript = Transcript()
         self._interrupted = False
+        self._ready = asyncio.Event()
         self._interrupting: asyncio.Task[None] | None = None
         self._scenes: tuple[str, ...] = ()
         self._told = 0
@@ -88,17 +89,21 @@ class AnimationExecution:
 
     def _interrupt(self, grace: float | None) -> None:
         self._interrupted = True
+        self.rendering.give_up()
         if grace is not None and self._interrupting is not None:
             self._interrupting.cancel()
         if grace is not None or self._interrupting is None or self._interrupting.done():
             self._interrupting = asyncio.get_running_loop().create_task(self._interrupt_then_kill(grace))
 
     async def _interrupt_then_kill(self, grace: float | None) -> None:
+        """Signal it once it can take notice. It is killed `grace` seconds after that, or if it never can."""
         with contextlib.suppress(SandboxConnectionError):  # the zygote is gone, and all of its processes
-            if self.rendering.begun:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await self._ready.wait()
                 await self.rendering.signal(signal.SIGINT)
+                await asyncio.sleep(grace or 0.0)
             if grace is not None:
-                await asyncio.sleep(grace)
                 await self.rendering.end()
 
     # --- running ---
@@ -108,7 +113,7 @@ class AnimationExecution:
         cell = self._cell
         before = cell.counted or counters(cell)
         started_at, begin = time.time(), time.perf_counter()
-        code = await self._until_its_end(self.rendering.rendered(cell, self._launcher))
+        code = await self._until_its_end(self.rendering.rendered(cell, self._launcher, self._warm))
         seconds = time.perf_counter() - begin
         collected = await uncancelled(collect(self.number, cell.workspace, self._store))
         try:
@@ -122,7 +127,8 @@ class AnimationExecution:
             finished = await uncancelled(saving)
         return Outcome(finished, cell.worker.gone is not None, None)
 
-    async def _until_its_end(self, work: Coroutine[Any, Any, int]) -> int:
+    async def _until_its_end(self, work: Coroutine[Any, Any, int]) -> int | None:
+        """Its exit code; None if it was given up before there was a process."""
         task = asyncio.get_running_loop().create_task(work)
         try:
             while not task.done():
@@ -130,7 +136,7 @@ class AnimationExecution:
                     await asyncio.wait([task])
                 except asyncio.CancelledError:
                     self._interrupt(GRACE_SECONDS)
-            return task.result()
+            return None if self.rendering.given_up and task.cancelled() else task.result()
         finally:
             if self._interrupting is not None:
                 self._interrupting.cancel()
@@ -142,6 +148,8 @@ class AnimationExecution:
 
     def _hear(self, event: Said) -> None:
         match event:
+            case Ready():
+                self._ready.set()
             case Scenes():
                 self._scenes = event.names
             case Progress():
@@ -165,7 +173,9 @@ class AnimationExecution:
 
     # --- the end ---
 
-    def _finished(self, code: int, collected: Collected, before: Counters, after: Counters) -> m.ExecutionFinished:
+    def _finished(
+        self, code: int | None, collected: Collected, before: Counters, after: Counters
+    ) -> m.ExecutionFinished:
         error, cause = self._ended(code, before, after)
         animations, lost = self._animations(collected.artifacts)
         if error is None and lost:
@@ -208,9 +218,13 @@ class AnimationExecution:
             )  # fmt: skip
         return tuple(found), lost
 
-    def _ended(self, code: int, before: Counters, after: Counters) -> tuple[m.CodeError | None, m.CauseInfo | None]:
+    def _ended(
+        self, code: int | None, before: Counters, after: Counters
+    ) -> tuple[m.CodeError | None, m.CauseInfo | None]:
         """What went wrong, and which limit it was: what the kernel counted first."""
         cause = self.rendering.limit_hit
+        if code is None:
+            return self._never_began(cause), cause
         if cause is None and after.out_of_memory > before.out_of_memory:
             cause = causes.memory(self._options, after.peak_memory)
         raised = self._error
@@ -223,6 +237,13 @@ class AnimationExecution:
             cause = causes.crashed(Gone(code, self.rendering.broken), "rendering")
         text = "it was interrupted" if cause is None else cause.message
         return m.CodeError("WorkerLost", text, "", exit_code=code if code >= 0 else 128 - code), cause
+
+    def _never_began(self, cause: m.CauseInfo | None) -> m.CodeError:
+        if cause is not None:
+            return m.CodeError("WorkerLost", cause.message, "")
+        if self._interrupted:
+            return m.CodeError("KeyboardInterrupt", "it was interrupted before it began", "")
+        return m.CodeError("WorkerLost", "the session's worker ended before it began", "")
 
     def _cause_of(self, raised: Raised, before: Counters, after: Counters) -> m.CauseInfo | None:
         if after.processes_refused > before.processes_refused:

@@ -12,6 +12,7 @@ import msgspec
 
 from sandbox.engine.animations import said
 from sandbox.engine.animations.said import Said
+from sandbox.engine.animations.warm import WarmZygotes
 from sandbox.engine.commands import NUMBERS, Command
 from sandbox.engine.forker import Forker
 from sandbox.engine.launcher import Cell, Launcher
@@ -24,13 +25,12 @@ _LINGER_SECONDS = 0.5
 
 
 class Rendering(Command):
-    """`forker` forks it; `hear` gets what it says, `emit` what it prints."""
+    """`hear` gets what it says, `emit` what it prints."""
 
     def __init__(
         self,
         request: CreateAnimation,
         options: SessionOptions,
-        forker: Forker,
         hear: Callable[[Said], None],
         emit: Callable[[Event], None],
     ) -> None:
@@ -41,23 +41,39 @@ class Rendering(Command):
         command = StartCommand(request.session, ("manim",), timeout=request.timeout, env={"MPLBACKEND": "Agg"})
         super().__init__(next(NUMBERS), command, options, printed)
         self._wanted = request
-        self._by = forker
+        self._by: Forker | None = None
+        self._waiting: asyncio.Task[Any] | None = None
         self._hear = hear
         self._listening: asyncio.Task[None] | None = None
+        self.given_up = False
         self.refused = ""
         self.broken = ""
 
-    async def rendered(self, cell: Cell, launcher: Launcher) -> int:
+    async def rendered(self, cell: Cell, launcher: Launcher, warm: WarmZygotes) -> int:
         """Run it to its end; return its exit code. Raises SandboxStartError. Being cancelled kills it."""
-        try:
-            code = await self.until_its_end(cell, launcher)
-        finally:
-            await self._heard_out()
+        self._waiting = asyncio.current_task()
+        async with warm.use(cell.zygote) as self._by:
+            try:
+                code = await self.until_its_end(cell, launcher)
+            finally:
+                await self._heard_out()
         if self.refused:
             raise SandboxStartError(self.refused)
         return code
 
+    def give_up(self) -> None:
+        """Wait no more for what forks it: whoever waits for it is cancelled."""
+        if self._waiting is not None and not self.begun:
+            self.given_up = True
+            self._waiting.cancel()
+
+    async def end(self) -> None:
+        """Kill it, also before it runs."""
+        self.give_up()
+        await super().end()
+
     def _forker(self, cell: Cell) -> Forker:
+        assert self._by is not None
         return self._by
 
     def _plan(self, cell: Cell, launcher: Launcher) -> dict[str, object]:

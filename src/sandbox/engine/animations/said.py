@@ -22,6 +22,10 @@ class _Event(Struct, frozen=True, tag_field="event", forbid_unknown_fields=True)
     """Base."""
 
 
+class Ready(_Event, frozen=True, tag="ready"):
+    """From now on it can be interrupted."""
+
+
 class Scenes(_Event, frozen=True, tag="scenes"):
     """Which scenes are rendered."""
 
@@ -61,7 +65,7 @@ class Done(_Event, frozen=True, tag="done"):
     """The last word: everything is rendered."""
 
 
-Said = Scenes | Progress | Rendered | FailedInside | Done
+Said = Ready | Scenes | Progress | Rendered | FailedInside | Done
 _said: msgspec.json.Decoder[Said] = msgspec.json.Decoder(Said)
 _refused = msgspec.json.Decoder(Refused)
 

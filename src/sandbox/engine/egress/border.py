@@ -42,8 +42,8 @@ class Border:
     def set(self, network: str, policy: PolicySpec) -> None:
         """Let another policy be in force. Raises UsageError, and nothing has changed."""
         self.gate.rules = rules_of(network, policy)
-        self.meter.most = None if policy.transfer is None else policy.transfer * 1e6
-        self.meter.rate = None if policy.rate is None else policy.rate * 1e6
+        most, rate = (None if limit is None else limit * 1e6 for limit in (policy.transfer, policy.rate))
+        self.meter.limit(most, rate)
 
     async def way(self, kinds: tuple[str, ...], host: Host, port: int) -> Way:
         """How to reach something; see `Gate.way`."""

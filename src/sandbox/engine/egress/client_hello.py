@@ -13,6 +13,8 @@ HANDSHAKE = 22
 _CLIENT_HELLO = 1
 _SERVER_NAME, _ENCRYPTED_HELLO = 0, 0xFE0D
 _MOST_RECORD = 1 << 14
+# Clients use one. Each piece that comes has all of them looked at again.
+_MOST_RECORDS = 32
 
 
 class BadHello(Exception):
@@ -60,8 +62,11 @@ def parse(data: bytes) -> Hello | None:
 
 def _message(data: bytes) -> bytes | None:
     """The handshake message, which may be in several records."""
-    found, at = b"", 0
+    found, at, records = b"", 0, 0
     while len(data) - at >= 5:
+        records += 1
+        if records > _MOST_RECORDS:
+            raise BadHello(f"it is in more than {_MOST_RECORDS} records")
         size = int.from_bytes(data[at + 3 : at + 5], "big")
         if data[at] != HANDSHAKE or data[at + 1] != 3 or not 0 < size <= _MOST_RECORD:
             raise BadHello("it is not TLS")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _HEAD_SECONDS = 60.0
 _HELLO_SECONDS = 30.0
+_REST_SECONDS, _MOST_REST = 10.0, 256 * 1024 * 1024
 _ACCESS_DENIED = b"\x15\x03\x03\x00\x02\x02\x31"  # a fatal alert
 
 
@@ -73,6 +74,16 @@ class Conversation:
                 await end.answer(502, f"{NO_ANSWER}: {error}", f"The sandbox's proxy: {error}")
             except OverLimit as error:
                 await end.answer(403, f"Refused by the sandbox: {error}", f"Refused by the sandbox's proxy: {error}")
+            if end.answered_early:
+                await self._take_the_rest(end)
+
+    async def _take_the_rest(self, end: HttpEnd) -> None:
+        """Of a request that is answered: closing with something unread would take the answer back."""
+        await end.link.end()
+        left = _MOST_REST
+        async with asyncio.timeout(_REST_SECONDS):
+            while left > 0 and (data := await self._link.receive()):
+                left -= len(data)
 
     async def _next(self, end: HttpEnd, tunnel: tuple[Host, int] | None, *, secure: bool) -> bool:
         """Answer one request; whether there can be another."""

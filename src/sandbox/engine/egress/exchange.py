@@ -20,6 +20,7 @@ class Changes(Protocol):
     def request(self, path: bytes, headers: Headers) -> tuple[bytes, Headers]: ...
     def response(self, headers: Headers) -> Headers: ...
     def body(self, data: bytes, *, last: bool) -> bytes: ...
+    def taken_out(self, data: bytes) -> bytes: ...
 
 
 async def exchange(
@@ -50,20 +51,30 @@ async def exchange(
 
 async def _body(client: HttpEnd, server: HttpEnd) -> None:
     while isinstance(event := await client.receive(_PIECE_SECONDS), h11.Data):
-        await server.send(h11.Data(data=bytes(event.data)))
+        if not await _taken(server, h11.Data(data=bytes(event.data))):
+            return
     if not isinstance(event, h11.EndOfMessage):
         raise ConnectionResetError("it ended within its request")
-    await server.send(h11.EndOfMessage())
+    await _taken(server, h11.EndOfMessage())
+
+
+async def _taken(server: HttpEnd, event: h11.Data | h11.EndOfMessage) -> bool:
+    """Send on; whether it was taken. A server that wants no more may have answered why."""
+    try:
+        await server.send(event)
+    except ConnectionError:
+        return False
+    return True
 
 
 async def _answer(server: HttpEnd, client: HttpEnd, changes: Changes | None) -> None:
     while not isinstance(event := await server.receive(_ANSWER_SECONDS), h11.Response):
         if isinstance(event, h11.ConnectionClosed):
             raise ConnectionResetError("it ended without an answer")
-    headers = passed_on(event)
+    headers, reason = passed_on(event), bytes(event.reason)
     if changes is not None:
-        headers = changes.response(headers)
-    await client.send(h11.Response(status_code=event.status_code, headers=headers, reason=event.reason))
+        headers, reason = changes.response(headers), changes.taken_out(reason)
+    await client.send(h11.Response(status_code=event.status_code, headers=headers, reason=reason))
     while isinstance(event := await server.receive(_PIECE_SECONDS), h11.Data):
         data = bytes(event.data) if changes is None else changes.body(bytes(event.data), last=False)
         if data:

@@ -61,7 +61,10 @@ class Gate:
         """
         verdict = self.verdict(kinds, host, port)
         found = await self._resolved(host, port) if isinstance(host, str) else [host]
-        refused = {address: self._refusal(address, port) for address in found}
+        try:
+            refused = {address: self._refusal(address, port) for address in found}
+        except OSError as error:
+            raise Unreachable(f"whose address {shown(host)} is cannot be found out: {error}") from error
         allowed = [address for address in found if not refused[address]]
         if allowed:
             return Way(verdict.rule, allowed)
@@ -74,9 +77,9 @@ class Gate:
         """Whether a connection that there is may go on."""
         try:
             self.verdict(kinds, host, port)
-        except Refused:
+            return address is None or not self._refusal(address, port)
+        except (Refused, OSError):  # nor one of which that cannot be found out
             return False
-        return address is None or not self._refusal(address, port)
 
     async def _resolved(self, host: str, port: int) -> list[Address]:
         try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _MOST = 1000
 _MOST_TOLD = 5
-_MOST_TEXT = 300
+_MOST_TEXT, _MOST_METHOD = 300, 30
 # How the proxy's answer begins when something is allowed, and could not be reached.
 NO_ANSWER = "The sandbox's proxy has no answer"
 
@@ -51,7 +51,7 @@ class Journal:
 
     def note(self, entry: Entry) -> Entry:
         """Add an entry."""
-        entry.path = entry.path[:_MOST_TEXT]
+        entry.path, entry.method = entry.path[:_MOST_TEXT], entry.method[:_MOST_METHOD]
         self.entries.append(entry)
         if not entry.allowed:
             key = entry.rule, entry.reason

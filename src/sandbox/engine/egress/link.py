@@ -8,6 +8,7 @@ import socket
 from typing import Protocol
 
 CHUNK = 64 * 1024
+_SEND_SECONDS = 900.0
 
 
 class Link(Protocol):
@@ -22,7 +23,7 @@ class Link(Protocol):
 
 
 class SocketLink:
-    """A connected socket. All raise OSError."""
+    """A connected socket. All raise OSError, `send` TimeoutError too where the other side takes nothing."""
 
     def __init__(self, made: socket.socket) -> None:
         self._socket = made
@@ -35,7 +36,8 @@ class SocketLink:
         return data
 
     async def send(self, data: bytes) -> None:
-        await self._loop.sock_sendall(self._socket, data)
+        async with asyncio.timeout(_SEND_SECONDS):
+            await self._loop.sock_sendall(self._socket, data)
 
     async def end(self) -> None:
         with contextlib.suppress(OSError):  # the other side is gone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,13 @@ class Meter:
         self.most: float | None = None
         self.rate: float | None = None
         self._free_at = 0.0
+        self._changed = asyncio.Event()
+
+    def limit(self, most: float | None, rate: float | None) -> None:
+        """Let other limits be in force: who waits for the old ones goes on."""
+        self.most, self.rate, self._free_at = most, rate, 0.0
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     @property
     def used_up(self) -> bool:
@@ -39,7 +47,9 @@ class Meter:
             now = asyncio.get_running_loop().time()
             self._free_at = max(self._free_at, now - _BURST_SECONDS) + count / self.rate
             if self._free_at > now:
-                await asyncio.sleep(self._free_at - now)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._free_at - now):
+                        await self._changed.wait()
 
 
 class Counted:

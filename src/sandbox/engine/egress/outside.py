@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -38,9 +39,15 @@ class Outside:
     def is_own(self, address: Address) -> bool:
         """Whether the host has this public address: what listens on it may rely on a firewall that is passed by here.
 
-        Connecting a datagram socket sends nothing.
+        Connecting a datagram socket sends nothing. Raises OSError where that cannot be found out.
         """
-        with socket.socket(_family(address), socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        try:
+            probe = socket.socket(_family(address), socket.SOCK_DGRAM)
+        except OSError as error:
+            if error.errno == errno.EAFNOSUPPORT:
+                return False  # a host without IPv6 has no address of it
+            raise
+        with probe, contextlib.suppress(OSError):
             probe.connect((str(address), 53))
             return str(probe.getsockname()[0]) == str(address)
         return False

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import html
+import json
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from sandbox.engine.egress.gate import Refused, Unreachable
 from sandbox.protocol.messages import SecretSpec
@@ -84,9 +86,8 @@ class Substitution:
         self._head_only = method == b"HEAD"
         self._used = False
         self._held = b""
-        self._placeholders = {one.outside: one.inside for one in secrets if one.outside}
-        longest_first = sorted(self._placeholders, key=len, reverse=True)
-        self._values = re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
+        self._instead = {form: one.inside for one in secrets if one.outside for form in _forms(one.spec.value)}
+        self._values = _any_of(self._instead)
 
     # --- the request ---
 
@@ -100,11 +101,17 @@ class Substitution:
         changed = [(name, self._value(name, value)) for name, value in headers if name.lower() != b"accept-encoding"]
         if self._used:
             changed = [one for one in changed if one[0].lower() not in _OF_A_PART]
+            self._values = _any_of(self._instead)
         return path + mark + query, [*changed, (b"Accept-Encoding", b"identity")]
 
     def _value(self, name: bytes, value: bytes) -> bytes:
         plain = _basic_text(value) if name.lower() == b"authorization" else None
-        return self._put_in(value) if plain is None else b"Basic " + base64.b64encode(self._put_in(plain))
+        if plain is None:
+            return self._put_in(value)
+        sent = base64.b64encode(self._put_in(plain))
+        # Whoever has what was sent has the value: an echo of it is taken out too.
+        self._instead.setdefault(sent, base64.b64encode(plain))
+        return b"Basic " + sent
 
     def _put_in(self, value: bytes) -> bytes:
         for one in self._secrets:
@@ -128,23 +135,49 @@ class Substitution:
         encodings = {value.lower() for name, value in headers if name.lower() == b"content-encoding"}
         if encodings - {b"identity"} and self._used and not self._head_only:
             raise Unreachable("the answer to a request with a secret is compressed, although it was asked not to be")
-        found = [(name, self._taken_out(value)) for name, value in headers]
+        found = [(self.taken_out(name), self.taken_out(value)) for name, value in headers]
         # What a placeholder stands for is of another length.
         return found if self._head_only else [one for one in found if one[0].lower() != b"content-length"]
 
     def body(self, data: bytes, *, last: bool) -> bytes:
         """Take values out of the next piece; what may be the beginning of one is held until the next."""
         data = self._held + data
-        ends = [found.end() for found in self._values.finditer(data)] if self._values else []
-        rest = data[ends[-1] if ends else 0 :]
-        keep = 0 if last else max((_overlap(rest, value) for value in self._placeholders), default=0)
-        self._held = data[len(data) - keep :]
-        return self._taken_out(data[: len(data) - keep])
+        end = len(data) if last else self._undecided(data)
+        self._held = data[end:]
+        return self.taken_out(data[:end])
 
-    def _taken_out(self, data: bytes) -> bytes:
+    def _undecided(self, data: bytes) -> int:
+        """Where something begins that what comes next may make a value, or a longer one than it is; else the end."""
+        if self._values is None:
+            return len(data)
+        found = [one.span() for one in self._values.finditer(data)]
+        for at in range(max(0, len(data) - max(map(len, self._instead)) + 1), len(data)):
+            begins = any(form.startswith(data[at:]) for form in self._instead)
+            if begins and not any(start < at < end for start, end in found):
+                return at
+        return len(data)
+
+    def taken_out(self, data: bytes) -> bytes:
+        """A text with placeholders where values were."""
         if self._values is None:
             return data
-        return self._values.sub(lambda found: self._placeholders[found[0]], data)
+        return self._values.sub(lambda found: self._instead[found[0]], data)
+
+
+def _forms(value: str) -> set[bytes]:
+    """A value as it is, and as it usually stands in a URL, in JSON and in HTML."""
+    quoted = json.dumps(value)[1:-1]
+    forms = (
+        value, quote(value), quote(value, safe=""), quote_plus(value), quoted, quoted.replace("/", "\\/"),
+        html.escape(value), html.escape(value, quote=False),
+    )  # fmt: skip
+    return {form.encode() for form in forms}
+
+
+def _any_of(forms: Iterable[bytes]) -> re.Pattern[bytes] | None:
+    """What finds any of them, the longest first; None if there are none."""
+    longest_first = sorted(forms, key=len, reverse=True)
+    return re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
 
 
 def _basic_text(value: bytes) -> bytes | None:
@@ -155,9 +188,3 @@ def _basic_text(value: bytes) -> bytes | None:
         return base64.b64decode(value[6:].strip(), validate=True)
     except binascii.Error:
         return None
-
-
-def _overlap(data: bytes, value: bytes) -> int:
-    """How many bytes at the end may be the beginning of a value."""
-    sizes = range(min(len(data), len(value) - 1), 0, -1)
-    return next((size for size in sizes if data.endswith(value[:size])), 0)

@@ -25,8 +25,7 @@ async def create_animation(sessions: Sessions, request: m.CreateAnimation, emit:
     async with session.turn:
         cell = await sessions.cell(session)
         await session.keep()
-        async with sessions.warm.use(cell.zygote) as forker:
-            finished = await session.animate(request, Place(cell, sessions.launcher, forker), emit)
+        finished = await session.animate(request, Place(cell, sessions.launcher, sessions.warm), emit)
         if cell.worker.gone is not None:
             session.lose()
             await sessions.end_worker(session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandbox.engine import lending
 from sandbox.engine.languages import of_cell
 from sandbox.engine.waiting import uncancelled
 from sandbox.engine.worker_events import DoneInside
@@ -25,6 +26,7 @@ async def run(sessions: Sessions, request: m.Run, emit: Emit) -> m.ExecutionFini
         except BaseException:
             await uncancelled(sessions.end_worker(session))
             raise
+        finished = await lending.save(sessions.spawn, session, finished)
         if session.kept is not None and session.kept.untried:
             finished = await sessions.trials.run(session, session.kept, cell, finished)
         if cell.worker.gone is not None:

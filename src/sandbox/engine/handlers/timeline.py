@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.engine import files, timeline
 from sandbox.engine.answers import sent
 from sandbox.engine.waiting import uncancelled
+from sandbox.errors import UsageError
 from sandbox.ids import checked_session_id
 from sandbox.protocol import messages as m
 
@@ -23,7 +24,7 @@ _AT_ONCE = 2 * (os.cpu_count() or 1)
 async def make_checkpoint(sessions: Sessions, request: m.MakeCheckpoint, emit: Emit) -> m.CheckpointsListed:
     async with sessions.active(request.session).turn:
         session, kept = await sessions.kept(request.session)
-        await kept.checkpoint(request.label, session.workspace)
+        await kept.checkpoint(request.label, session.own_workspace)
     listed = await kept.timeline(timeline.listing)
     made = tuple(one for one in listed.checkpoints if one.number == listed.head)
     return m.CheckpointsListed(made, listed.head)
@@ -37,14 +38,14 @@ async def list_checkpoints(sessions: Sessions, request: m.ListCheckpoints, emit:
 async def rollback(sessions: Sessions, request: m.Rollback, emit: Emit) -> m.Done:
     async with sessions.active(request.session).turn:
         session, kept = await sessions.kept(request.session)
-        await kept.checkpoint(None, session.workspace)  # nothing of what is there now is lost
+        await kept.checkpoint(None, session.own_workspace)  # nothing of what is there now is lost
         await kept.rollback(request)
         if session.cell is not None:
             session.step("lose")
             await sessions.end_worker(session)
-        if session.workspace is not None:
-            await kept.restore_files(session.workspace)
-            await session.workspace.changed()
+        if session.own_workspace is not None:
+            await kept.restore_files(session.own_workspace)
+            await session.own_workspace.changed()
         await sessions.cell(session)
     return m.Done()
 
@@ -53,7 +54,9 @@ async def fork(sessions: Sessions, request: m.Fork, emit: Emit) -> m.Done:
     ids = tuple(map(checked_session_id, request.ids))
     async with sessions.active(request.session).turn:
         session, kept = await sessions.kept(request.session)
-        await kept.checkpoint(None, session.workspace)
+        if session.lender is not None:
+            raise UsageError(f"the session {session.id!r} has no files of its own to fork: fork {session.lender.id!r}")
+        await kept.checkpoint(None, session.own_workspace)
         await kept.fork(ids, session.options)
     await _open_all(sessions, ids, session)
     return m.Done()
@@ -88,6 +91,11 @@ async def compare(sessions: Sessions, request: m.Compare, emit: Emit) -> m.Compa
     return await kept.timeline(lambda store, session: timeline.compare(store, session, request.old, request.new))
 
 
+async def digest(sessions: Sessions, request: m.GetDigest, emit: Emit) -> m.Digested:
+    _, kept = await sessions.kept(request.session)
+    return await kept.timeline(lambda store, session: timeline.digest(store, session, request.checkpoint))
+
+
 async def export(sessions: Sessions, request: m.Export, emit: Emit) -> m.Done:
     _, kept = await sessions.kept(request.session)
     scratch = sessions.launcher.run.path / f"export-{os.urandom(8).hex()}"
@@ -106,5 +114,6 @@ HANDLERS: Handlers = {
     m.Fork: fork,
     m.ListVariables: list_variables,
     m.Compare: compare,
+    m.GetDigest: digest,
     m.Export: export,
 }

@@ -16,18 +16,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Self
 
-from sandbox.engine import cgroups
-from sandbox.engine.forker import settle
+from sandbox.engine import cgroups, ends
 from sandbox.engine.ids import Ids
 from sandbox.engine.launcher import Launcher, remove_group
+from sandbox.engine.waiting import uncancelled
 from sandbox.engine.web.devtools import Devtools, DevtoolsError
 from sandbox.inside import tidy
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _MEMORY, _CPUS, _PROCESSES = 1 << 30, 1.0, 512
 _END_SECONDS = 5.0
+_MOST_SAID = 2000
 _PREFIX, _STALE_SECONDS = "sandbox-chromium-", 600.0
 # Puts the pipes where Chromium looks for them, joins the control group, and leaves the caller's rights.
 _STUB = """
@@ -79,8 +80,9 @@ class Chromium:
         self._port = port
         self._user = 0
         self._profile = Path()
+        self._log: IO[bytes]
         self._group: cgroups.Group | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._made = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         program = find()
@@ -89,55 +91,54 @@ class Chromium:
             self._make_place()
             self._start(program)
         except BaseException:
-            await self._end()
+            await uncancelled(self._made.aclose())
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._end()
+        await uncancelled(self._made.aclose())
 
     def said(self) -> str:
         """The end of what it has printed."""
-        with contextlib.suppress(OSError):
-            return (self._profile / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
-        return ""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), _MOST_SAID, max(0, size - _MOST_SAID)).decode("utf-8", "replace")
 
     def _make_place(self) -> None:
         ids = self._launcher.ids
         self._user = ids.take()
+        self._made.callback(ids.give_back, self._user)
         owner = ids.on_host(self._user)
         if owner is None and os.geteuid() == 0:
             raise NoChromium("this program is root and has no other user's rights to give to Chromium")
+        # Without a name: what lies in its own directory Chromium could replace, with a link to a file of ours.
+        self._log = self._made.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is one
         # Not below our own directory: as root, others may not enter that; and its path may be long, while
         # that of the socket which Chromium makes here can have 107 bytes.
         self._profile = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._made.push_async_callback(asyncio.to_thread, tidy.remove_tree, str(self._profile))
         if owner is not None:
             os.chown(self._profile, owner, owner)
         if self._launcher.groups is not None:
             self._group = self._launcher.groups.make(f"chromium-{os.urandom(4).hex()}")
+            self._made.push_async_callback(remove_group, self._group)
             self._group.limit(_MEMORY, _CPUS, _PROCESSES)
 
     def _start(self, program: str) -> None:
-        theirs_in, ours_out = os.pipe2(os.O_CLOEXEC)
-        ours_in, theirs_out = os.pipe2(os.O_CLOEXEC)
-        joins = self._group.open() if self._group is not None else []
         user = self._launcher.ids.on_host(self._user) or 0
-        numbers = ",".join(map(str, (theirs_in, theirs_out, user, *joins)))
-        try:
-            with (self._profile / "log").open("wb") as log:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _STUB, numbers, program, *_FLAGS, *self._own_flags()],
-                    env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    pass_fds=(theirs_in, theirs_out, *joins), start_new_session=True,
-                )  # fmt: skip
-        except BaseException:
-            os.close(ours_in)
-            os.close(ours_out)
-            raise
-        finally:
-            for fd in (theirs_in, theirs_out, *joins):
-                os.close(fd)
-        self.devtools = Devtools(ours_in, ours_out)
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            theirs_in, ours_out = ends.pipe(theirs, ours)
+            ours_in, theirs_out = ends.pipe(ours, theirs)
+            joins = ends.given(theirs, self._group.open() if self._group is not None else [])
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _STUB, ",".join(map(str, (theirs_in, theirs_out, user, *joins))),
+                 program, *_FLAGS, *self._own_flags()],
+                env=self._environment(), stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                pass_fds=(theirs_in, theirs_out, *joins), start_new_session=True,
+            )  # fmt: skip
+            self._made.push_async_callback(_killed, process)
+            self.devtools = Devtools(ours_in, ours_out)
+            self._made.callback(self.devtools.close)
+            ours.pop_all()
 
     def _own_flags(self) -> tuple[str, ...]:
         # The loopback is reached without the proxy unless that is said, and then the app's port alone is.
@@ -147,30 +148,13 @@ class Chromium:
         home = str(self._profile)
         return {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
 
-    async def _end(self) -> None:
-        if self._process is not None:
-            self.devtools.close()
-            await self._kill(self._process)
-        if self._group is not None:
-            await remove_group(self._group)
-        if self._profile.name:
-            await asyncio.to_thread(tidy.remove_tree, str(self._profile))
-        self._launcher.ids.give_back(self._user)
 
-    async def _kill(self, process: subprocess.Popen[Any]) -> None:
-        """Kill its process group. What it had begun outside of that ends when its pipe closes."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        loop = asyncio.get_running_loop()
-        ended = loop.create_future()
-        pidfd = os.pidfd_open(process.pid)
-        loop.add_reader(pidfd, settle, ended)
-        try:
-            await asyncio.wait([ended], timeout=_END_SECONDS)
-        finally:
-            loop.remove_reader(pidfd)
-            os.close(pidfd)
-        process.wait()
+async def _killed(process: subprocess.Popen[bytes]) -> None:
+    """Kill its process group. What it had begun outside of that ends when its pipe closes."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):  # it waits in the kernel, and ends after that
+        await asyncio.to_thread(process.wait, _END_SECONDS)
 
 
 def _sweep(ids: Ids) -> None:

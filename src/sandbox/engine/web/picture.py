@@ -44,6 +44,8 @@ async def take(launcher: Launcher, port: int, path: str, size: tuple[int, int]) 
         raise NoChromium(f"Chromium had no picture after {_SECONDS:g} s") from None
     except DevtoolsError as error:
         raise NoChromium(_why(str(error), said)) from error
+    except OSError as error:
+        raise NoChromium(f"Chromium could not be started, or tidied up after: {error}") from error
 
 
 async def _shoot(devtools: Devtools, url: str, size: tuple[int, int]) -> bytes:

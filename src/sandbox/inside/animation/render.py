@@ -31,6 +31,7 @@ def animate(request: "dict[str, Any]", control: int) -> None:
     report = Report(control)
     try:
         _become_a_program()
+        report.send("ready")
         _render(request, report)
         _flush()
     except BaseException as error:  # noqa: BLE001 - whatever it is, the engine has to hear of it

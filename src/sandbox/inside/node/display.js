@@ -10,13 +10,15 @@ const MOST_HELD = 100;
 class Display {
   #channel;
   #streams;
+  #charts;
   #running = false;
   #held = [];
   #dropped = 0;
 
-  constructor(channel, streams) {
+  constructor(channel, streams, charts) {
     this.#channel = channel;
     this.#streams = streams;
+    this.#charts = charts;
     this.display = this.display.bind(this);
     this.#watchTables();
   }
@@ -46,8 +48,9 @@ class Display {
   }
 
   #asked(bundle, main) {
+    const chart = bundle.chart(this.#charts);
     for (const problem of bundle.problems) this.#streams.err.write(problem);
-    return { event: bundle.figure ? 'figure' : 'result', main, data: bundle.finish(), chart: null };
+    return { event: bundle.figure ? 'figure' : 'result', main, data: bundle.finish(), chart };
   }
 
   /** With `wait` what is printed afterwards stays behind it. */

@@ -20,6 +20,11 @@ class Exit extends Error {
   }
 }
 
+/** Whether an error is of a class. What was thrown may throw something itself when that is asked. */
+function is(error, kind) {
+  return types.isNativeError(error) && asked(() => error instanceof kind) === true;
+}
+
 /** Return the error's type, message, traceback, errno and exit code. `at`: where it was, as V8 tells; `hint`: what to do. */
 function describe(error, at = '', hint = '') {
   return {
@@ -27,7 +32,7 @@ function describe(error, at = '', hint = '') {
     message: cut(messageOf(error), MOST_MESSAGE) + (hint && ` (${hint})`),
     traceback: cut(at + stackOf(error), MOST_TEXT) + (hint && `(${hint})\n`),
     errno: errnoOf(error),
-    exit_code: error instanceof Exit ? error.exitCode & 0xff : 1,
+    exit_code: is(error, Exit) ? error.exitCode & 0xff : 1,
   };
 }
 
@@ -38,9 +43,14 @@ function typeOf(error) {
 }
 
 function messageOf(error) {
-  if (!types.isNativeError(error)) return `${inspect(error)} was thrown, which is not an Error`;
+  if (!types.isNativeError(error)) return `${shown(error)} was thrown, which is not an Error`;
   const message = asked(() => error.message);
-  return typeof message === 'string' ? message : inspect(message);
+  return typeof message === 'string' ? message : shown(message);
+}
+
+/** A value as text, whatever it does when it is looked at. */
+function shown(value) {
+  return asked(() => inspect(value)) ?? `[${typeof value} that cannot be shown]`;
 }
 
 /** The user's own getters may throw anything. */
@@ -53,7 +63,7 @@ function asked(question) {
 }
 
 function stackOf(error) {
-  if (!types.isNativeError(error)) return `Uncaught ${inspect(error)}\n`;
+  if (!types.isNativeError(error)) return `Uncaught ${shown(error)}\n`;
   const text = asked(() => inspect(error)) ?? `${typeOf(error)}: ${messageOf(error)}`;
   return `${text}\n`;
 }
@@ -73,7 +83,7 @@ function cleanStacks() {
 function errnoOf(error) {
   for (let link = error, left = 10; types.isNativeError(link) && left; link = asked(() => link.cause), left -= 1) {
     const [code, errno] = [asked(() => link.code), asked(() => link.errno)];
-    if (Object.hasOwn(UNREACHABLE, code)) return UNREACHABLE[code];
+    if (typeof code === 'string' && Object.hasOwn(UNREACHABLE, code)) return UNREACHABLE[code];
     if (Number.isInteger(errno) && errno < 0 && errno > -4096) return -errno;
   }
   return null;
@@ -86,4 +96,4 @@ function cut(text, most) {
   return `${text.slice(0, half)}\n... ${text.length - 2 * half} characters left out ...\n${text.slice(-half)}`;
 }
 
-module.exports = { Exit, cleanStacks, cut, describe };
+module.exports = { Exit, asked, cleanStacks, cut, describe, is, shown };

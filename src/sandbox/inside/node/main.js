@@ -4,6 +4,7 @@
 'use strict';
 
 const { Channel } = require('./channel.js');
+const { Charts } = require('./charts.js');
 const { Checkpoints } = require('./checkpoints.js');
 const { Display } = require('./display.js');
 const globals = require('./globals.js');
@@ -17,11 +18,11 @@ const CONTROL = 3;
 const ACK = 4;
 const STATE = 5;
 
-const ready = JSON.parse(process.argv[2]);
+const [ready, python] = [JSON.parse(process.argv[2]), process.argv[3]];
 const end = process.reallyExit.bind(process);
 const channel = new Channel(CONTROL, ACK);
 const streams = new Streams(channel);
-const display = new Display(channel, streams);
+const display = new Display(channel, streams, new Charts(python));
 const inspector = new Inspector();
 const runner = new Runner(inspector, (value) => display.show(value));
 const how = globals.install(display.display, (namespace, name) => checkpoints.places.imported(namespace, name));

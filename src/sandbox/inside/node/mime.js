@@ -2,8 +2,9 @@
 'use strict';
 
 const { inspect, types } = require('util');
-const { cut } = require('./failures.js');
+const { cut, shown } = require('./failures.js');
 
+const { stringify, parse } = JSON; // these, whatever a cell makes of them
 const TEXT = 'text/plain';
 const MB = 1_000_000;
 const MOST_TEXT = MB;
@@ -64,6 +65,13 @@ class Bundle {
     });
   }
 
+  /** Return the data behind what is shown, if that is the specification of a figure. */
+  chart(charts) {
+    let found = null;
+    this.#trying('the data of the figure could not be read', () => { found = charts.of(this.data); });
+    return found;
+  }
+
   /** Return the data, its plain text first. */
   finish() {
     const { [TEXT]: text = '', ...rest } = this.data;
@@ -91,7 +99,7 @@ class Bundle {
   }
 
   #text(value) {
-    let text = `[a ${typeof value} that cannot be shown]`;
+    let text = `[${typeof value} that cannot be shown]`;
     this.#trying('its text could not be made', () => { text = inspect(value, OPTIONS); });
     return text;
   }
@@ -100,7 +108,7 @@ class Bundle {
     try {
       action();
     } catch (error) {
-      this.problems.push(`${what}: ${inspect(error)}\n`);
+      this.problems.push(`${what}: ${shown(error)}\n`);
     }
   }
 }
@@ -136,18 +144,20 @@ function isObject(value) {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
-/** A representation in the form in which it is sent, and its size. */
+/** A representation in the form in which it is sent, and how many bytes it takes in a frame. */
 function sendable(mime, content) {
-  if (BINARY.test(mime)) {
-    const text = typeof content === 'string' ? content : Buffer.from(content).toString('base64');
-    return [text, text.length];
+  if (mime.endsWith('json') && !BINARY.test(mime)) {
+    const text = stringify(content);
+    return [parse(text), Buffer.byteLength(text)];
   }
-  if (mime.endsWith('json')) {
-    const text = JSON.stringify(content);
-    return [JSON.parse(text), text.length];
-  }
-  const text = typeof content === 'string' ? content : String(content);
-  return mime === TEXT ? [cut(text, MOST_TEXT), Math.min(text.length, MOST_TEXT)] : [text, text.length];
+  const text = textOf(mime, content);
+  return [text, Buffer.byteLength(stringify(text))];
+}
+
+function textOf(mime, content) {
+  if (typeof content === 'string') return mime === TEXT ? cut(content, MOST_TEXT) : content;
+  if (BINARY.test(mime)) return Buffer.from(content).toString('base64');
+  return mime === TEXT ? cut(String(content), MOST_TEXT) : String(content);
 }
 
 module.exports = { Bundle };

@@ -3,7 +3,7 @@
 
 const { types } = require('util');
 const { Cells } = require('./cells.js');
-const { Exit, describe } = require('./failures.js');
+const { Exit, asked, describe, is } = require('./failures.js');
 const { PLACE } = require('./imports.js');
 const { Interrupts } = require('./interrupts.js');
 
@@ -75,9 +75,17 @@ class Runner {
       const hint = isCompiled(error, exceptionDetails) ? hintOf(cell) : '';
       this.#end(cell, error, whereOf(error, exceptionDetails, cell), hint);
     } else {
-      const value = this.#inspector.value(result);
+      this.#end(cell, this.#shown(this.#inspector.value(result)));
+    }
+  }
+
+  /** Show the value of a cell; return what kept that from being done, else null. */
+  #shown(value) {
+    try {
       if (value !== undefined) this.#show(value);
-      this.#end(cell, null);
+      return null;
+    } catch (error) {
+      return error;
     }
   }
 
@@ -105,11 +113,11 @@ class Runner {
     this.#cell = null;
     this.#interrupts.resume();
     this.#inspector.release();
-    const plain = error === null || (error instanceof Exit && error.exitCode === 0);
+    const plain = error === null || (is(error, Exit) && error.exitCode === 0);
     cell.done({
       event: 'end',
       error: plain ? null : describe(error, where, hint),
-      interrupted: error instanceof Interrupted,
+      interrupted: is(error, Interrupted),
       cache_hit: cell.hit,
       compiled: this.cells.count,
     });
@@ -117,14 +125,14 @@ class Runner {
 
   /** What a callback threw that nobody waits for: said, and the session goes on. */
   #uncaught(error) {
-    if (error instanceof Exit && this.#cell !== null) this.#end(this.#cell, error);
-    else process.stderr.write(`Uncaught ${describe(error).traceback}`);
+    if (is(error, Exit) && this.#cell !== null) this.#end(this.#cell, error);
+    else process.stderr.write(describe(error).traceback.replace(/^(?!Uncaught )/, 'Uncaught '));
   }
 }
 
 /** Where in the cell an error was made: its line with a mark below it. */
 function whereOf(error, details, cell) {
-  const stack = types.isNativeError(error) ? error.stack : undefined;
+  const stack = types.isNativeError(error) ? asked(() => error.stack) : undefined;
   const found = typeof stack === 'string' ? new RegExp(`cell-${cell.number}\\.js:(\\d+):(\\d+)`).exec(stack) : null;
   if (found !== null) return pointer(cell, found[1] - 1, found[2] - 1);
   return isCompiled(error, details) ? pointer(cell, details.lineNumber, details.columnNumber) : '';
@@ -132,7 +140,7 @@ function whereOf(error, details, cell) {
 
 /** Whether V8 refused a cell before it ran: that has a place in the cell, and no frame. */
 function isCompiled(error, details) {
-  return error instanceof SyntaxError && details.stackTrace === undefined && details.url === undefined;
+  return is(error, SyntaxError) && details.stackTrace === undefined && details.url === undefined;
 }
 
 function pointer(cell, lineNumber, columnNumber) {

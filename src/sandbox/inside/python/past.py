@@ -12,8 +12,8 @@ import gc
 import os
 import resource
 import select
-import time
 from contextlib import suppress
+from time import perf_counter
 
 from .display import Display
 
@@ -69,9 +69,9 @@ class Past:
         waiting.register(requests, select.POLLIN)
         if waiting.poll(1000 * max(_IDLE_SECONDS, _PAUSE * self._took)):
             return
-        begin = time.perf_counter()
+        begin = perf_counter()
         _trim(0)
-        self._took = time.perf_counter() - begin
+        self._took = perf_counter() - begin
         self._untidy = False
 
     def _next_line(self, size: int) -> int:

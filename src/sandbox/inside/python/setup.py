@@ -7,12 +7,16 @@ import resource
 import sys
 import warnings
 from collections.abc import Callable
+from os import urandom  # by name: deterministic mode replaces that of the module
 from typing import Any, TextIO
 
 from ..contain.rlimits import with_reserve
 from . import hooks, own_end
 from .display import Display
 from .failures import OURS
+
+DETERMINISTIC = f"{__package__}.deterministic"
+"""The module, which is loaded where a sandbox has a seed."""
 
 
 def prepare(display: Display) -> None:
@@ -34,15 +38,22 @@ def reseed() -> None:
     With a number for a seed: numpy's own way to make one runs so much code that each worker would keep 0.3 MB of
     memory which the zygote has changed since.
     """
+    course = sys.modules.get(DETERMINISTIC)
+    if course is not None:
+        course.course.seed = int.from_bytes(urandom(8), "little")
     for name in ("random", "numpy.random"):
         module = sys.modules.get(name)
         if module is not None:
-            module.seed(int.from_bytes(os.urandom(4), "little"))
+            module.seed(int.from_bytes(urandom(4), "little"))
 
 
 def attach(request: dict[str, Any], shared_bytes: int) -> None:
     """Take the options of the sandbox that this parked worker now belongs to. Limits can only become lower."""
     os.environ.update(request["env"])
+    if request["seed"] is not None:
+        from . import deterministic  # noqa: PLC0415 - few sandboxes need it
+
+        deterministic.begin(request["seed"])
     data = request["data_bytes"] + shared_bytes
     for kind, soft, hard in (
         (resource.RLIMIT_DATA, data, with_reserve(data)),

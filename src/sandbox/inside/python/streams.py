@@ -9,8 +9,8 @@ import _thread
 import contextlib
 import io
 import os
-import time
 from collections.abc import Iterator
+from time import monotonic, sleep  # by name: deterministic mode replaces those of the module
 from typing import TYPE_CHECKING
 
 from .channel import Channel
@@ -67,7 +67,7 @@ class Stream(io.TextIOWrapper):
 
     def _hold(self) -> None:
         """Collect: the buffer writes itself when full, the thread when time is up, and a quiet time ends it."""
-        now = time.monotonic()
+        now = monotonic()
         if now - self._window > _WINDOW:
             self._window = now
             self._writes = 0
@@ -137,7 +137,7 @@ class Streams:
         try:
             quiet = 0
             while self.flushing and quiet < 20:
-                time.sleep(_WINDOW)
+                sleep(_WINDOW)
                 before = self.out._raw.written, self.err._raw.written
                 self.out.flush()
                 self.err.flush()

@@ -14,6 +14,9 @@ EARLY = frozenset(("environ", "cwd", "path", "argv", "umask", "recursion", "digi
 """Items that loading variables depends on."""
 
 
+_DETERMINISTIC = f"{__package__.rpartition('.')[0]}.python.deterministic"
+
+
 OF_EACH_WORKER = frozenset(("environ", "cwd", "path", "umask"))
 """Items that a worker begins with otherwise than the zygote."""
 
@@ -276,6 +279,16 @@ def _set_options(value: dict[str, Any]) -> None:
             pandas.set_option(name, one)
 
 
+def _course() -> Any:
+    return sys.modules[_DETERMINISTIC].course.state()
+
+
+def _set_course(value: Any) -> None:
+    module = sys.modules.get(_DETERMINISTIC)
+    if module is not None:  # else a worker that has no seed, and only tries what is stored
+        module.course.go_on(value)
+
+
 def items() -> list[Item]:
     """All of them, in the order in which they are restored: what needs a directory or a path comes after those."""
     environment, parameters, options, twister = _Environment(), _Parameters(), _Options(), _Twister()
@@ -301,4 +314,6 @@ def items() -> list[Item]:
              lambda v: _module("random").setstate(v), twister.begin),
         Item("numpy.random", "numpy.random", _numpy_random_stamp, _numpy_random_value,
              lambda v: _module("numpy.random").set_state(v)),
+        # Last: what has come back before may have asked for the time.
+        _item("course", _DETERMINISTIC, _course, _set_course),
     ]  # fmt: skip

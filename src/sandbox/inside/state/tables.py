@@ -21,6 +21,7 @@ from .world import World
 Record = tuple[dict[str, Any], list[Any]]
 _PYTHONS_OWN = frozenset((
     "__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtins__", "__file__", "__cached__",
+    "__warningregistry__",
 ))  # fmt: skip
 _MOST_NAME = 1000
 _MUCH = 16 << 20

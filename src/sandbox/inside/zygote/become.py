@@ -80,7 +80,7 @@ def become_worker(birth: Birth) -> None:
 def become_program(argv: "list[str]", birth: Birth) -> None:
     """Confine this process and become another program, which speaks as a worker does and says itself that it is ready.
 
-    Its last argument is what it has to say then.
+    Its last arguments are what it has to say then, and the interpreter, for what Python does better.
     """
     fds = birth.fds
     try:
@@ -91,7 +91,7 @@ def become_program(argv: "list[str]", birth: Birth) -> None:
     for fd, number in ((fds.control, _CONTROL), (fds.ack, _ACK), (fds.state, _STATE)):
         os.dup2(fd, number)
     try:
-        os.execv(argv[0], [*argv, birth.ready[frames.HEADER_SIZE :].decode()])
+        os.execv(argv[0], [*argv, birth.ready[frames.HEADER_SIZE :].decode(), sys.executable])
     except OSError as error:
         _report_not_started(fds.control, error)
 

@@ -19,28 +19,30 @@ from sandbox.mcp.text import cut
 from sandbox.mcp.tool import Hints, Tool
 
 _MOST_WAIT = 50.0
+_SHELL = "shell"
 
 START = """\
-Begin Python code or a shell command that runs in the background, and return at once with a job_id: for \
-training, downloads, long loops, servers, whatever may take more than a minute. Then ask for it with the tool \
-job. Shorter work is better done with execute or shell_execute, which return the result.
+Begin Python or JavaScript code, or a shell command, that runs in the background, and return at once with a \
+job_id: for training, downloads, long loops, servers, whatever may take more than a minute. Then ask for it with \
+the tool job. Shorter work is better done with execute or shell_execute, which return the result.
 
-A Python job runs in the session like execute does: its variables are there afterwards, and until it has ended \
-that session takes no other Python (fork_session or another session_id does; shell_execute and files work \
-meanwhile). A job ends when the server does."""
+A job in Python, JavaScript or TypeScript runs in the session like execute does: its variables are there afterwards, \
+and until it has ended that session takes no other code (fork_session or another session_id does; shell_execute and \
+files work meanwhile). A job ends when the server does."""
 
 JOB = """\
 Look after a job that start_job or create_manim_animation has begun: wait for it and return its result, or, while \
-it runs, the end of what it has printed so far; or cancel it, which interrupts Python like Ctrl-C and keeps the \
+it runs, the end of what it has printed so far; or cancel it, which interrupts code like Ctrl-C and keeps the \
 variables. Ask again while status is running."""
 
 
 class StartJob(Struct, forbid_unknown_fields=True):
     """The arguments."""
 
-    code: Annotated[str, Meta(description="Python source, or with language=shell a line of shell.")]
+    code: Annotated[str, Meta(description="Source text, or with language=shell a line of shell.")]
     language: Annotated[
-        Literal["python", "shell"], Meta(description="What code is.", extra_json_schema={"type": "string"})
+        Literal["python", "javascript", "typescript", "shell"],
+        Meta(description="What code is.", extra_json_schema={"type": "string"}),
     ] = "python"
     timeout: Annotated[float, Meta(gt=0, le=86_400, description="Seconds until it is stopped.")] = 3600.0
     session_id: fields.SessionId = ""
@@ -54,19 +56,24 @@ class Started(Struct):
 
 
 async def _start(call: Call, asked: StartJob) -> Reply:
-    python = asked.language == "python"
-    async with call.session(asked.session_id, alone=python) as held:
-        job = Job(call.client, held, asked.language, exclusive=python)
-        job.start(_python(call, held, asked) if python else _shell(call, held, asked))
+    cell = asked.language != _SHELL
+    async with call.session(asked.session_id, alone=cell, language=asked.language if cell else None) as held:
+        job = Job(call.client, held, asked.language, exclusive=cell)
+        job.start(_cell(call, held, asked) if cell else _shell(call, held, asked))
         call.server.jobs.add(job)
         text = f"[job {job.id} has begun in session {held.name}: ask for it with the tool job]"
         return Reply(Started(held.name, job.id), text)
 
 
-def _python(call: Call, held: Held, asked: StartJob) -> Work:
+def _cell(call: Call, held: Held, asked: StartJob) -> Work:
     async def work(job: Job) -> Reply:
         done = await held.box.run(
-            asked.code, timeout=asked.timeout, check=False, on_stdout=job.printed, on_stderr=job.printed
+            asked.code,
+            language=asked.language,
+            timeout=asked.timeout,
+            check=False,
+            on_stdout=job.printed,
+            on_stderr=job.printed,
         )
         return await executions.reply(call, held, done)
 
@@ -105,12 +112,14 @@ class JobTold(Struct, omit_defaults=True):
 
     session_id: fields.AnsweredSession
     job_id: str
-    language: Annotated[Literal["python", "shell", "manim"], Meta(extra_json_schema={"type": "string"})]
+    language: Annotated[
+        Literal["python", "javascript", "typescript", "shell", "manim"], Meta(extra_json_schema={"type": "string"})
+    ]
     status: Annotated[Literal["running", "done", "failed", "cancelled"], Meta(extra_json_schema={"type": "string"})]
     seconds: Annotated[float, Meta(description="How long it has run.")]
     output: Annotated[str, Meta(description="While it runs, the end of what it has printed.")] = ""
     error: Annotated[str, Meta(description="Why it has no result.")] = ""
-    executed: Annotated[Executed | None, Meta(description="The result of Python, as execute returns it.")] = None
+    executed: Annotated[Executed | None, Meta(description="The result of code, as execute returns it.")] = None
     ran: Annotated[Ran | None, Meta(description="The result of shell, as shell_execute returns it.")] = None
     animated: Annotated[
         Animated | None, Meta(description="The result of a rendering, as create_manim_animation returns it.")

@@ -31,8 +31,8 @@ class Box(Struct):
     """One sandbox. `started` and `ends` in seconds since 1970.
 
     At its end it is paused if `pauses`, else deleted; once paused, a request brings it back if `resumes`.
-    `contexts`: working directories of those that were made, by id. `public`: whether who knows the names of its ports
-    may visit them.
+    `contexts`: working directories of those that were made, by id; `languages` of those that are not in Python.
+    `public`: whether who knows the names of its ports may visit them.
     """
 
     owner: str
@@ -45,7 +45,13 @@ class Box(Struct):
     resumes: bool = False
     isolation: str = ""
     contexts: dict[str, str] = {}
+    languages: dict[str, str] = {}
     public: bool = True
+
+    @property
+    def python_contexts(self) -> set[str]:
+        """Those that share the sandbox's own process, besides the default one."""
+        return self.contexts.keys() - self.languages.keys()
 
 
 _decoder = msgspec.msgpack.Decoder(Box)

@@ -14,15 +14,14 @@ from msgspec import Struct
 from sandbox.errors import SandboxError, UsageError
 from sandbox.options import checked_env
 from sandbox.protocol import messages as m
-from sandbox.server.e2b import contexts, paths, results
+from sandbox.server.e2b import beside, contexts, paths, results
 from sandbox.server.e2b.boxes import DEFAULT_CONTEXT, Box
-from sandbox.server.e2b.visit import Gone, Unsupported, Visit
+from sandbox.server.e2b.visit import Gone, Visit
 from sandbox.server.http import AnswerLost, Written, failure
 from sandbox.server.recordings import Recording
 
 _LINES = "application/x-ndjson"
 _SILENCE = b'{"type":"keepalive"}\n'
-_PYTHON = {None, "", "python", "python3"}
 _MOST_CONTEXTS = 100
 _FIRST_SECONDS = 0.2  # for an execution to be refused: later on that is a line of the answer
 _SWITCH_SECONDS = 60.0
@@ -47,9 +46,9 @@ class Interpreter:
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._asked: dict[tuple[str, str], list[str]] = {}  # contexts in which code runs, or waits for its turn
 
-    def _turn(self, box: Box) -> asyncio.Lock:
-        """The lock of a sandbox in which something has to happen step after step."""
-        return self._turns.setdefault((box.owner, box.id), asyncio.Lock())
+    def _turn(self, box: Box, session: str) -> asyncio.Lock:
+        """The lock of a session in which something has to happen step after step."""
+        return self._turns.setdefault((box.owner, session), asyncio.Lock())
 
     @contextmanager
     def _asking(self, box: Box, context: str) -> Generator[None]:
@@ -65,24 +64,38 @@ class Interpreter:
     async def execute(self, visit: Visit) -> None:
         """Run code. It is interrupted when its client goes."""
         said = await visit.said(_Execute)
-        _check_language(said.language)
         env = checked_env(said.env_vars or {})
-        context = said.context_id or DEFAULT_CONTEXT
-        _known(visit, context)
+        context, language = beside.wanted(visit.box, said.context_id, said.language)
+        cwd = _known(visit, context)
+        if language == beside.PYTHON:
+            await self._execute(visit, said.code, context, env)
+            return
+        session = await beside.opened(visit, context, cwd)
+        async with self._turn(visit.box, session), AsyncExitStack() as stack:
+            if env:
+                sets, restores = beside.to_set(env), beside.to_restore()
+                await stack.enter_async_context(self._with_env(visit, session, sets, restores))
+            await _run(visit, m.Run(session, said.code, None, language=language))
+
+    async def _execute(self, visit: Visit, code: str, context: str, env: dict[str, str]) -> None:
+        """Run Python: in the sandbox's own session."""
         async with AsyncExitStack() as stack:
             stack.enter_context(self._asking(visit.box, context))
-            if visit.box.contexts or env:
-                await stack.enter_async_context(self._turn(visit.box))
-            if visit.box.contexts:
-                await self._prepare(visit, contexts.to_switch(context, visit.box.contexts.get(context, paths.HOME)))
+            if visit.box.python_contexts or env:
+                await stack.enter_async_context(self._turn(visit.box, visit.id))
+            if visit.box.python_contexts:
+                cwd = visit.box.contexts.get(context, paths.HOME)
+                await self._prepare(visit, visit.id, contexts.to_switch(context, cwd))
             if env:
-                await stack.enter_async_context(self._with_env(visit, env))
-            await _run(visit, said.code)
+                await stack.enter_async_context(
+                    self._with_env(visit, visit.id, contexts.to_set(env), contexts.to_restore())
+                )
+            await _run(visit, m.Run(visit.id, code, None))
 
     async def create(self, visit: Visit) -> None:
         """Make a context. Its variables are its own; the files are the sandbox's."""
         said = await visit.said(_New)
-        _check_language(said.language)
+        language = beside.language_of(said.language) or beside.PYTHON
         cwd = said.cwd or paths.HOME
         if len(visit.box.contexts) >= _MOST_CONTEXTS:
             raise UsageError(f"the sandbox has {_MOST_CONTEXTS} contexts, the most there can be: remove one")
@@ -90,22 +103,29 @@ class Interpreter:
         if listed.entries[0].kind != "directory":
             raise UsageError(f"cwd={cwd!r} is not a directory")
         name = os.urandom(8).hex()
+        if language != beside.PYTHON:
+            beside.check_room(visit.box)
+            await beside.opened(visit, name, cwd)
+            visit.box.languages = {**visit.box.languages, name: language}
         visit.box.contexts = {**visit.box.contexts, name: cwd}
         visit.boxes.keep(visit.box)
-        await visit.call.json(_shown(name, cwd), 201)
+        await visit.call.json(_shown(visit.box, name, cwd), 201)
 
     async def list(self, visit: Visit) -> None:
         """All contexts."""
         there = {DEFAULT_CONTEXT: paths.HOME, **visit.box.contexts}
-        await visit.call.json([_shown(name, cwd) for name, cwd in there.items()])
+        if beside.has_begun(visit, beside.JAVASCRIPT):
+            there[beside.JAVASCRIPT] = paths.HOME
+        await visit.call.json([_shown(visit.box, name, cwd) for name, cwd in there.items()])
 
     async def remove(self, visit: Visit, name: str) -> None:
         """Remove a context with its variables."""
         cwd = _known(visit, name)
-        if name == DEFAULT_CONTEXT:
+        if name in {DEFAULT_CONTEXT, beside.JAVASCRIPT}:
             raise UsageError("the default context cannot be removed: restart it")
         await self._drop(visit, name, cwd, removed=True)
         visit.box.contexts = {one: cwd for one, cwd in visit.box.contexts.items() if one != name}
+        visit.box.languages = {one: known for one, known in visit.box.languages.items() if one != name}
         visit.boxes.keep(visit.box)
         await visit.call.respond(204, b"", _LINES)
 
@@ -113,19 +133,24 @@ class Interpreter:
         """Let a context begin anew, without variables."""
         cwd = _known(visit, name)
         await self._drop(visit, name, cwd)
-        await visit.call.json(_shown(name, cwd))
+        if beside.of_context(visit.box, name) != beside.PYTHON:
+            await beside.opened(visit, name, cwd)
+        await visit.call.json(_shown(visit.box, name, cwd))
 
     async def _drop(self, visit: Visit, name: str, cwd: str, *, removed: bool = False) -> None:
+        if beside.of_context(visit.box, name) != beside.PYTHON:
+            await beside.forget(visit, name)
+            return
         if self._asked.get((visit.box.owner, visit.box.id), [])[:1] == [name]:
             await visit.ask(m.Interrupt(visit.id), m.Done)
-        async with self._turn(visit.box):
+        async with self._turn(visit.box, visit.id):
             if removed:  # code without a context runs in whichever is there
-                await self._prepare(visit, contexts.to_switch(DEFAULT_CONTEXT, paths.HOME))
-            await self._prepare(visit, contexts.to_drop(name, cwd))
+                await self._prepare(visit, visit.id, contexts.to_switch(DEFAULT_CONTEXT, paths.HOME))
+            await self._prepare(visit, visit.id, contexts.to_drop(name, cwd))
 
-    async def _prepare(self, visit: Visit, code: str) -> None:
+    async def _prepare(self, visit: Visit, session: str, code: str) -> None:
         """Run code of ours. Raises SandboxError if it does not do what it should."""
-        recording = visit.begin(m.Run(visit.id, code, _SWITCH_SECONDS))
+        recording = visit.begin(m.Run(session, code, _SWITCH_SECONDS))
         try:
             async with visit.call.watched(recording) as gone:
                 while not recording.ended and not gone.done():
@@ -137,13 +162,14 @@ class Interpreter:
         _check_prepared(recording)
 
     @asynccontextmanager
-    async def _with_env(self, visit: Visit, env: dict[str, str]) -> AsyncGenerator[None]:
+    async def _with_env(self, visit: Visit, session: str, sets: str, restores: str) -> AsyncGenerator[None]:
+        """Environment variables for what is run meanwhile: code that sets them, and code that puts them back."""
         try:
-            await self._prepare(visit, contexts.to_set(env))
+            await self._prepare(visit, session, sets)
             yield
         finally:
             # Without waiting: executions have their turns in the order in which they were begun.
-            visit.begin(m.Run(visit.id, contexts.to_restore(), _SWITCH_SECONDS))
+            visit.begin(m.Run(session, restores, _SWITCH_SECONDS))
 
 
 def _check_prepared(recording: Recording) -> None:
@@ -156,8 +182,8 @@ def _check_prepared(recording: Recording) -> None:
         raise SandboxError(f"the context could not be prepared: {why}", {"status": 500})
 
 
-async def _run(visit: Visit, code: str) -> None:
-    recording = visit.begin(m.Run(visit.id, code, None))
+async def _run(visit: Visit, request: m.Run) -> None:
+    recording = visit.begin(request)
     await recording.is_running(_FIRST_SECONDS)
     if recording.ended and recording.number is None:
         error = failure(m.decode_event(recording.take(0)[-1]))
@@ -179,16 +205,11 @@ async def _run(visit: Visit, code: str) -> None:
 
 def _known(visit: Visit, name: str) -> str:
     """A context's working directory. Raises UsageError."""
-    cwd = paths.HOME if name == DEFAULT_CONTEXT else visit.box.contexts.get(name)
+    cwd = paths.HOME if name in {DEFAULT_CONTEXT, beside.JAVASCRIPT} else visit.box.contexts.get(name)
     if cwd is None:
         raise UsageError(f"Context {name[:100]} not found", {"status": 404})
     return cwd
 
 
-def _check_language(language: str | None) -> None:
-    if language not in _PYTHON:
-        raise Unsupported(f"language={str(language)[:50]!r}: code is Python here", 400)
-
-
-def _shown(name: str, cwd: str) -> dict[str, str]:
-    return {"id": name, "language": "python", "cwd": cwd}
+def _shown(box: Box, name: str, cwd: str) -> dict[str, str]:
+    return {"id": name, "language": beside.of_context(box, name), "cwd": cwd}
