@@ -375,3 +375,15 @@ async def test_a_loop_in_a_tick_is_interrupted(js: LocalSandbox) -> None:
 async def test_a_request_that_comes_in_pieces_is_taken_whole(js: LocalSandbox) -> None:
     long = "// " + "é" * 300_000 + "\n6 * 7"
     assert [(await js.run(long)).text for _ in range(2)] == ["42", "42"]
+
+
+async def test_how_a_cell_has_all_objects_written_is_not_how_ours_are(js: LocalSandbox) -> None:
+    polluted = "Object.prototype.toJSON = () => 'mine'; Array.prototype.toJSON = () => 7; let kept = [1]; 1"
+    first = await js.run(polluted)
+    assert (first.text, first.state, first.warnings) == ("1", "kept", ())
+    assert (await js.run("const more = { a: kept }; JSON.stringify(kept)")).text == "'7'"
+    await js.run("delete Object.prototype.toJSON; delete Array.prototype.toJSON;")
+    await js.stop()
+    await js.start()
+    restored = await js.run("JSON.stringify([kept, more])")
+    assert (restored.text, restored.state.lost_names) == ("'[[1],{\"a\":[1]}]'", ())

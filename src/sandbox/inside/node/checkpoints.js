@@ -5,6 +5,7 @@
 
 const { readSync } = require('fs');
 const { complete } = require('./complete.js');
+const { toText } = require('./frames.js');
 const { Ambient } = require('./state/ambient.js');
 const { Bindings } = require('./state/bindings.js');
 const { Places } = require('./state/places.js');
@@ -103,7 +104,7 @@ function piecesOf(records) {
   if (!records.length) return [];
   const pieces = [];
   for (const { header, payload } of records) {
-    const head = Buffer.from(JSON.stringify(header));
+    const head = Buffer.from(toText(header));
     pieces.push(lengthOf(head.length), head, ...payload.filter((piece) => piece.length));
   }
   return [...pieces, lengthOf(0)];

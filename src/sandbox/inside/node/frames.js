@@ -4,6 +4,9 @@
 'use strict';
 
 const { stringify, parse } = JSON; // these, whatever a cell makes of them
+const { create, getPrototypeOf, hasOwn, keys, setPrototypeOf } = Object;
+const OBJECT = Object.prototype;
+const ARRAY = Array.prototype;
 const MAX_FRAME = 32 * 1024 * 1024;
 const HEADER = 4;
 
@@ -12,7 +15,7 @@ class BadFrame extends Error {}
 
 /** Return one message as a frame. Throws BadFrame if it is larger than `MAX_FRAME` bytes. */
 function encode(message) {
-  const text = withoutSurrogates(stringify(message));
+  const text = withoutSurrogates(toText(message));
   const size = Buffer.byteLength(text);
   if (size > MAX_FRAME) {
     throw new BadFrame(`a ${size} byte message does not fit into a frame of at most ${MAX_FRAME} bytes`);
@@ -21,6 +24,20 @@ function encode(message) {
   frame.writeUInt32LE(size, 0);
   frame.write(text, HEADER);
   return frame;
+}
+
+/** What is ours as JSON, whatever a cell has said of how objects are to be written. */
+function toText(value) {
+  return stringify(hasOwn(OBJECT, 'toJSON') || hasOwn(ARRAY, 'toJSON') ? alone(value) : value);
+}
+
+/** A copy that nothing is inherited by. */
+function alone(value) {
+  if (typeof value !== 'object' || value === null) return value;
+  const copy = setPrototypeOf(getPrototypeOf(value) === ARRAY ? [] : create(null), null);
+  const names = keys(value);
+  for (let at = 0; at < names.length; at += 1) copy[names[at]] = alone(value[names[at]]);
+  return copy;
 }
 
 /** Half a character has no form in UTF-8, and JSON has one for it that the engine refuses. */
@@ -64,4 +81,4 @@ class FrameBuffer {
   }
 }
 
-module.exports = { BadFrame, FrameBuffer, HEADER, MAX_FRAME, encode };
+module.exports = { BadFrame, FrameBuffer, HEADER, MAX_FRAME, encode, toText };

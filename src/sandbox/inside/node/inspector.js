@@ -7,6 +7,8 @@ const { promiseHooks } = require('v8');
 const TAKE = Symbol.for('sandbox.take');
 const SLOT = Symbol.for('sandbox.slot');
 const OF_CELL = { objectGroup: 'cell' };
+const { defineProperty, getOwnPropertyDescriptor, hasOwn } = Object;
+const OBJECT = Object.prototype;
 
 class Inspector {
   #session = null;
@@ -29,10 +31,11 @@ class Inspector {
     let found;
     let refused;
     this.#given = true;
-    this.#session.post(method, params, (problem, answer) => {
+    const ask = () => this.#session.post(method, params, (problem, answer) => {
       refused = problem;
       found = answer;
     });
+    asOurs(ask);
     if (refused) throw new Error(`${method}: ${refused.message}`);
     return found;
   }
@@ -46,11 +49,12 @@ class Inspector {
     const stop = promiseHooks.onInit((promise) => {
       if (!this.#held.has(key)) this.#held.set(key, promise);
     });
+    const ask = () => this.#session.post('Runtime.evaluate', { expression, replMode: true, ...OF_CELL }, (problem, answer) => {
+      this.#held.delete(key);
+      done(problem, answer);
+    });
     try {
-      this.#session.post('Runtime.evaluate', { expression, replMode: true, ...OF_CELL }, (problem, answer) => {
-        this.#held.delete(key);
-        done(problem, answer);
-      });
+      asOurs(ask);
     } finally {
       stop();
     }
@@ -94,6 +98,21 @@ class Inspector {
 
   propertiesOf(remote, how = {}) {
     return this.post('Runtime.getProperties', { objectId: remote.objectId, ownProperties: true, ...how });
+  }
+}
+
+/** Send a message of Node's own, which writes it as JSON: not as a cell has said that all objects are to be written. */
+function asOurs(ask) {
+  const said = getOwnPropertyDescriptor(OBJECT, 'toJSON');
+  if (said === undefined || !said.configurable) {
+    ask();
+    return;
+  }
+  delete OBJECT.toJSON;
+  try {
+    ask();
+  } finally {
+    if (!hasOwn(OBJECT, 'toJSON')) defineProperty(OBJECT, 'toJSON', said);
   }
 }
 

@@ -2,6 +2,7 @@
 'use strict';
 
 const path = require('path');
+const { toText } = require('../frames.js');
 
 const KEY = 'ambient/process';
 
@@ -53,7 +54,7 @@ class Ambient {
     for (const [name, value] of Object.entries(process.env)) {
       if (this.#environment[name] !== value) environment[name] = value;
     }
-    return JSON.stringify({ directory: directoryNow(this.#home), environment }).toWellFormed();
+    return toText({ directory: directoryNow(this.#home), environment }).toWellFormed();
   }
 }
 

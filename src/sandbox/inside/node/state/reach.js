@@ -25,7 +25,7 @@ function reachOf(code, there, saver) {
     const group = saver.groups.get(entry.group);
     // What could not be written down was not looked through either.
     if (entry.lost !== undefined || group?.opaque) return null;
-    waiting.push(...(group?.words ?? []), ...(group?.names ?? []));
+    for (const more of [group?.words, group?.names]) for (const one of more ?? []) waiting.push(one);
   }
   return { reached, words: seen };
 }

@@ -6,6 +6,7 @@
 
 const { hash } = require('crypto');
 const v8 = require('v8');
+const { toText } = require('../frames.js');
 const { Buffers } = require('./buffers.js');
 const { Encoder } = require('./encode.js');
 const { Components, reachOf } = require('./reach.js');
@@ -73,7 +74,9 @@ class Saver {
     for (const name of names) this.#forget(name, there, values);
     const records = [];
     const free = [...old];
-    for (const component of components.all()) records.push(...this.#write(component, free, number));
+    for (const component of components.all()) {
+      for (const record of this.#write(component, free, number)) records.push(record);
+    }
     for (const id of free) {
       this.groups.delete(id);
       records.push({ header: { drop: `group/${id}` }, payload: [] });
@@ -109,7 +112,7 @@ class Saver {
         const more = this.groups.get(id).names.filter((one) => !names.has(one));
         for (const [one, found] of this.#bindings.values(more)) values.set(one, found);
         for (const one of more) names.add(one);
-        waiting.push(...more);
+        for (const one of more) waiting.push(one); // spread, a hundred thousand would not fit the stack
       }
     }
     return components;
@@ -170,14 +173,14 @@ class Saver {
     const before = this.entries.get(name);
     entry.lexical = this.#bindings.isLexical(name);
     if (this.#bindings.isConstant(name)) entry.constant = true;
-    const unchanged = before !== undefined && (same || JSON.stringify({ ...before, since: 0, group: 0 }) === JSON.stringify({ ...entry, since: 0, group: 0 }) && entry.group === undefined);
+    const unchanged = before !== undefined && (same || toText({ ...before, since: 0, group: 0 }) === toText({ ...entry, since: 0, group: 0 }) && entry.group === undefined);
     entry.since = unchanged ? before.since : number;
     this.entries.set(name, entry);
   }
 
   #index() {
     const groups = Object.fromEntries([...this.groups].map(([id, { size }]) => [id, { size }]));
-    const text = JSON.stringify({ format: FORMAT, node: process.version, names: Object.fromEntries(this.entries), groups }).toWellFormed();
+    const text = toText({ format: FORMAT, node: process.version, names: Object.fromEntries(this.entries), groups }).toWellFormed();
     if (text === this.#written) return [];
     this.#written = text;
     const bytes = Buffer.from(text);
@@ -188,7 +191,8 @@ class Saver {
   adopt(index, text, groups) {
     this.entries = new Map(Object.entries(index.names));
     this.groups = groups;
-    this.#next = Math.max(0, ...groups.keys()) + 1;
+    this.#next = 1;
+    for (const id of groups.keys()) this.#next = Math.max(this.#next, id + 1);
     this.#written = text;
   }
 
