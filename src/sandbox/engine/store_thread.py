@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _SOON_SECONDS, _IDLE_SECONDS = 0.005, 0.3
+# So long the store may do without an idle moment: where many are busy there is none, and what nobody needs piles up.
+_LONGEST_SECONDS = 10.0
 _QUICK_SECONDS = 0.003
 
 
@@ -36,6 +38,7 @@ class StoreThread:
         self._upkeep = Upkeep()
         self._resting = True  # the thread waits without end: nothing was done since it tended the store
         self._seconds = 0.0  # that the last call took
+        self._tended_at = time.monotonic()
 
     async def call(self, action: Callable[[Store], _T]) -> _T:
         """Run `action` in the store's thread. Raises StoreError and what `action` raises."""
@@ -76,8 +79,7 @@ class StoreThread:
                 call = self._calls.get(timeout=pause)
             except Empty:
                 self._resting = True
-                with self._using:
-                    self._tend()
+                self._tend()
                 pause, first = None, False
                 continue
             if call is None:
@@ -87,16 +89,19 @@ class StoreThread:
             with self._using:
                 call()
             self._seconds = time.perf_counter() - begin
+            if time.monotonic() - self._tended_at > _LONGEST_SECONDS:
+                self._tend()
             pause = _SOON_SECONDS if first else _IDLE_SECONDS
 
     def _tend(self) -> None:
-        """While nobody waits: what makes the commits that come faster, and what keeps the store from growing."""
+        """While nobody waits, or after long: what makes later commits faster, and keeps the store from growing."""
         if self._store is not None:
             # Whoever needs the store meets the same error, and can report it; without this thread nobody had an answer.
-            with contextlib.suppress(StoreError, OSError):
+            with self._using, contextlib.suppress(StoreError, OSError):
                 self._store.tend()
                 if not self._upkeep.busy:
                     self._upkeep.begin(self._store.due(self._upkeep.stopped))
+        self._tended_at = time.monotonic()
 
     def _opened(self) -> Store:
         if self._store is None:

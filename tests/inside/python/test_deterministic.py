@@ -13,7 +13,7 @@ Make = Callable[..., LocalSandbox]
 
 _CHANCE = (
     "random.random()", "random.Random().random()", "random.SystemRandom().random()", "os.urandom(100)",
-    "secrets.token_hex()", "uuid.uuid4()", "os.path.basename(tempfile.NamedTemporaryFile().name)",
+    "secrets.token_hex()", "uuid.uuid4()", "uuid.uuid1()", "os.path.basename(tempfile.NamedTemporaryFile().name)",
     "np.random.random()", "np.random.default_rng().random()", "np.random.RandomState().random_sample()",
     "random.seed() or random.random()", "np.random.seed() or np.random.random()",
 )  # fmt: skip
@@ -66,7 +66,7 @@ _WAITS = (
     "time.sleep(0.02)", "await asyncio.sleep(0.02)", "threading.Event().wait(0.02)",
     "queue.Queue().get(timeout=0.02)", "concurrent.futures.Future().result(0.02)",
     "selectors.DefaultSelector().select(0.02)", "threading.Semaphore(0).acquire(timeout=0.02)",
-    "await asyncio.wait_for(asyncio.Event().wait(), 0.02)",
+    "await asyncio.wait_for(asyncio.Event().wait(), 0.02)", "select.select([], [], [], 0.02)",
 )  # fmt: skip
 
 
@@ -74,12 +74,44 @@ async def test_what_waits_lets_time_pass_and_always_as_much(make: Make) -> None:
     passed = []
     for _ in range(2):
         box = await started(make, seed=0)
-        await box.run("import asyncio, concurrent.futures, contextlib, queue, selectors, threading, time")
+        await box.run("import asyncio, concurrent.futures, contextlib, queue, select, selectors, threading, time")
         for wait in _WAITS:
             code = f"begun = time.monotonic()\nwith contextlib.suppress(Exception): {wait}\ntime.monotonic() - begun"
             passed.append((wait, float((await box.run(code)).text or "0")))
     assert all(0.02 <= seconds < 0.021 for _, seconds in passed), passed
     assert passed[: len(_WAITS)] == passed[len(_WAITS) :]
+
+
+async def test_what_waits_side_by_side_lets_as_much_time_pass_as_the_longest(make: Make) -> None:
+    box = await started(make, seed=0)
+    code = """
+import threading, time
+begun = time.time()
+threads = [threading.Thread(target=time.sleep, args=(seconds,)) for seconds in (0.01, 0.05, 0.02)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+round(time.time() - begun, 3)
+"""
+    assert (await box.run(code)).text == "0.05"
+
+
+async def test_processes_that_are_forked_have_chance_of_their_own_and_always_the_same(make: Make) -> None:
+    code = """
+import os, random, uuid, numpy as np
+def drawn(): return random.random(), str(uuid.uuid4()), os.urandom(4), np.random.random()
+for _ in range(2):
+    reads, writes = os.pipe()
+    if os.fork() == 0:
+        os.write(writes, repr(drawn()).encode())
+        os._exit(0)
+    os.wait()
+    print(os.read(reads, 1000).decode())
+print(drawn())
+"""
+    one, two = [(await (await started(make, seed=0)).run(code)).stdout for _ in range(2)]
+    assert one == two
+    words = one.replace("(", " ").replace(")", " ").split()
+    assert len(set(words)) == len(words) == 12
 
 
 async def test_how_long_another_program_takes_is_not_seen(make: Make) -> None:

@@ -41,9 +41,17 @@ class Course:
         self.passed += _TICK
         return self.passed
 
-    def wait(self, seconds: float) -> None:
-        """Let time pass."""
-        self.passed += round(seconds * _SECOND)
+    def later(self, seconds: float) -> int:
+        """When so much time will have passed. It is asked before the wait: threads wait side by side."""
+        return self.passed + round(seconds * _SECOND)
+
+    def wait(self, until: int) -> None:
+        """Let time pass until then."""
+        self.passed = max(self.passed, until)
+
+    def child(self) -> None:
+        """In a process that was forked: have chance of its own, which follows from what was drawn before."""
+        self.seed, self.drawn = int.from_bytes(self.bytes(8), "little"), 0
 
     def bytes(self, count: int) -> bytes:
         """Return as many random bytes. Raises ValueError for a negative count."""
@@ -181,6 +189,7 @@ def _put_into_type(cls: type, methods: "dict[str, Callable[..., Any]]") -> None:
 def _replace_waits() -> None:
     """What waits lets time pass. How long another program takes is not known before: that is true time, and none."""
     import queue  # noqa: PLC0415
+    import select  # noqa: PLC0415
     import selectors  # noqa: PLC0415
     import subprocess  # noqa: PLC0415
     import threading  # noqa: PLC0415
@@ -190,13 +199,26 @@ def _replace_waits() -> None:
     subprocess.time = types.SimpleNamespace(sleep=_REAL_SLEEP)  # type: ignore[attr-defined]
 
     def sleep(seconds: float, /) -> None:
+        until = course.later(seconds)
         _REAL_SLEEP(seconds)
-        course.wait(seconds)
+        course.wait(until)
 
     _put(time, "sleep", sleep)
     for kind in ("SelectSelector", "PollSelector", "EpollSelector"):
         _let_pass(getattr(selectors, kind), "select")
+    _put(select, "select", _selecting(select.select))
     _let_pass(threading.Condition, "wait")
+
+
+def _selecting(true: Callable[..., Any]) -> Callable[..., Any]:
+    def waiting(reads: Any, writes: Any, others: Any, timeout: "float | None" = None, /) -> Any:
+        until = course.later(timeout) if timeout else 0
+        found = true(reads, writes, others, timeout)
+        if not any(found):
+            course.wait(until)
+        return found
+
+    return waiting
 
 
 def _let_pass(cls: Any, name: str) -> None:
@@ -204,9 +226,11 @@ def _let_pass(cls: Any, name: str) -> None:
     true = getattr(cls, name)
 
     def wait(self: Any, timeout: "float | None" = None) -> Any:
+        # As epoll counts: what is left of a time varies.
+        until = course.later(math.ceil(timeout * 1_000) / 1_000) if timeout is not None and timeout > 0 else 0
         found = true(self, timeout)
-        if not found and timeout is not None and timeout > 0:
-            course.wait(math.ceil(timeout * 1_000) / 1_000)  # as epoll counts: what is left of a time varies
+        if not found:
+            course.wait(until)
         return found
 
     wait.__name__, wait.__qualname__ = name, f"{cls.__qualname__}.{name}"
@@ -217,6 +241,8 @@ def _let_pass(cls: Any, name: str) -> None:
 
 
 def _replace_chance() -> None:
+    import uuid  # noqa: PLC0415
+
     true = random.Random.seed
 
     def seed(self: Any, a: Any = None, version: int = 2) -> None:
@@ -227,7 +253,16 @@ def _replace_chance() -> None:
     _put(os, "urandom", lambda size, /: course.bytes(size))
     _put(os, "getrandom", lambda size, flags=0: course.bytes(size))
     random._urandom = os.urandom  # type: ignore[attr-defined]
+    uuid._generate_time_safe = uuid._UuidCreate = None  # type: ignore[attr-defined]
+    uuid._node = int.from_bytes(course.bytes(6), "little") | 1 << 40  # type: ignore[attr-defined]
+    # After the module's own, which takes true chance. The parent draws, so that each child has another.
+    os.register_at_fork(before=lambda: course.bytes(1), after_in_child=_in_child)
     os.environ.setdefault("PYTHONHASHSEED", "0")  # of what it starts; this interpreter's own is 0 in any case
+
+
+def _in_child() -> None:
+    course.child()
+    seed_generators()
 
 
 class _Sorted:
