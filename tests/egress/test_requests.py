@@ -24,6 +24,28 @@ async def test_the_host_header_is_that_of_the_url(open_box: Open, web: Server, h
     assert web.seen == []
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://2130706433/", "2130706433"),
+        ("http://127.1:80/", "127.1:80"),
+        ("http://user:secret@api.example.com/", "api.example.com"),
+        ("ftp://api.example.com/a", "api.example.com"),
+    ],
+)
+async def test_a_request_that_could_be_read_in_two_ways_is_in_the_log_and_told(
+    open_box: Open, url: str, host: str
+) -> None:
+    box = await open_box("api.example.com")
+    request = f"GET {url} HTTP/1.1\r\nHost: api.example.com\r\n\r\n".encode()
+    execution = await box.run(f"say({request!r})")
+    assert "HTTP/1.1 400" in (execution.text or "")[:14]
+    (entry,) = await box.network.log()
+    assert (entry.host, entry.allowed, entry.method) == (host, False, "GET")
+    assert execution.warnings == (f"network: {entry.reason}",)
+    assert "secret" not in entry.host
+
+
 async def test_the_host_that_a_server_hears_is_never_the_one_that_code_wrote(
     open_box: Open, web: Server, monkeypatch: Patch
 ) -> None:

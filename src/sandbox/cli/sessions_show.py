@@ -75,6 +75,7 @@ def _as_json(store: Store, info: SessionInfo) -> dict[str, Any]:
         "size": info.bytes,
         "head": info.head,
         "held_by": str(info.holder) if info.held else None,
+        "seed": info.options.get("seed"),
         "origin": info.origin and {"session": info.origin.session, "checkpoint": info.origin.checkpoint},
     }
 
@@ -132,6 +133,7 @@ def _show_facts(store: Store, info: SessionInfo, at: int) -> None:
         "head": find.place(store, info, info.head),
         "digest": store.digest(info.id, at, owner=find.OWNER).hex(),
         "shown": find.place(store, info, at) if at != info.head else "",
+        "seed": "" if info.options.get("seed") is None else str(info.options["seed"]),
     }
     for name, value in facts.items():
         if value:

@@ -85,8 +85,9 @@ def _sit(opener: Opener) -> int:
 
 
 def _variables() -> dict[str, str]:
-    """What programs inside have to know of this terminal."""
-    return {name: value for name in ("TERM", "COLORTERM") if (value := os.environ.get(name))}
+    """What programs inside have to know of this terminal. What is typed is not kept: the home is what is stored."""
+    terminal = {name: value for name in ("TERM", "COLORTERM") if (value := os.environ.get(name))}
+    return {"HISTFILE": "", "LESSHISTFILE": "-", **terminal}
 
 
 def _check_flags(parser: Parser, args: arguments.Arguments) -> None:

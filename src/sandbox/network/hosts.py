@@ -75,7 +75,9 @@ def name_of_rule(text: str) -> str:
         except UnicodeError as error:
             raise BadHost(f"{text!r} is not the name of a host: {error}") from None
     host = parsed_host(name)
-    return host if isinstance(host, str) else str(_bad(text))
+    if not isinstance(host, str):
+        raise BadHost(f"{text[:300]!r} is an address: what is for a host goes by its name")
+    return host
 
 
 def parsed_port(text: str) -> int:

@@ -120,15 +120,15 @@ def not_allowed(secret: Secret, network: object) -> list[str]:
     return [host for host in secret.hosts if not rules.covers(host)]
 
 
-def _texts(name: str, rules: object) -> tuple[str, ...]:
+def _texts(name: str, rules: object, of: str = "NetworkPolicy") -> tuple[str, ...]:
     if isinstance(rules, str) or not isinstance(rules, Iterable):
-        raise UsageError(f"NetworkPolicy({name}=...) is {rules!r}: it must be a list, such as ['api.example.com']")
+        raise UsageError(f"{of}({name}=...) is {rules!r}: it must be a list, such as ['api.example.com']")
     found = tuple(rules)
     if len(found) > _MOST_RULES:
-        raise UsageError(f"NetworkPolicy({name}=...) has {len(found)} rules; there can be {_MOST_RULES}")
+        raise UsageError(f"{of}({name}=...) has {len(found)} rules; there can be {_MOST_RULES}")
     for rule in found:
         if not isinstance(rule, str) or not rule.strip():
-            raise UsageError(f"NetworkPolicy({name}=...) has {rule!r}, which is not a rule such as 'api.example.com'")
+            raise UsageError(f"{of}({name}=...) has {rule!r}, which is not a rule such as 'api.example.com'")
     return found
 
 
@@ -152,7 +152,7 @@ def _secret(value: object) -> str:
 def _hosts(hosts: object) -> tuple[str, ...]:
     from sandbox.network.hosts import BadHost, name_of_rule  # noqa: PLC0415 - as above
 
-    found = _texts("hosts", hosts)
+    found = _texts("hosts", hosts, "Secret")
     if not found:
         raise UsageError("Secret(hosts=[]): it needs the hosts that get the value")
     try:

@@ -92,6 +92,17 @@ class Conversation:
             return False
         if self._border.meter.used_up:
             raise OverLimit("all that its policy allows to transfer is used up")
+        try:
+            return await self._carry_out(end, request, tunnel, secure=secure)
+        except BadTarget as error:
+            host = targets.named(request)
+            why = f"{host or 'a request'}: {error}"
+            self._border.journal.note(Entry(HTTP, host, 0, False, "", why, method=request.method.decode()))
+            raise
+
+    async def _carry_out(
+        self, end: HttpEnd, request: h11.Request, tunnel: tuple[Host, int] | None, *, secure: bool
+    ) -> bool:
         if tunnel is not None:
             await self._forward(end, request, targets.for_origin(request, *tunnel, secure=secure))
         elif request.method == b"CONNECT":

@@ -17,6 +17,8 @@ _HOP_BY_HOP = frozenset(
 )  # fmt: skip
 _NEVER_DROPPED = frozenset((b"host", b"content-length", b"transfer-encoding"))
 
+_MOST_NAMED = 100
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -62,6 +64,14 @@ def for_proxy(request: h11.Request) -> Target:
         raise BadTarget(str(error)) from error
     path = rest[end:].partition(b"#")[0]
     return _checked(request, Target(host, port, path if path.startswith(b"/") else b"/" + path))
+
+
+def named(request: h11.Request) -> str:
+    """For people: what a request names as its host, without the user before it; nothing if that is no text."""
+    rest = request.target.partition(b"://")[2] or request.target
+    end = min((at for at in map(rest.find, map(bytes, zip(_ENDS_AUTHORITY))) if at >= 0), default=len(rest))
+    text = rest[:end].rpartition(b"@")[2][:_MOST_NAMED].decode("ascii", "replace")
+    return text if text.isprintable() else ""
 
 
 def for_origin(request: h11.Request, host: Host, port: int, *, secure: bool) -> Target:
