@@ -24,8 +24,9 @@ There is no standard input inside. What is printed is text: bytes that are not
 UTF-8 are replaced, so write other data to a file below artifacts/.
 
 With --session the code is one execution of a session, whose variables and
-files are stored after it and go on with the next; `sandbox sessions` lists
-them. The session is opened with these flags, not those of the time before.
+files are stored after it and go on with the next; one before it sets the
+arguments of a script. `sandbox sessions` lists them. The session is opened
+with these flags, not those of the time before, but for language and seed.
 What still runs when the code ends, ends with it: threads and processes.
 
 exit code:

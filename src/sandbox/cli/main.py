@@ -29,7 +29,7 @@ COMMANDS = {
 _HELP = """\
 usage: sandbox COMMAND ...
 
-Run Python code that nobody has read, isolated from this machine.
+Run Python and JavaScript that nobody has read, isolated from this machine.
 
 commands:
 {commands}
