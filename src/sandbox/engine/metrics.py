@@ -75,8 +75,9 @@ def cpu_seconds(cell: Cell) -> float:
     """
     if cell.group is not None:
         return last_cpu_seconds(cell)
-    # One that has just ended is in neither sum for a moment.
-    cell.cpu_seconds = max(cell.cpu_seconds, cell.cpu_ended + _sum(processes_of(cell))[0])
+    with contextlib.suppress(OSError):  # no file can be opened: what was seen before counts, and the next look
+        # One that has just ended is in neither sum for a moment.
+        cell.cpu_seconds = max(cell.cpu_seconds, cell.cpu_ended + _sum(processes_of(cell))[0])
     return cell.cpu_seconds
 
 
