@@ -89,7 +89,9 @@ async def test_a_part_in_many_pieces_is_mended_while_the_session_lives(open_box:
         assert (await box.run(f"array[{turn % 2} * 3_900_000 :][:3_900_000] = {turn}")).warnings == ()
 
     async def mended() -> bool:
-        return packed(box) < 20_000_000
+        # All that was written are 55 MB. Two and a half pieces are one, and a pack that is half dead stays, if that is
+        # looked at in the middle of it.
+        return packed(box) < 40_000_000
 
     await until(mended)
     await restart(box)

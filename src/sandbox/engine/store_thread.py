@@ -80,7 +80,8 @@ class StoreThread:
             except Empty:
                 self._resting = True
                 self._tend()
-                pause, first = None, False
+                # What is under way now may leave something to do, or have kept from beginning what there was.
+                pause, first = _IDLE_SECONDS if self._upkeep.busy else None, False
                 continue
             if call is None:
                 return
