@@ -242,6 +242,10 @@ CHANGES: dict[str, Callable[[Description], Any]] = {
     "executions of one number": lambda d: d["executions"].append(d["executions"][0]),
     "artifact": lambda d: d["executions"][0][2][0].update(part=1 << 20),
     "outputs": lambda d: d["executions"][0].__setitem__(1, 1 << 20),
+    "language": lambda d: d["options"].update(language=["python"]),
+    "seed": lambda d: d["options"].update(seed=-1),
+    "seed of another kind": lambda d: d["options"].update(seed=True),
+    "seed beyond": lambda d: d["options"].update(seed=1 << 63),
     "record size": lambda d: d["records"][0].__setitem__(0, 1 << 60),
 }
 
@@ -257,6 +261,22 @@ def test_a_description_that_is_not_right_is_refused(
 
     store.export("one", tmp_path / "x.sandbox", owner=OWNER)
     refused(store, rewritten(tmp_path / "x.sandbox", tmp_path / "y.sandbox", change))
+
+
+def test_an_archive_names_no_session_in_whose_files_its_own_is_to_work(
+    store: Store, full: StoredSession, tmp_path: Path
+) -> None:
+    """Nor what else a sandbox may be given: of that only its user decides."""
+
+    def change(members: dict[str, bytes]) -> None:
+        description = msgspec.json.decode(members["session.json"])
+        description["options"] |= {"language": "javascript", "files_of": "another", "network": "host", "files": ["/"]}
+        members["session.json"] = msgspec.json.encode(description)
+
+    store.export("one", tmp_path / "x.sandbox", owner=OWNER)
+    changed = rewritten(tmp_path / "x.sandbox", tmp_path / "y.sandbox", change)
+    store.import_session(changed, owner=OWNER, session="two")
+    assert store.session("two", owner=OWNER).options == {"language": "javascript"}
 
 
 def test_a_file_that_is_no_archive_is_refused(store: Store, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -63,9 +63,8 @@ class Import:
             raise ArchiveError(f"{self._source.name} is not a whole archive: {error}") from error
         staging.sync()
         reached("import staged")
-        named = new._replace(
-            id=new.id or described.id, name=described.name, label=described.label, options=described.options
-        )
+        options = _begun_with(described.options)
+        named = new._replace(id=new.id or described.id, name=described.name, label=described.label, options=options)
         with self._database.writing():
             tree = insert_tree(self._database, tree_name, new.owner)
             lease = insert(self._database, named, tree.id, holder=None)
@@ -187,3 +186,16 @@ def _exactly(file: IO[bytes], size: int) -> bytes:
     if len(data) != size:
         raise ArchiveError(f"the archive ends early: {len(data)} of {size} bytes")
     return data
+
+
+def _begun_with(options: dict[str, Any]) -> dict[str, Any]:
+    """What of its options a session keeps for good. An archive must not name a session in whose files it is to work.
+
+    Raises ArchiveError.
+    """
+    language, seed = options.get("language"), options.get("seed")
+    if not isinstance(language, str | None):
+        raise ArchiveError("the archive's session is in no language")
+    if seed is not None and (type(seed) is not int or not 0 <= seed < 1 << 63):
+        raise ArchiveError("the archive's session has a seed that is no whole number from 0 to 2**63 - 1")
+    return {name: options[name] for name in ("language", "seed") if name in options}
