@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -95,11 +95,24 @@ def rows(database: Database, parts: Iterable[int]) -> dict[int, PartRow]:
     for number, size, address, extents, data in database.all(query, json.dumps(sorted(wanted))):
         where = None if extents is None else extents_module.decode(extents, size, f"part {number}")
         found[number] = PartRow(number, size, address, where, data)
+    _check_there(wanted, found)
+    return found
+
+
+def digests(database: Database, parts: Iterable[int]) -> dict[int, bytes]:
+    """By which the content of these parts is known, without the content. Raises StoreDamaged if one is missing."""
+    wanted = set(parts)
+    query = "SELECT id, digest FROM parts WHERE id IN (SELECT value FROM json_each(?))"
+    found: dict[int, bytes] = dict(database.all(query, json.dumps(sorted(wanted))))
+    _check_there(wanted, found)
+    return found
+
+
+def _check_there(wanted: set[int], found: Mapping[int, object]) -> None:
     if missing := wanted - found.keys():
         raise StoreDamaged(
             f"{len(missing)} parts are missing, {min(missing)} among them", {"parts": sorted(missing)[:9]}
         )
-    return found
 
 
 class Reader:

@@ -11,7 +11,7 @@ from sandbox.errors import CheckpointNotFound
 from sandbox.store import manifest
 from sandbox.store.database import Database
 from sandbox.store.manifest import Manifest, number_of, row_id
-from sandbox.store.parts import rows
+from sandbox.store.parts import digests
 
 
 class CheckpointInfo(NamedTuple):
@@ -78,15 +78,14 @@ def diff(database: Database, old: Manifest, new: Manifest) -> Difference:
 
 def digest(database: Database, content: Manifest) -> bytes:
     """SHA-256 of the keys of a checkpoint with what each stands for, in the order of the keys."""
-    digests = _digests(database, content.values())
-    shapes = [(key, _shape(content[key], digests)) for key in sorted(content)]
+    found = _digests(database, content.values())
+    shapes = [(key, _shape(content[key], found)) for key in sorted(content)]
     return hashlib.sha256(msgspec.msgpack.encode(shapes)).digest()
 
 
 def _digests(database: Database, entries: object) -> dict[int, bytes]:
     assert hasattr(entries, "__iter__")
-    numbers = {part for entry in entries if (part := manifest.part_of(entry))}
-    return {number: row.digest for number, row in rows(database, numbers).items()}
+    return digests(database, {part for entry in entries if (part := manifest.part_of(entry))})
 
 
 def _shape(entry: manifest.Entry, digests: dict[int, bytes]) -> object:

@@ -120,9 +120,9 @@ class Timeline(ABC):
         where two differ first, they went apart. Without `checkpoint`: of what the session has now; else see `rollback`.
         """
         if checkpoint is None:
-            self.save_session()
-        every = self.checkpoints()
-        number = _current(every) if checkpoint is None else _number(every, checkpoint)
+            number = self._blocking.ask(m.MakeCheckpoint(self.session_id), m.CheckpointsListed).head
+        else:
+            number = _number(self.checkpoints(), checkpoint)
         return self._blocking.ask(m.GetDigest(self.session_id, number), m.Digested).digest
 
     def save_session(self) -> None:
