@@ -23,9 +23,6 @@ async def set_network(sessions: Sessions, request: m.SetNetwork, emit: Emit) -> 
     if request.network not in {"none", *m.PROXIED}:
         raise UsageError(f"network={request.network!r} is not one of 'none', 'policy', 'learn'")
     _check_level(session, request.network)
-    for borrower in sessions.borrowers(session):  # what works in its files is as much its code as its own is
-        if borrower.state != "closed":
-            await set_network(sessions, msgspec.structs.replace(request, session=borrower.id), emit)
     before = session.options
     await _set(session, request.network, request.policy)
     if request.network in m.PROXIED and before.network not in m.PROXIED:
@@ -34,6 +31,9 @@ async def set_network(sessions: Sessions, request: m.SetNetwork, emit: Emit) -> 
         except BaseException:
             await _set(session, before.network, before.policy)
             raise
+    for borrower in sessions.borrowers(session):  # what works in its files is as much its code as its own is
+        if borrower.state != "closed":
+            await set_network(sessions, msgspec.structs.replace(request, session=borrower.id), emit)
     return m.Done()
 
 
