@@ -41,9 +41,9 @@ class Course:
         self.passed += _TICK
         return self.passed
 
-    def later(self, seconds: float) -> int:
-        """When so much time will have passed. It is asked before the wait: threads wait side by side."""
-        return self.passed + round(seconds * _SECOND)
+    def later(self, seconds: "float | None") -> int:
+        """When so much time will have passed; now for none. It is asked before the wait: threads wait side by side."""
+        return self.passed + round((seconds or 0) * _SECOND)
 
     def wait(self, until: int) -> None:
         """Let time pass until then."""
@@ -212,7 +212,7 @@ def _replace_waits() -> None:
 
 def _selecting(true: Callable[..., Any]) -> Callable[..., Any]:
     def waiting(reads: Any, writes: Any, others: Any, timeout: "float | None" = None, /) -> Any:
-        until = course.later(timeout) if timeout else 0
+        until = course.later(timeout)
         found = true(reads, writes, others, timeout)
         if not any(found):
             course.wait(until)
@@ -226,8 +226,7 @@ def _let_pass(cls: Any, name: str) -> None:
     true = getattr(cls, name)
 
     def wait(self: Any, timeout: "float | None" = None) -> Any:
-        # As epoll counts: what is left of a time varies.
-        until = course.later(math.ceil(timeout * 1_000) / 1_000) if timeout is not None and timeout > 0 else 0
+        until = course.later(timeout and math.ceil(timeout * 1_000) / 1_000)  # as epoll counts: what is left varies
         found = true(self, timeout)
         if not found:
             course.wait(until)
@@ -262,7 +261,7 @@ def _replace_chance() -> None:
 
 def _in_child() -> None:
     course.child()
-    seed_generators()
+    random.seed()  # as Python does, with true chance; what others inherit they inherit here too
 
 
 class _Sorted:
