@@ -16,8 +16,8 @@ USAGE, NOT_STARTED, INTERRUPTED, READER_GONE = 2, 3, 130, 141
 
 # Each is a module of this package with `main(arguments) -> exit code`.
 COMMANDS = {
-    "run": "run a Python script or a line of code in a sandbox of its own",
-    "repl": "talk to a sandbox: an interactive Python session",
+    "run": "run a script or a line of code in a sandbox of its own",
+    "repl": "talk to a sandbox: an interactive session",
     "shell": "a terminal in a session, here or on a server",
     "sessions": "show stored sessions, roll them back, fork, export them",
     "serve": "serve sandboxes over HTTP, to callers with keys",

@@ -16,7 +16,6 @@ _HOP_BY_HOP = frozenset(
      b"proxy-authorization", b"proxy-authenticate", b"proxy-authentication-info")
 )  # fmt: skip
 _NEVER_DROPPED = frozenset((b"host", b"content-length", b"transfer-encoding"))
-
 _MOST_NAMED = 100
 
 Headers = list[tuple[bytes, bytes]]
@@ -57,21 +56,26 @@ def for_proxy(request: h11.Request) -> Target:
         raise BadTarget("this is a proxy: it takes whole URLs, and CONNECT for https")
     if scheme.lower() != b"http":
         raise BadTarget(f"{scheme[:20].decode('ascii', 'replace')}:// is not for a proxy: use CONNECT")
-    end = min((at for at in map(rest.find, map(bytes, zip(_ENDS_AUTHORITY))) if at >= 0), default=len(rest))
+    authority = _authority(rest)
     try:
-        host, port = parsed_authority(rest[:end].decode("ascii", "replace"), _HTTP_PORT)
+        host, port = parsed_authority(authority.decode("ascii", "replace"), _HTTP_PORT)
     except BadHost as error:
         raise BadTarget(str(error)) from error
-    path = rest[end:].partition(b"#")[0]
+    path = rest[len(authority) :].partition(b"#")[0]
     return _checked(request, Target(host, port, path if path.startswith(b"/") else b"/" + path))
 
 
 def named(request: h11.Request) -> str:
     """For people: what a request names as its host, without the user before it; nothing if that is no text."""
-    rest = request.target.partition(b"://")[2] or request.target
-    end = min((at for at in map(rest.find, map(bytes, zip(_ENDS_AUTHORITY))) if at >= 0), default=len(rest))
-    text = rest[:end].rpartition(b"@")[2][:_MOST_NAMED].decode("ascii", "replace")
+    authority = _authority(request.target.partition(b"://")[2] or request.target)
+    text = authority.rpartition(b"@")[2][:_MOST_NAMED].decode("ascii", "replace")
     return text if text.isprintable() else ""
+
+
+def _authority(rest: bytes) -> bytes:
+    """What of a URL without its scheme comes before the path."""
+    end = min((at for at in map(rest.find, map(bytes, zip(_ENDS_AUTHORITY))) if at >= 0), default=len(rest))
+    return rest[:end]
 
 
 def for_origin(request: h11.Request, host: Host, port: int, *, secure: bool) -> Target:
