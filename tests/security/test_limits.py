@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import sandbox
 from sandbox.engine import watch
 from sandbox.inside.contain.policy import NAMESPACES
 
@@ -88,6 +90,17 @@ def test_a_worker_that_cannot_go_on_says_that_it_is_memory(box_with: BoxWith) ->
     assert "it needed more than 64 MB of memory" in said
     assert [one.stderr for one in ran] == ["", ""]
     assert box.run("6 * 7").text == "42"
+
+
+async def test_what_a_parked_worker_shares_with_its_zygote_is_not_counted_as_its_own(
+    make: Callable[..., sandbox.LocalSandbox],
+) -> None:
+    """Where no control group counts, whoever looks at the memory would else end what its own limit holds."""
+    for _ in range(3):  # the first may be launched for it
+        box = make(memory=64)
+        await box.start()
+        execution = await box.run("import sys; sys.setrecursionlimit(10**9)\ndef f(): f()\nf()", check=False)
+        assert (execution.status, execution.state) == ("error", "kept"), execution.cause
 
 
 @pytest.mark.parametrize("memory", [64, 256])

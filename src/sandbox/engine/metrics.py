@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MB = 1 << 20
 _RESIDENT = (b"RssAnon:", b"RssShmem:")
-_PROPORTIONAL = (b"Pss_Anon:", b"Pss_Shmem:")
+_PROPORTIONAL, _UNSHARED = (b"Pss_Anon:", b"Pss_Shmem:"), (b"Private_Dirty:",)
 _PEAK = (b"VmHWM:",)
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -166,12 +166,24 @@ def _cpu(pid: int, fields: list[str]) -> float:
 
 
 def shared_out(cell: Cell) -> int:
-    """Without a control group: bytes of memory, each page that processes share counted for a part of it in each."""
+    """Without a control group: bytes of memory, each page that processes share counted for a part of it in each.
+
+    What the worker shares with its zygote is nobody's, as in a control group and for the limit that it has itself.
+    """
     memory = 0
     for pid in processes_of(cell):
         with contextlib.suppress(OSError):  # it ended
             memory += sizes(f"/proc/{pid}/smaps_rollup", _PROPORTIONAL)
-    return memory
+    return max(0, memory - _inherited(cell))
+
+
+def _inherited(cell: Cell) -> int:
+    """The worker's part of what it shares with its zygote: about as much as the zygote's own part of that."""
+    with contextlib.suppress(OSError, IndexError):  # one of them has ended
+        zygote = int(_stat(host_pid(cell.worker.pidfd))[1])
+        rollup = f"/proc/{zygote}/smaps_rollup"
+        return max(0, sizes(rollup, _PROPORTIONAL) - sizes(rollup, _UNSHARED))
+    return 0
 
 
 def processes_of(cell: Cell) -> list[int]:
