@@ -9,7 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,6 +43,15 @@ async def restart(box: Any) -> None:
     """Stop and start: the next execution is in another worker."""
     await box.stop()
     await box.start()
+
+
+def pack_bytes(directory: Path) -> int:
+    """Bytes of the packs below a directory, of which upkeep may remove some meanwhile."""
+    total = 0
+    for path in directory.rglob("*.pack"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 @asynccontextmanager

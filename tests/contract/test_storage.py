@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.contract.conftest import Open
-from tests.contract.state import elsewhere, plain, restart, until, value
+from tests.contract.state import elsewhere, pack_bytes, plain, restart, until, value
 
 from sandbox import CheckpointNotFound, UsageError
 from sandbox.engine.thread import EngineThread
@@ -25,7 +25,7 @@ def packed(box: Any) -> int:
     """Bytes of packs that the session's tree has."""
     with Store(_store()) as store:
         tree = store.session(box.session_id, owner="local").tree
-        return sum(path.stat().st_size for path in (store.packs / tree.name).glob("*.pack"))
+        return pack_bytes(store.packs / tree.name)
 
 
 @pytest.mark.here

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.contract.state import pack_bytes
 
 from sandbox.engine import store_thread
 from sandbox.engine.store_thread import StoreThread
@@ -49,6 +50,6 @@ async def test_a_store_that_is_never_idle_is_tended_all_the_same(
         while not (_has_shrunk(counts) and _has_shrunk(sizes)):
             assert time.monotonic() < deadline, (counts[-10:], sizes[-10:])
             counts.append(await thread.call(lambda store: checkpoint(store, session)))
-            sizes.append(sum(path.stat().st_size for path in (tmp_path / "store" / "packs").rglob("*.pack")))
+            sizes.append(pack_bytes(tmp_path / "store" / "packs"))
     finally:
         await thread.close()
